@@ -1,0 +1,149 @@
+/* Checkpoints in and out: Hugging Face folders and GGUF files opened by their
+ * headers alone and mapped, tensors widened, folders written whole or not at
+ * all, .npy. Whatever a file says is checked before it is believed; what is
+ * wrong comes back as one line in `err` that names file and tensor. */
+#pragma once
+#include "base/base.h"
+#include <cjson/cJSON.h>
+#include <signal.h>
+
+/* ---- a checkpoint (files.c) ---- */
+
+/* How the rows of a tensor lie in its file. GGUF stores some permuted. */
+typedef enum {
+    ROWS_plain,
+    ROWS_paired, /* in each of `heads` blocks, row j * half + i is at 2i + j */
+    ROWS_by_part /* row (head, part, i) is at (part, head, i); parts q, k, v */
+} RowOrder;
+
+/* One tensor. Name, dtype and shape are as Hugging Face has them (row-major,
+ * [out, in]); info.data points into the mapped file, dtype may be quantised.
+ * Experts that a file keeps stacked appear one by one. */
+typedef struct {
+    TensorInfo info;
+    const char *file_name; /* what the file calls it; info.name's if the same */
+    const char *path;      /* the file it lies in */
+    int64_t offset;        /* of its first byte in that file */
+    RowOrder rows;         /* of a permuted one info.data is in file order */
+    int heads;
+} Tensor;
+
+typedef struct Gguf Gguf; /* a GGUF file's metadata */
+
+typedef struct Checkpoint {
+    const char *path; /* as given, without a trailing slash */
+    cJSON *config;    /* an object with Hugging Face's field names */
+    Tensor *tensor;   /* in file order; a vocabulary alone has none */
+    int tensors;
+    Dtype dtype;           /* that most elements have; may be quantised */
+    const char *tokenizer; /* path of tokenizer.json, or NULL */
+    const Gguf *gguf;      /* where the tokenizer is then; NULL for a folder */
+    const char *graft;     /* the text of model.graft, or NULL */
+    const char **other;    /* names of the folder's other files, to be copied */
+    int others;
+    struct FileMap *map; /* below: private */
+    int maps;
+    struct NameIndex *index;
+    Arena arena;
+} Checkpoint;
+
+/* A folder with config.json and .safetensors, or a .gguf file. Reads headers
+ * only. NULL with err set. What it points to lives until checkpoint_close. */
+Checkpoint *checkpoint_open(const char *path, Err *err);
+void checkpoint_close(Checkpoint *c); /* NULL is fine */
+const Tensor *checkpoint_find(const Checkpoint *c, const char *name); /* NULL*/
+/* FNV-1a over config, every file's header and size: cheap, and different for
+ * other names, shapes, types or layouts; it does not read the weights. */
+uint64_t checkpoint_hash(const Checkpoint *c);
+/* "w: [32, 64] bf16" in a buffer that the next but three call reuses. */
+const char *tensor_text(const TensorInfo *t);
+
+/* ---- values (widen.c) ---- */
+
+/* Elements first .. first + count - 1 in row-major order, as `to` (f32, f64,
+ * bf16, f16, or the tensor's own unquantised type), rows put in order. Exact
+ * where `to` can hold the value, else rounded once to nearest even. Any range;
+ * whole rows are fastest. Threads may read at once. */
+void tensor_read(const Tensor *t, int64_t first, int64_t count, Dtype to,
+                 void *out);
+/* All of it. */
+void tensor_read_all(const Tensor *t, Dtype to, void *out);
+/* The mapped values where they can be used as `want` as they lie: same type,
+ * rows in order, aligned; else NULL: use tensor_read. */
+const void *tensor_in_place(const Tensor *t, Dtype want);
+/* Lets go of the resident pages behind a tensor; they come back when read. */
+void tensor_release(const Tensor *t);
+/* `count` values of blocks or elements at `data`, in file order, to f32. */
+void widen_f32(Dtype from, const void *data, int64_t count, float *out);
+
+/* ---- GGUF metadata (gguf.c): false or NULL where the key is absent or of
+ * another kind ---- */
+
+typedef struct {
+    const char *at; /* not NUL-terminated; may hold any bytes */
+    size_t len;
+} Bytes;
+
+bool gguf_int(const Gguf *g, const char *key, int64_t *out); /* any integer */
+bool gguf_float(const Gguf *g, const char *key, double *out); /* any number */
+bool gguf_bool(const Gguf *g, const char *key, bool *out);
+bool gguf_bytes(const Gguf *g, const char *key, Bytes *out);
+const char *gguf_string(const Gguf *g, const char *key); /* NUL-terminated */
+/* Arrays; the first call copies them out, they live as long as the file. */
+const Bytes *gguf_strings(const Gguf *g, const char *key, int64_t *count);
+const int64_t *gguf_ints(const Gguf *g, const char *key, int64_t *count);
+const float *gguf_floats(const Gguf *g, const char *key, int64_t *count);
+
+/* ---- a folder written (write.c) ---- */
+
+typedef struct {
+    const char *name;
+    const char *text; /* its content, or NULL: copied from `from` */
+    size_t len;
+    const char *from;
+} FileSpec;
+
+typedef struct {
+    const TensorInfo *tensor; /* name, dtype, rank, shape, in order of writing*/
+    int tensors;
+    const char *const (*meta)[2]; /* provenance; format: pt is added*/
+    int metas;
+    const FileSpec *file; /* config.json, model.graft, tokenizer.json, ... */
+    int files;
+    int64_t shard_bytes; /* 0: 5 GB */
+} FolderSpec;
+
+typedef struct FolderWriter FolderWriter;
+
+/* Makes a temporary folder beside `path`, which must not exist. Then every
+ * tensor's bytes in the spec's order, by any mix of put (pieces cut anywhere)
+ * and copy; then finish. After an error nothing is left behind, and the only
+ * call left is folder_cancel. The spec's arrays must live until the end. */
+FolderWriter *folder_begin(const char *path, const FolderSpec *spec, Err *err);
+bool folder_put(FolderWriter *w, const void *data, int64_t bytes, Err *err);
+/* The whole of the next tensor, as it lies in its file (same type, ROWS_plain),
+ * without passing through our memory where the kernel can. */
+bool folder_copy(FolderWriter *w, const Tensor *from, Err *err);
+/* Syncs, renames to `path`, frees w, error or not: then nothing is left. */
+bool folder_finish(FolderWriter *w, Err *err);
+void folder_cancel(FolderWriter *w); /* removes all of it and frees w */
+int64_t folder_written(const FolderWriter *w); /* tensor bytes, for progress */
+
+/* Set by a signal: writers stop at the next piece, clean up and fail. */
+extern volatile sig_atomic_t rt_interrupted;
+void rt_catch_interrupts(void); /* SIGINT, SIGTERM set it; twice kills */
+
+/* ---- .npy and other single files (npy.c, write_file.c) ---- */
+
+/* Whole or not at all: a temporary file, synced, renamed over `path`. */
+bool file_write(const char *path, const void *data, size_t len, Err *err);
+bool npy_write_f32(const char *path, const float *data, int64_t rows,
+                   int64_t cols, Err *err);
+/* A little-endian f32 array in C order, malloc'ed; NULL with err set. */
+float *npy_read_f32(const char *path, int *rank, int64_t shape[MAX_RANK],
+                    Err *err);
+
+/* ---- for tests: the n-th file operation from now fails (write_io.c) ---- */
+
+void io_fail_at(long n, int error); /* n 0: none; error as errno has it */
+long io_count(void);                /* operations since then */
