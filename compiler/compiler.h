@@ -1,0 +1,220 @@
+/* Room compiler: names, sizes and types; models and transforms; the graph, its
+ * text, its reference interpreter; proofs. */
+#pragma once
+#include "base/base.h"
+#include "dsl/dsl.h"
+#include <cjson/cJSON.h>
+
+/* ---- sizes (size.c): integers and other scalars known before run time ----
+ * Polynomials over parameters (D, E, rate, T), with min, max, ceil, floor and
+ * such as atoms. Interned for the life of the process: equal ones are one
+ * pointer. An unknown stands for a positive number. */
+
+typedef struct Size Size;
+const Size *size_num(double n);
+const Size *size_sym(const char *name); /* "T" is known at run time only */
+const Size *size_add(const Size *a, const Size *b);
+const Size *size_sub(const Size *a, const Size *b);
+const Size *size_mul(const Size *a, const Size *b);
+const Size *size_div(const Size *a, const Size *b); /* the real quotient */
+const Size *size_pow(const Size *a, const Size *b);
+const Size *size_mod(const Size *a, const Size *b);
+const Size *size_min(const Size *a, const Size *b);
+const Size *size_max(const Size *a, const Size *b);
+const Size *size_ceil(const Size *a);
+const Size *size_floor(const Size *a);
+const Size *size_sqrt(const Size *a);
+bool size_is_num(const Size *s, double *n); /* no unknown; n may be NULL */
+bool size_has(const Size *s, const char *sym);
+const char *size_text(const Size *s); /* "E - 1"; interned */
+const Size *size_subst(const Size *s, const char *sym, const Size *by);
+/* The value with T given (BUG if another unknown is left); size_at rounds. */
+double size_value(const Size *s, int64_t T);
+int64_t size_at(const Size *s, int64_t T);
+
+/* ---- dims and types (type.c) ---- */
+
+/* A dim has an identity: two dims of one name and size may differ. */
+typedef struct {
+    const char *name; /* interned */
+    const Size *size;
+    int id;
+} Dim;
+const Dim *dim_new(const char *name, const Size *size); /* kept for good */
+
+enum { MAX_ARGS = 3 };
+typedef struct {
+    Dtype dtype;              /* f64 f32 bf16 f16; i32 an index; bool */
+    const Dim *index_of;      /* i32: which dim it points into */
+    int rank;                 /* 0: a scalar */
+    const Dim *dim[MAX_RANK]; /* outermost first; none twice */
+} Type;
+int type_dim(const Type *t, const Dim *d);    /* its position, or -1 */
+int64_t type_count(const Type *t, int64_t T); /* elements */
+const char *type_text(const Type *t);         /* "f32[T, D]"; interned */
+
+/* ---- the graph (graph.c) ---- */
+
+typedef enum {
+#define OP(name, ...) OP_##name,
+#include "compiler/ops.def"
+#undef OP
+    OP_COUNT
+} Op;
+
+typedef struct Node Node;
+typedef struct Graph Graph;
+
+/* A weight: a tensor of a checkpoint, or what a transform makes. */
+typedef struct Weight {
+    const char *path;  /* in the text: "layer[3].ffn.expert.gate" */
+    const char *file;  /* the tensor: "model.layers.3.mlp.experts.{}.w1.weight";
+                        * a {} for each of the first `stacked` dims */
+    int stacked;       /* leading dims that are arrays of modules */
+    Type type;
+    Node *value;       /* how a transform makes it; NULL: read from the file */
+} Weight;
+
+typedef enum { ROPE_default, ROPE_linear, ROPE_llama3, ROPE_yarn } RopeKind;
+typedef struct {
+    double theta;
+    int rotary; /* leading elements of a head that turn; the rest pass */
+    RopeKind kind;
+    double factor, low, high, original;     /* as in Hugging Face configs */
+    double beta_fast, beta_slow, attention; /* yarn */
+} Rope;
+/* Fills inv_freq[rotary / 2]; *scale multiplies cos and sin (1 but for yarn).
+ * Elements j and j + rotary / 2 turn together, by pos * inv_freq[j]. */
+void rope_frequencies(const Rope *r, double *inv_freq, double *scale);
+
+/* One pass of a repeated layer: a body, and the weights for its slots. */
+typedef struct {
+    Graph *body;
+    const Weight **weight; /* body->nslots of them */
+} Iteration;
+typedef struct {
+    int n;
+    Iteration *at;
+} Repeat;
+
+struct Node {
+    Op op;
+    int id;    /* its place in graph->node: its arguments' are smaller */
+    Type type; /* as its rule gives it */
+    Node *arg[MAX_ARGS];
+    /* attributes; which of them count is the op's affair (ops.def); the rest
+     * are zero */
+    int ndim;
+    const Dim *dim[MAX_RANK];
+    double num;
+    const Size *size;
+    const char *name; /* interned */
+    const Weight *weight;
+    int slot; /* OP_weight in a body: its column from 1; else 0 */
+    const Rope *rope;
+    const Repeat *repeat;
+    /* not part of what it computes */
+    const char *label; /* a name from the text, for printing; may be NULL */
+    const Source *src; /* where it came from; may be NULL */
+    Loc loc;
+};
+
+/* Nodes in order of dependence. Equal nodes are one (hash-consing): equal
+ * terms are one pointer. A graph owns nothing but its lists in `arena`. */
+struct Graph {
+    Arena *arena;
+    const char *name;
+    LIST(Node *) node;
+    LIST(struct Output {
+        const char *name; /* "y", "loss.balance", "stat.usage" */
+        Node *node;
+    }) output;
+    int nslots; /* of a body: its weight columns */
+    Node **table;
+    int ntable; /* graph.c's own: hash-consing */
+};
+
+Graph *graph_new(Arena *a, const char *name);
+/* The node, or its equal that is there already. Its type is computed by its
+ * rule (`declared`: n.type is taken). BUG where the rule refuses: callers
+ * check first, in the user's terms. */
+Node *graph_add(Graph *g, Node n);
+void graph_output(Graph *g, const char *name, Node *n);
+Node *graph_find_output(const Graph *g, const char *name); /* or NULL */
+/* Why its rule refuses the node, or NULL with *type filled in. */
+const char *op_type(const Node *n, Type *type);
+/* A new graph with each node that outputs need rebuilt through `map` (NULL:
+ * as it is). map sees a node whose arguments are already the new graph's. */
+Graph *graph_map(const Graph *g, Arena *a,
+                 Node *(*map)(Graph *to, Node n, const Node *old, void *user),
+                 void *user);
+
+/* Shorthands of graph_add. */
+Node *g_num(Graph *g, Dtype t, double v);
+Node *g_scalar(Graph *g, Dtype t, const Size *s); /* a number when known */
+Node *g_map1(Graph *g, Op op, Node *a);
+Node *g_map2(Graph *g, Op op, Node *a, Node *b);
+Node *g_select(Graph *g, Node *c, Node *a, Node *b);
+Node *g_cast(Graph *g, Dtype t, Node *a); /* a itself where it has the type */
+Node *g_along(Graph *g, Op op, Node *a, int n, const Dim *const *dim);
+Node *g_contract(Graph *g, Node *a, Node *b, int n, const Dim *const *dim);
+Node *g_gather(Graph *g, Node *a, const Dim *d, Node *index);
+Node *g_weight(Graph *g, const Weight *w);
+
+typedef enum { FACT_none, FACT_pos, FACT_pos1, FACT_row } Fact;
+typedef struct {
+    const char *name;
+    int nargs;
+    Fact fact;
+} OpInfo;
+extern const OpInfo op_info[OP_COUNT];
+bool op_find(const char *name, Op *out);
+double op_value(Op op, double a, double b, double c); /* of a `row` op */
+
+/* ---- text of a graph, and what always holds of one (ir*.c) ---- */
+
+/* Bodies first, then the graph with its repeat tables. Reads back, and then
+ * prints the same bytes. */
+void ir_print(const Graph *g, FILE *out);
+Graph *ir_read(Arena *a, const Source *src); /* NULL: mistakes were reported */
+/* BUG naming the pass, the node and the rule that is broken. Trusts nothing
+ * that a pass may have left behind; goes into bodies. */
+void ir_verify(const Graph *g, const char *after_pass);
+/* Equal for graphs that differ only in their dims' identities, their labels
+ * and which weights fill the slots. */
+uint64_t graph_hash(const Graph *g);
+
+/* ---- counted random numbers (random.c): the same on every target ---- */
+
+uint64_t random_key(uint64_t seed, const char *name);
+uint64_t random_bits(uint64_t key, uint64_t counter);
+double random_uniform(uint64_t key, uint64_t counter);  /* [0, 1), 24 bits */
+double random_gaussian(uint64_t key, uint64_t counter); /* no libm */
+void random_shuffle(uint64_t key, int n, int *out);     /* a permutation */
+
+/* ---- the reference interpreter (interp*.c) ---- */
+
+typedef struct {
+    Type type;
+    int64_t shape[MAX_RANK], count;
+    double *at; /* row-major; indices and bools as numbers */
+} Tensor;
+
+typedef struct {
+    int64_t T;          /* tokens in flight */
+    const int32_t *pos; /* [T] position in its sequence, which is a run of
+                         * tokens from position 0 */
+    bool exact;         /* all in f64, casts do nothing; else every node is
+                         * rounded to its type */
+    bool training;      /* the flag of that name */
+    uint64_t seed;      /* for draws */
+    void *user;
+    /* Fill out[count] with an input column or a weight, widened. */
+    bool (*input)(void *user, const char *name, const Type *t, double *out);
+    bool (*weight)(void *user, const Weight *w, double *out);
+} InterpEnv;
+
+/* Runs the graph; out[g->output.n] tensors live in `arena`. False with err
+ * set: a callback failed, or an index was out of range. */
+bool interp_run(const Graph *g, const InterpEnv *env, Arena *arena,
+                Tensor **out, Err *err);
