@@ -1,0 +1,172 @@
+/* graft doctor: what this machine has, and which targets can run. */
+#include "cli/cli.h"
+#include "cli/machine.h"
+#include <string.h>
+
+static error_t key(int k, char *arg, struct argp_state *state)
+{
+    if (k != ARGP_KEY_ARG)
+        return ARGP_ERR_UNKNOWN;
+    argp_error(state, "takes no arguments, got `%s`", arg);
+    return 0;
+}
+
+static const struct argp argp = {
+    NULL, key, "",
+    "Say what this machine has: CPU features, cores, memory, caches, "
+    "libraries, GPUs, and which targets can run here.",
+    NULL, NULL, NULL};
+
+static const Library *find(const Libraries *l, const char *name)
+{
+    for (int i = 0; i < l->nlibrary; i++)
+        if (!strcmp(l->library[i].name, name))
+            return &l->library[i];
+    BUG("doctor: no library %s in its list", name);
+}
+
+/* Why `--target cuda` cannot run; NULL when it can. */
+static const char *no_cuda(const Libraries *l)
+{
+    if (!*find(l, "CUDA driver")->version)
+        return find(l, "CUDA driver")->note;
+    if (l->ngpu == 0)
+        return "the driver sees no GPU";
+    if (!*find(l, "NVRTC")->version)
+        return find(l, "NVRTC")->note;
+    return NULL;
+}
+
+static cJSON *features_json(const Machine *m)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (int i = 0; i < m->nfeature; i++)
+        if (m->feature[i].there)
+            cJSON_AddItemToArray(list,
+                                 cJSON_CreateString(m->feature[i].name));
+    return list;
+}
+
+static cJSON *machine_json(const Machine *m)
+{
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "name", m->cpu);
+    cJSON_AddItemToObject(o, "features", features_json(m));
+    cJSON_AddStringToObject(o, "vectors", m->vectors);
+    cJSON_AddNumberToObject(o, "cores", m->cores);
+    cJSON_AddNumberToObject(o, "core_quota", m->core_quota);
+    cJSON_AddNumberToObject(o, "l1", (double)m->l1);
+    cJSON_AddNumberToObject(o, "l2", (double)m->l2);
+    cJSON_AddNumberToObject(o, "l3", (double)m->l3);
+    return o;
+}
+
+static cJSON *gpus_json(const Libraries *l)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (int i = 0; i < l->ngpu; i++) {
+        cJSON *o = cJSON_CreateObject();
+        char sm[32];
+        snprintf(sm, sizeof sm, "sm_%d%d", l->gpu[i].major, l->gpu[i].minor);
+        cJSON_AddStringToObject(o, "name", l->gpu[i].name);
+        cJSON_AddStringToObject(o, "arch", sm);
+        cJSON_AddNumberToObject(o, "memory", (double)l->gpu[i].memory);
+        cJSON_AddItemToArray(list, o);
+    }
+    return list;
+}
+
+static cJSON *all_json(const Machine *m, const Libraries *l)
+{
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "version", CLI_VERSION);
+    cJSON_AddItemToObject(o, "cpu", machine_json(m));
+    cJSON *memory = cJSON_AddObjectToObject(o, "memory");
+    cJSON_AddNumberToObject(memory, "total", (double)m->memory);
+    cJSON_AddNumberToObject(memory, "available", (double)m->available);
+    cJSON_AddNumberToObject(memory, "limit", (double)m->memory_limit);
+    cJSON *libraries = cJSON_AddObjectToObject(o, "libraries");
+    for (int i = 0; i < l->nlibrary; i++)
+        if (*l->library[i].version)
+            cJSON_AddStringToObject(libraries, l->library[i].name,
+                                    l->library[i].version);
+        else
+            cJSON_AddNullToObject(libraries, l->library[i].name);
+    cJSON_AddItemToObject(o, "gpus", gpus_json(l));
+    cJSON *targets = cJSON_AddObjectToObject(o, "targets");
+    cJSON_AddBoolToObject(targets, "cpu", true);
+    cJSON_AddBoolToObject(targets, "cuda", no_cuda(l) == NULL);
+    cJSON_AddBoolToObject(targets, "interp", true);
+    return o;
+}
+
+/* Memory comes in powers of two: "32 KiB". */
+static const char *memory_text(char buf[32], int64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    size_t i = 0;
+    double amount = (double)bytes;
+    for (; amount >= 1024 && i + 1 < COUNT(units); i++)
+        amount /= 1024;
+    snprintf(buf, 32, bytes ? "%.*f %s" : "unknown",
+             amount < 10 && amount != (int)amount, amount, units[i]);
+    return buf;
+}
+
+static void print_cpu(const Machine *m)
+{
+    printf("cpu        %s\n", m->cpu);
+    printf("cores      %d", m->cores);
+    if (m->core_quota > 0)
+        printf(" (the container may use %.1f)", m->core_quota);
+    printf("\nvectors    %s\n", m->vectors);
+    for (int i = 0; i < m->nfeature; i++)
+        printf("  %-12s %-4s %s\n", m->feature[i].name,
+               m->feature[i].there ? "yes" : "no", m->feature[i].what);
+    char a[32], b[32], c[32];
+    printf("caches     L1 %s, L2 %s, L3 %s\n", memory_text(a, m->l1),
+           memory_text(b, m->l2), memory_text(c, m->l3));
+    printf("memory     %s, %s available", memory_text(a, m->memory),
+           memory_text(b, m->available));
+    if (m->memory_limit > 0)
+        printf(", %s at most for this container",
+               memory_text(c, m->memory_limit));
+    putchar('\n');
+}
+
+static void print_libraries(const Libraries *l)
+{
+    puts("libraries");
+    for (int i = 0; i < l->nlibrary; i++) {
+        const Library *lib = &l->library[i];
+        printf("  %-12s %s\n", lib->name,
+               *lib->version ? lib->version : lib->note);
+    }
+    for (int i = 0; i < l->ngpu; i++) {
+        char a[32];
+        const Gpu *g = &l->gpu[i];
+        printf("gpu        %s, sm_%d%d, %s\n", g->name, g->major, g->minor,
+               memory_text(a, g->memory));
+    }
+}
+
+int command_doctor(int argc, char **argv)
+{
+    Common common = {0};
+    Machine m;
+    Libraries l;
+    options_parse(&argp, argc, argv, NULL, &common);
+    machine_look(&m);
+    libraries_look(&l);
+    if (common.json) {
+        report_json(all_json(&m, &l));
+        return EXIT_done;
+    }
+    printf("graft      %s\n", CLI_VERSION);
+    print_cpu(&m);
+    print_libraries(&l);
+    const char *why = no_cuda(&l);
+    printf("targets    cpu: yes, interp: yes, cuda: %s%s%s\n",
+           why ? "no (" : "yes", why ? why : "", why ? ")" : "");
+    return EXIT_done;
+}

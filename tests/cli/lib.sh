@@ -1,0 +1,78 @@
+# What the tests of the commands share: each check is one `ok` line.
+# They run in a folder of their own, which goes at the end.
+# shellcheck shell=bash
+set -u
+graft=$1
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+repo=$(cd "$here/../.." && pwd)
+data=${GRAFT_DATA:-$repo/../shared/data}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' INT TERM
+cd "$scratch" || exit 2
+export XDG_CACHE_HOME=$scratch/cache
+n=0 failures=0 status=0
+
+ok() { # name; the last command's status is the verdict
+    local verdict=$?
+    n=$((n + 1))
+    if [ $verdict = 0 ]; then
+        echo "ok $n - $1"
+    else
+        echo "not ok $n - $1"
+        failures=$((failures + 1))
+        sed 's/^/#   /' out err 2>/dev/null | head -40
+    fi
+}
+
+skip() { # name, why
+    n=$((n + 1))
+    echo "ok $n # SKIP $1: $2"
+}
+
+# run ARGS...: graft's status in $status, what it said in ./out and ./err.
+run() {
+    status=0
+    "$graft" "$@" >out 2>err </dev/null || status=$?
+}
+
+# ends STATUS NAME ARGS...: one check of how graft ends; a sanitizer's report
+# is never fine.
+ends() {
+    local want=$1 name=$2
+    shift 2
+    run "$@"
+    [ "$status" = "$want" ] && ! grep -q 'Sanitizer\|runtime error' err
+    ok "$name: ends with $want"
+}
+
+says() { # FILE NAME TEXT: the file (out, err) has the text
+    grep -qF -- "$3" "$1"
+    ok "$2: says \`$3\`"
+}
+
+silent() { # FILE NAME: nothing there
+    [ ! -s "$1" ]
+    ok "$2: nothing in $1"
+}
+
+# json FILE KEY: prints what stands there (a.b and 0 go inside), or fails.
+json() {
+    python3 - "$1" "$2" 2>>err <<'PY'
+import json, sys
+v = json.load(open(sys.argv[1]))
+for part in sys.argv[2].split("."):
+    v = v[int(part)] if isinstance(v, list) else v[part]
+print(json.dumps(v) if isinstance(v, (dict, list, bool)) else v)
+PY
+}
+
+has_key() { # NAME KEY: ./out is JSON with the key
+    json out "$2" >/dev/null
+    ok "$1: has $2"
+}
+
+finish() {
+    echo "1..$n"
+    [ $failures = 0 ]
+}
