@@ -5,6 +5,7 @@ set -u
 graft=$1
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repo=$(cd "$here/../.." && pwd)
+# shellcheck disable=SC2034
 data=${GRAFT_DATA:-$repo/../shared/data}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# The examples of the docs: each block marked `graft` must pass `graft check`,
+# each marked `graft wrong` must give exactly the errors that its comments
+# name, at their lines. Every command that a text names must exist.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# Blocks of a file as TEXT-LINE.graft (or .wrong), LINE where it starts.
+cut_out() { # file, name
+    awk -v name="$2" '
+        /^```graft/ { out = name "-" NR ($2 == "wrong" ? ".wrong" : ".graft")
+                      next }
+        /^```/      { if (out) close(out); out = ""; next }
+        out         { print > out }' "$1"
+}
+
+check_good() { # file
+    ends 0 "$1" check "$1"
+    "$graft" fmt "$1" >once.out 2>err && cp once.out once.graft &&
+        "$graft" fmt once.graft 2>>err | cmp -s - once.out
+    ok "$1: fmt settles"
+}
+
+check_wrong() { # file
+    ends 1 "$1" check "$1"
+    local want line text
+    want=$(grep -c '# error: ' "$1")
+    [ "$(grep -c ': error: ' err)" = "$want" ]
+    ok "$1: $want error(s), no more"
+    while IFS=: read -r line text; do
+        text=$(sed 's/.*# error: //; s/ *(.*//' <<<"$text")
+        grep -F "$1:$line:" err | grep -qF -- "$text"
+        ok "$1: line $line says \`$text\`"
+    done < <(grep -n '# error: ' "$1")
+}
+
+for text in "$repo"/README.md "$repo"/docs/*.md; do
+    cut_out "$text" "$(basename "$text" .md)"
+done
+for file in *-*.graft; do
+    [ -e "$file" ] && check_good "$file"
+done
+for file in *-*.wrong; do
+    [ -e "$file" ] && mv "$file" "${file%.wrong}_wrong.graft" &&
+        check_wrong "${file%.wrong}_wrong.graft"
+done
+
+"$graft" --help | sed -n 's/^  \([a-z]*\) .*/\1/p' >commands
+for text in "$repo"/README.md "$repo"/docs/*.md; do
+    grep -ohE '(^|[`$] ?)(build/)?graft [a-z]+' "$text" |
+        sed 's/.* //' | sort -u | grep -vxFf commands >unknown
+    [ ! -s unknown ]
+    ok "$(basename "$text"): every command it names exists"
+done
+
+finish
