@@ -12,7 +12,7 @@ typedef LLVMTypeRef Ty;
 
 /* The machine code is made for. Features are LLVM's words; never a CPU's name,
  * which a virtual machine may hide. */
-typedef struct {
+typedef struct Target {
     const char *triple, *features; /* "x86_64-...", "+avx2,+fma" */
     int width;                     /* bytes of a vector register: 16, 32, 64 */
     bool fma, masks;               /* fused multiply-add; masked memory */

@@ -1,0 +1,81 @@
+/* Room codegen: a graph's kernels as machine code; programs that run. */
+#pragma once
+#include "compiler/compiler.h"
+#include "passes/passes.h"
+
+/* ---- programs (cpu*.c) ---- */
+
+typedef struct {
+    const struct Target *target; /* NULL: this machine (emit.h) */
+    int threads;          /* 0: one a core */
+    bool training;        /* the flag of that name */
+    bool last_only;       /* outputs over T: of the last token alone, [1, ..] */
+    uint64_t seed;        /* for draws */
+    bool keep_text;       /* for program_print */
+} CpuOptions;
+
+typedef struct Program Program;
+/* Compiles every kernel of g for any T. The graph must outlive the program.
+ * NULL with err set: it holds something no kernel can do. */
+Program *cpu_compile(const Graph *g, const CpuOptions *o, Err *err);
+void program_free(Program *p);
+
+/* Where weights come from. `get` describes one tensor of w: row-major, whole,
+ * of any type that type_load or a block type can widen; a weight with stacked
+ * dims has one for each of them, counted row-major by `index`. Its bytes must
+ * stay until `done` (may be NULL) says they were copied; where nothing is
+ * packed (a graph without T) kernels read them in place and it is never
+ * called. */
+typedef struct {
+    void *user;
+    bool (*get)(void *user, const Weight *w, int64_t index, TensorInfo *out,
+                Err *err);
+    void (*done)(void *user, const Weight *w, int64_t index);
+} WeightSource;
+
+/* Packs all weights, layer by layer. Again: other weights for the same program
+ * (slots as compiled), so that one program serves equal formulas. */
+bool program_load(Program *p, const WeightSource *s, Err *err);
+/* The weights of g, in whose place `other` stand from now on; then load. */
+void program_swap(Program *p, const Weight *w, const Weight *other);
+
+/* A column of the data, or a result: row-major. Indices are int32_t. `dtype`
+ * may be another float type than the graph's; results are then converted. */
+typedef struct {
+    const char *name;
+    Dtype dtype;
+    void *data;
+} Column;
+
+/* Rows of a sequence that attend has seen. Grows as needed. */
+typedef struct State State;
+State *state_new(Program *p);
+int64_t state_length(const State *s);
+void state_truncate(State *s, int64_t length); /* 0: empty */
+void state_free(State *s);
+
+/* One step over T tokens, pos[t] each one's position in its sequence. Token t
+ * attends to rows base + t - pos[t] .. base + t, where base is what the state
+ * held before; the T rows are appended to it (s NULL: base 0, nothing kept).
+ * False with err set: an index out of range, a column missing, no memory. */
+bool program_run(Program *p, State *s, int64_t T, const int32_t *pos,
+                 const Column *in, int nin, const Column *out, int nout,
+                 Err *err);
+/* Elements of an output when T tokens run; -1: no such output. */
+int64_t program_output_count(const Program *p, const char *name, int64_t T);
+
+typedef enum { TEXT_kernels, TEXT_llvm, TEXT_llvm_opt, TEXT_asm } ProgramText;
+bool program_print(const Program *p, ProgramText what, FILE *out);
+
+typedef struct {
+    const char *kernel, *skeleton;
+    int64_t calls;
+    double seconds; /* since program_times(p, true, ..) */
+} KernelTime;
+/* The kernels of p; n gets how many. `reset`: starts counting from zero. */
+const KernelTime *program_times(Program *p, bool reset, int *n);
+typedef struct {
+    double passes, emit, optimise, link; /* seconds */
+    int64_t packed, activations;         /* bytes */
+} ProgramCost;
+ProgramCost program_cost(const Program *p);

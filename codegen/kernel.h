@@ -1,0 +1,90 @@
+/* How kernels are emitted: what their functions look like, and the walker that
+ * writes expression trees over dims. Private to codegen. */
+#pragma once
+#include "codegen/codegen.h"
+#include "codegen/emit.h"
+
+/* A kernel is two functions:
+ *     void NAME(void *const *arg, const int64_t *run, int64_t task, void *mem)
+ *     int64_t NAME_tasks(void *const *arg, const int64_t *run)
+ * arg: the buffers in order of kernel_arg (a stacked weight: its pointer
+ * table). run: the sizes of Plan.sizes, run[0] = T; then, at negative places,
+ * what RUN_ says. task: 0 .. tasks - 1, on any thread in any order; two tasks
+ * write different elements, and what a task computes does not depend on how
+ * many threads there are. mem: Kernel.scratch bytes of the thread's own,
+ * aligned to 64 (the emitter sets Kernel.scratch). All kernels before are done
+ * and visible. */
+enum {
+    RUN_base = -1,     /* rows in the caches before this step */
+    RUN_capacity = -2, /* rows a cache has room for */
+    RUN_threads = -3,  /* a hint for how finely to cut; may not change bits */
+    RUN_below = 8,     /* int64s below run */
+};
+
+/* ---- walker (walk.c) ---- */
+
+/* Where a dim stands: `index` is an i64; in a vector, the first lane's, and
+ * lane j is at index + j if `spread`, at index too if not. Or index is a
+ * vector of i64 of its own (then spread is false). */
+typedef struct {
+    const Dim *dim;
+    Val index;
+    bool spread;
+} Place;
+
+typedef struct {
+    int n;
+    Place at[2 * MAX_RANK];
+    int lanes;  /* 1: scalar */
+    Val mask;   /* lanes that exist (i1 vector); NULL: all */
+} Places;
+
+typedef struct Walk Walk;
+/* A node the skeleton computes, at these places; NULL: not one of them. */
+typedef Val (*Hole)(Walk *w, const Node *n, const Places *p);
+struct Walk {
+    Emit *e;
+    Plan *plan;
+    Kernel *kernel;
+    Val arg, run; /* the function's parameters */
+    Hole hole;    /* may be NULL */
+    void *user;
+};
+
+void places_set(Places *p, const Dim *d, Val index, bool spread);
+/* n's value in registers (emit.h: ty_reg), p->lanes wide. */
+Val walk(Walk *w, const Node *n, const Places *p);
+/* Element (or the lanes) of buffer b at these places. */
+Val walk_load(Walk *w, const Buffer *b, const Places *p);
+void walk_store(Walk *w, const Buffer *b, const Places *p, Val v);
+Val walk_base(Walk *w, const Buffer *b);   /* pointer to the buffer */
+Val walk_size(Walk *w, const Size *s);     /* i64 */
+Val walk_count(Walk *w, int n, const Dim *const *d); /* product of sizes */
+Val walk_run(Walk *w, int place);          /* run[place] */
+/* The places of n dims at row-major number `flat` (quotients and rests). */
+void walk_unflatten(Walk *w, Places *p, int n, const Dim *const *d, Val flat);
+
+/* Begins the two functions of a kernel; the body's `task` and `mem` params are
+ * 2 and 3. */
+void kernel_begin(Walk *w, Emit *e, Plan *plan, Kernel *k);
+Val kernel_task(Walk *w);
+Val kernel_mem(Walk *w);
+void kernel_end(Walk *w);
+void kernel_begin_tasks(Walk *w); /* ends with ret(e, count) */
+
+/* ---- skeletons: each emits both functions into e's module ---- */
+void emit_map(Emit *e, Plan *p, Kernel *k);     /* map*.c */
+void emit_route(Emit *e, Plan *p, Kernel *k);   /* route.c */
+void emit_scatter(Emit *e, Plan *p, Kernel *k); /* scatter.c */
+void emit_matmul(Emit *e, Plan *p, Kernel *k);  /* matmul*.c */
+void emit_grouped(Emit *e, Plan *p, Kernel *k); /* grouped.c */
+void emit_attend(Emit *e, Plan *p, Kernel *k);  /* attend.c */
+
+/* ---- packing: plain C, in step with what emit_matmul reads (pack.c) ---- */
+
+/* Bytes of a packed buffer; and the copy into it of one tensor of its weight
+ * part[i]: that of `index` among the weight's stacked dims. `src`: row-major,
+ * of type `from`. */
+int64_t pack_bytes(const Pack *p);
+void pack_part(const Pack *p, int i, Dtype from, const void *src,
+               int64_t index, void *dst);

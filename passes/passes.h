@@ -1,0 +1,191 @@
+/* Room passes: rewrites of the graph, and its cut into kernels: the level
+ * below the graph, which every target prints its code from. */
+#pragma once
+#include "compiler/compiler.h"
+
+/* ---- graph passes: one file each, one row in passes.def each ---- */
+
+typedef struct {
+    bool training;   /* what OP_flag "training" is */
+    bool last_only;  /* outputs that have the dim T: of the last token alone
+                      * (T becomes a dim of size 1); generate wants that */
+    const char *dump; /* a pass's name: print the graph after it on stderr */
+} PassOptions;
+
+/* All passes in order; ir_verify after each. Bodies are rewritten once and
+ * shared as before. The result lives in `a`. */
+Graph *passes_run(const Graph *g, Arena *a, const PassOptions *o);
+
+/* ---- buffers: values in memory ---- */
+
+typedef enum {
+    BUF_value,  /* an activation: has memory from its writer to its last reader*/
+    BUF_input,  /* a column of the data; in a body "x" is the running value */
+    BUF_output, /* handed to the caller; in a body "y" goes round */
+    BUF_weight, /* a weight as it is in the file: see `stacked` */
+    BUF_packed, /* a weight in the order a matmul reads it: see Pack */
+    BUF_const,  /* `data` was known at compile time */
+    BUF_route,  /* of an index over E: i32 offset[E + 1], then i32 order[count]:
+                 * the index's elements by expert, ascending within one;
+                 * expert e's are order[offset[e]] .. order[offset[e + 1] - 1] */
+    BUF_rope,   /* f32 cos[T, rotary / 2], then sin; both times the scale */
+    BUF_pos,    /* i32 [T] */
+    BUF_keys,   /* an attend's cache: [G, capacity, hd] of the type of k */
+    BUF_vals,
+} BufferKind;
+
+/* How a weight is packed: N its own dims, K those summed, B those matched up
+ * with the other side (and E, the dim an index picks). Row-major
+ *     [B..][N / cols][K / pair][part < parts][cols][pair]
+ * with zeros where N or K end. `parts` weights of equal dims may share a buffer
+ * (gate and up). */
+typedef struct {
+    int nb, nn, nk;
+    const Dim *b[MAX_RANK], *n[MAX_RANK], *k[MAX_RANK];
+    int cols; /* columns that stand side by side: a multiple of the lanes */
+    int pair; /* elements of K side by side: 1, or 2 (bf16 dot products) */
+    Dtype dtype;
+    int parts;
+    Node *part[4]; /* OP_weight */
+} Pack;
+
+/* A value is row-major in the order of its type's dims, without gaps. Types:
+ * f64 8 bytes, f32 4, bf16 and f16 2, i32 4, bool 1 (0 or 1). */
+typedef struct Buffer {
+    int id; /* place in Plan.buffer */
+    BufferKind kind;
+    Type type; /* of the node */
+    Node *node; /* whose value it is; NULL: pos */
+    int stacked; /* BUF_weight: its first dims pick a pointer of a table (row-
+                  * major), the others an element behind it; 0: plain memory */
+    Pack pack; /* BUF_packed */
+    const void *data; /* BUF_const */
+    int first, last; /* BUF_value: kernels that write and last read it */
+} Buffer;
+
+/* ---- kernels ---- */
+
+/* One kernel computes the nodes of its `out` buffers from its `in` buffers.
+ * What it computes is written as trees over graph nodes: from an out's node
+ * down until a node that one of `in` holds (kernel_leaf), or that the skeleton
+ * computes itself (kernel_hole: the contracts of a matmul, the attend). All in
+ * between is emitted by one walker that asks "the value of this node where
+ * these dims have these indices", so broadcasts, gathers, renames, orders,
+ * flattens, slices cost no memory. Loads widen; each node is rounded to its
+ * type as the graph says. */
+typedef enum {
+    SKEL_map,     /* rows: elementwise trees, reductions, softmax, topk */
+    SKEL_matmul,  /* contracts with packed weights that share one x */
+    SKEL_grouped, /* the same, the weight picked by an index: rows by expert */
+    SKEL_route,   /* an index to its BUF_route */
+    SKEL_attend,  /* appends k, v to the cache, then attention over it */
+    SKEL_scatter, /* adds rows up where an index says */
+    SKEL_call,    /* a C function of ours: largest, place, draws */
+    SKEL_repeat,  /* runs bodies' plans in turn */
+} Skeleton;
+
+/* Contracts that run over the same columns: their accumulators stand side by
+ * side, so that out trees may use all of them (silu(gate) * up). All have the
+ * dims N after the rows'. Stored: the out buffers first_out .. + nout - 1. */
+typedef struct {
+    Buffer *w;          /* BUF_packed of `parts` weights, in this order */
+    Node *contract[4];  /* w->pack.parts of them: the holes */
+    int first_out, nout;
+} MatmulPart;
+
+typedef struct {
+    int nm, nk, nb;
+    const Dim *m[MAX_RANK]; /* rows: x's dims that are neither K nor B, in x's
+                             * order; for grouped: the index's dims */
+    const Dim *k[MAX_RANK]; /* summed, in x's order: the last dims of x */
+    const Dim *b[MAX_RANK]; /* matched up: the first dims of x; mostly none */
+    Buffer *x; /* [B.., M.., K..]; grouped: x may lack some of the index's
+                * dims ([T, D] for an index [T, k]): it is the same row then */
+    int nparts; /* column segments, one after the other in the task list */
+    MatmulPart part[8];
+    /* grouped */
+    const Dim *expert;
+    Buffer *index, *route; /* i32 [M..]; its BUF_route */
+} Matmul;
+
+typedef struct {
+    Node *attend; /* the hole */
+    Buffer *q, *k, *v, *keys, *vals, *pos;
+    int64_t window; /* 0: none */
+} Attend;
+
+/* A row is one value for each of `row`'s dims; rows are independent. All
+ * reductions in the trees leave exactly these dims. */
+typedef struct {
+    int nrow;
+    const Dim *row[MAX_RANK];
+    const Dim *vec; /* the dim whose neighbours are a vector's lanes: one of
+                     * `row` (each lane is a row), or another (a row is summed
+                     * up across lanes); NULL: no vectors */
+} Map;
+
+/* What may be chosen freely; the text of a kernel shows it. 0: as the target
+ * likes. */
+typedef struct {
+    int lanes;      /* of f32 in a vector */
+    int tokens;     /* register tile of a matmul: rows .. */
+    int vectors;    /* .. by vectors of columns */
+    int depth;      /* elements of K before the next tile; 0: all */
+    int grain;      /* rows or column vectors of a task */
+} Schedule;
+
+enum { KERNEL_ARGS = 40 };
+typedef struct Kernel {
+    Skeleton skeleton;
+    const char *name; /* of its function: "gr_ffn_gate_3", unique in a program */
+    int nin, nout;
+    Buffer *in[KERNEL_ARGS], *out[KERNEL_ARGS];
+    union {
+        Map map;
+        Matmul matmul; /* and grouped */
+        Attend attend;
+        Node *node; /* route's index, scatter, call */
+        struct {
+            Node *node;
+            int nbodies;
+            struct Plan **body; /* the plan of each iteration; shared */
+        } repeat;
+    };
+    Schedule schedule;
+    int64_t scratch; /* bytes of its own memory that a thread needs; set by the
+                      * emitter */
+} Kernel;
+
+/* Sizes known at run time only: kernels find size.at[i] at run[i]; the first is
+ * T itself. */
+typedef struct RunSizes {
+    LIST(const Size *) size;
+} RunSizes;
+
+/* The kernels of a graph, in the order they run. */
+typedef struct Plan {
+    Arena *arena;
+    const Graph *graph;
+    const char *name;
+    LIST(Kernel *) kernel;
+    LIST(Buffer *) buffer;
+    LIST(struct Plan *) body;   /* each body once */
+    struct RunSizes *sizes; /* shared by a program's plans */
+} Plan;
+
+Buffer *kernel_leaf(const Kernel *k, const Node *n); /* of `in`, or NULL */
+bool kernel_hole(const Kernel *k, const Node *n);
+/* Place of a buffer in the function's argument array: in, then out. */
+int kernel_arg(const Kernel *k, const Buffer *b);
+int plan_size(Plan *p, const Size *s); /* its place in run[]; added if new */
+
+/* What the cut needs to know of a target. */
+typedef struct {
+    int lanes;        /* of f32 in a vector */
+    int pair;         /* Pack.pair for bf16 weights */
+    bool pack;        /* false: weights are read where they are */
+} CutOptions;
+
+/* Cuts a graph into kernels. */
+Plan *kernels_cut(const Graph *g, Arena *a, const CutOptions *o);
+void kernels_print(const Plan *p, FILE *out); /* show --stage kernels */
