@@ -19,7 +19,7 @@ Graph *passes_run(const Graph *g, Arena *a, const PassOptions *o);
 /* ---- buffers: values in memory ---- */
 
 typedef enum {
-    BUF_value,  /* an activation: has memory from its writer to its last reader*/
+    BUF_value,  /* an activation: alive from its writer to its last reader */
     BUF_input,  /* a column of the data; in a body "x" is the running value */
     BUF_output, /* handed to the caller; in a body "y" goes round */
     BUF_weight, /* a weight as it is in the file: see `stacked` */
@@ -27,7 +27,7 @@ typedef enum {
     BUF_const,  /* `data` was known at compile time */
     BUF_route,  /* of an index over E: i32 offset[E + 1], then i32 order[count]:
                  * the index's elements by expert, ascending within one;
-                 * expert e's are order[offset[e]] .. order[offset[e + 1] - 1] */
+                 * e has order[offset[e]] .. order[offset[e + 1] - 1] */
     BUF_rope,   /* f32 cos[T, rotary / 2], then sin; both times the scale */
     BUF_pos,    /* i32 [T] */
     BUF_keys,   /* an attend's cache: [G, capacity, hd] of the type of k */
@@ -137,7 +137,7 @@ typedef struct {
 enum { KERNEL_ARGS = 40 };
 typedef struct Kernel {
     Skeleton skeleton;
-    const char *name; /* of its function: "gr_ffn_gate_3", unique in a program */
+    const char *name; /* of its function, unique: "gr_ffn_gate_3" */
     int nin, nout;
     Buffer *in[KERNEL_ARGS], *out[KERNEL_ARGS];
     union {
