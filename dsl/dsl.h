@@ -19,6 +19,7 @@ struct Ast {
     double num;       /* AST_number */
     Ast **kid;        /* see ast.def; may be NULL where it says so */
     int nkid;
+    int depth; /* levels of nodes below: at most 1000 */
     /* What fmt needs to give the text back; owned by the file's arena. */
     const char *lead;  /* comment lines and blank lines above, or NULL */
     const char *trail; /* comment at the end of its (first) line, or NULL */

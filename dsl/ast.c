@@ -1,0 +1,194 @@
+/* Nodes: making them, comparing and printing trees; and dsl_parse, which
+ * runs the steps of syntax.h. */
+#include "dsl/syntax.h"
+#include "dsl/parse.h"
+#include <string.h>
+
+const char *const ast_kind_name[AST_COUNT] = {
+#define AST(kind, kids) #kind,
+#include "dsl/ast.def"
+#undef AST
+};
+
+static const struct {
+    int kind;
+    const char *text;
+} words[] = {
+#define WORD(kind, text) {kind, text},
+#include "dsl/words.def"
+#undef WORD
+};
+
+int word_kind(const char *text, size_t len)
+{
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (strlen(words[i].text) == len && !memcmp(words[i].text, text, len))
+            return words[i].kind;
+    return 0;
+}
+
+bool dsl_is_keyword(const char *word)
+{
+    return word_kind(word, strlen(word)) != 0;
+}
+
+/* ---- making nodes ---- */
+
+static bool names_something(const Token *t)
+{
+    return t->kind == AND || t->kind == OR ||
+           !word_kind(t->text, strlen(t->text)) || t->kind == NAME ||
+           t->kind == STRING;
+}
+
+static void check_depth(Parse *p, Ast *n, const Ast *kid)
+{
+    if (!kid || kid->depth < n->depth)
+        return;
+    n->depth = kid->depth + 1;
+    if (n->depth > DEPTH_MAX && !p->stop) {
+        p->stop = true;
+        complain(p, (Loc){n->loc.at, 1},
+                 "nested too deep: more than %d operators or brackets in each "
+                 "other", DEPTH_MAX);
+    }
+}
+
+/* Room for kids is the power of two at or above their count. */
+static Ast **kids_new(Parse *p, int n)
+{
+    size_t room = 1;
+    while (room < (size_t)n)
+        room *= 2;
+    return arena_alloc(p->arena, room * sizeof(Ast *));
+}
+
+Ast *node_new(Parse *p, AstKind kind, Loc loc, const Token *name,
+              Ast *const *kid, int n)
+{
+    Ast *a = arena_alloc(p->arena, sizeof *a);
+    *a = (Ast){.kind = kind, .loc = loc, .name_loc = loc, .src = p->src};
+    if (name) {
+        a->name_loc = name->loc;
+        a->text = names_something(name) ? name->text : NULL;
+        a->num = name->num;
+    }
+    if (n)
+        a->kid = kids_new(p, n);
+    for (int i = 0; i < n; i++) {
+        a->kid[i] = kid[i];
+        check_depth(p, a, kid[i]);
+    }
+    a->nkid = n;
+    return a;
+}
+
+void node_add(Parse *p, Ast *list, Ast *kid)
+{
+    if (!kid)
+        return;
+    int n = list->nkid;
+    if ((n & (n - 1)) == 0) {
+        Ast **more = kids_new(p, n + 1);
+        if (n)
+            memcpy(more, list->kid, (size_t)n * sizeof *more);
+        list->kid = more;
+    }
+    list->kid[list->nkid++] = kid;
+    check_depth(p, list, kid);
+}
+
+Ast *node_join(Parse *p, Ast *n, Ast *list)
+{
+    for (int i = 0; i < list->nkid; i++)
+        node_add(p, n, list->kid[i]);
+    return n;
+}
+
+/* ---- parsing ---- */
+
+void complain(Parse *p, Loc loc, const char *fmt, ...)
+{
+    va_list ap;
+    char text[1024];
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    Complaint c = {loc, arena_strn(p->arena, text, strlen(text))};
+    list_push(p->arena, &p->said, c);
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const Complaint *x = a, *y = b;
+    return (x->loc.at > y->loc.at) - (x->loc.at < y->loc.at);
+}
+
+/* In the order of the text, one a place. */
+static void report_all(Parse *p)
+{
+    if (p->said.n)
+        qsort(p->said.at, (size_t)p->said.n, sizeof *p->said.at, by_place);
+    for (int i = 0; i < p->said.n; i++)
+        if (!i || p->said.at[i].loc.at != p->said.at[i - 1].loc.at)
+            error_at(p->src, p->said.at[i].loc, "%s", p->said.at[i].text);
+}
+
+static bool check_utf8(Parse *p)
+{
+    size_t bad;
+    if (utf8_valid(p->src->text, (size_t)p->src->len, &bad))
+        return true;
+    complain(p, (Loc){(int)bad, 1}, "the file is not UTF-8: byte 0x%02x at "
+             "offset %zu", (unsigned char)p->src->text[bad], bad);
+    return false;
+}
+
+Ast *dsl_parse(Arena *arena, const Source *src)
+{
+    Parse p = {.arena = arena, .src = src};
+    p.file = node_new(&p, AST_file, (Loc){0, src->len}, NULL, NULL, 0);
+    if (check_utf8(&p)) {
+        lex_all(&p);
+        layout(&p);
+        dsl_yyparse(&p);
+    }
+    report_all(&p);
+    p.file->loc = (Loc){0, src->len};
+    return p.file;
+}
+
+/* ---- comparing, printing ---- */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && !strcmp(a, b));
+}
+
+bool dsl_equal(const Ast *a, const Ast *b)
+{
+    if (!a || !b)
+        return a == b;
+    if (a->kind != b->kind || a->nkid != b->nkid || a->num != b->num ||
+        !same_text(a->text, b->text))
+        return false;
+    for (int i = 0; i < a->nkid; i++)
+        if (!dsl_equal(a->kid[i], b->kid[i]))
+            return false;
+    return true;
+}
+
+static void print_node(const Ast *a, int depth, FILE *out)
+{
+    fprintf(out, "%*s%s", 2 * depth, "", a ? ast_kind_name[a->kind] : "-");
+    if (a && a->text)
+        fprintf(out, a->kind == AST_string ? " \"%s\"" : " %s", a->text);
+    fputc('\n', out);
+    for (int i = 0; a && i < a->nkid; i++)
+        print_node(a->kid[i], depth + 1, out);
+}
+
+void dsl_print(const Ast *file, FILE *out)
+{
+    print_node(file, 0, out);
+}

@@ -1,0 +1,59 @@
+/* Inside room dsl: tokens, the state of one parse, nodes. A text goes
+ *   lex.l      bytes to tokens, newlines and comments among them
+ *   layout.c   where statements end, which words are names, which brackets
+ *              were never closed
+ *   parse.y    tokens to a tree
+ *   explain.c  what to say where the grammar does not fit
+ * format.c works on the tokens of lex.l, so no comment can be lost. */
+#pragma once
+#include "dsl/dsl.h"
+
+/* Kinds are those of parse.y, and these two that the parser never sees. */
+enum { RAW_newline = 1, RAW_comment = 2 };
+
+typedef struct {
+    int kind;
+    Loc loc;
+    const char *text; /* name, number as written, string without quotes */
+    double num;
+    bool fresh; /* the first on its line */
+    bool told;  /* its mistake is reported already: the parser is silent */
+} Token;
+typedef LIST(Token) Tokens;
+
+typedef struct {
+    Loc loc;
+    const char *text;
+} Complaint;
+
+typedef struct {
+    Arena *arena;
+    const Source *src;
+    Tokens raw;  /* from lex.l */
+    Tokens toks; /* for the parser; each statement ends with NL, last is EOF */
+    int next;    /* index in toks of what yylex gives next */
+    bool stop;   /* nested too deep: give up */
+    LIST(Complaint) said; /* sorted by place before they are reported */
+    Ast *file;
+} Parse;
+
+enum { DEPTH_MAX = 1000 }; /* of a tree, so that recursion over it is safe */
+
+/* Reads the whole text into p->raw; false mistakes go to complain(). */
+void lex_all(Parse *p);
+int word_kind(const char *text, size_t len); /* token of a word, or 0 */
+/* Fills p->toks from p->raw. */
+void layout(Parse *p);
+/* Does a newline after this token not end the statement? */
+bool token_continues(int kind);
+/* Reports a syntax error at token `at`; `expected` are symbol names. Returns
+ * by p->next where the parser goes on. */
+void explain(Parse *p, int at, const char *const *expected, int n);
+PRINTF(3, 4) void complain(Parse *p, Loc loc, const char *fmt, ...);
+
+/* ---- nodes (ast.c) ---- */
+
+Ast *node_new(Parse *p, AstKind kind, Loc loc, const Token *name,
+              Ast *const *kid, int n);
+void node_add(Parse *p, Ast *list, Ast *kid); /* a NULL kid is left out */
+Ast *node_join(Parse *p, Ast *n, Ast *list);  /* adds all kids of list */
