@@ -112,8 +112,8 @@ static void dsl_yyerror(const Loc *loc, Parse *p, const char *what);
 %type <ast> opt_renames renames renameline rename forward fargs farg type
 %type <ast> index_of fields field dotted alternatives require
 %type <ast> block stmts stmt targets
-%type <ast> transform_items transform_item several patterns opt_in opt_where learns
-%type <ast> learn replace_items replace_item value
+%type <ast> transform_items transform_item several patterns opt_in opt_where
+%type <ast> learns learn replace_items replace_item value
 %type <ast> recipe_items recipe_item paths opt_options options optionline
 %type <ast> option values optvalue
 %type <ast> call args arglist arg expr post call_post primary exprlist

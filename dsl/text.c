@@ -14,7 +14,9 @@ static void put(Text *t, const char *s)
 }
 
 /* How tightly an expression holds together, as in parse.y. */
-enum { LOOSE, COND, OR_, AND_, NOT_, COMPARE, SUM, PRODUCT, SIGN, POWER, TIGHT };
+enum {
+    LOOSE, COND, OR_, AND_, NOT_, COMPARE, SUM, PRODUCT, SIGN, POWER, TIGHT
+};
 
 static int binary_strength(const char *op)
 {
