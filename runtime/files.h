@@ -104,9 +104,9 @@ typedef struct {
 } FileSpec;
 
 typedef struct {
-    const TensorInfo *tensor; /* name, dtype, rank, shape, in order of writing*/
+    const TensorInfo *tensor; /* name, dtype, rank, shape, in order written */
     int tensors;
-    const char *const (*meta)[2]; /* provenance; format: pt is added*/
+    const char *const (*meta)[2]; /* provenance; format: pt is added */
     int metas;
     const FileSpec *file; /* config.json, model.graft, tokenizer.json, ... */
     int files;
@@ -121,8 +121,8 @@ typedef struct FolderWriter FolderWriter;
  * call left is folder_cancel. The spec's arrays must live until the end. */
 FolderWriter *folder_begin(const char *path, const FolderSpec *spec, Err *err);
 bool folder_put(FolderWriter *w, const void *data, int64_t bytes, Err *err);
-/* The whole of the next tensor, as it lies in its file (same type, ROWS_plain),
- * without passing through our memory where the kernel can. */
+/* The whole of the next tensor as it lies in its file (same type, ROWS_plain),
+ * letting its mapped pages go. */
 bool folder_copy(FolderWriter *w, const Tensor *from, Err *err);
 /* Syncs, renames to `path`, frees w, error or not: then nothing is left. */
 bool folder_finish(FolderWriter *w, Err *err);
