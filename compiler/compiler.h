@@ -31,6 +31,11 @@ const Size *size_subst(const Size *s, const char *sym, const Size *by);
 /* The value with T given (BUG if another unknown is left); size_at rounds. */
 double size_value(const Size *s, int64_t T);
 int64_t size_at(const Size *s, int64_t T);
+bool size_is_term(const Size *s); /* a number times powers, not a sum */
+bool size_positive(const Size *s); /* known to be above 0 */
+const Size *size_quotient(const Size *a, const Size *b); /* exact, or NULL */
+/* s = above / below, if it has a quotient by a sum. */
+bool size_over(const Size *s, const Size **above, const Size **below);
 
 /* ---- dims and types (type.c) ---- */
 

@@ -1,38 +1,12 @@
 /* Sizes: sums of terms, a term being a number times powers of atoms, an atom
  * an unknown or a function of sizes. The canonical text of a size is its key,
  * so equal sizes are one pointer. */
-#include "compiler/compiler.h"
+#include "compiler/size.h"
 #include <math.h>
 #include <string.h>
 
-typedef enum { ATOM_sym, ATOM_paren, ATOM_min, ATOM_max, ATOM_ceil, ATOM_floor,
-               ATOM_sqrt, ATOM_mod, ATOM_pow } AtomKind;
 static const char *const atom_name[] = {"",     "",      "min",  "max", "ceil",
                                         "floor", "sqrt", "mod", "pow"};
-
-typedef struct {
-    const char *text; /* interned: its identity */
-    AtomKind kind;
-    const Size *arg[2];
-} Atom;
-
-typedef struct {
-    const Atom *atom;
-    int power; /* not 0 */
-} Factor;
-
-enum { MAX_FACTORS = 12, MAX_TERMS = 64 };
-typedef struct {
-    double coef; /* not 0 */
-    int nfactor;
-    Factor factor[MAX_FACTORS]; /* by the atoms' text */
-} Term;
-
-struct Size {
-    const char *text;
-    int nterm;
-    Term *term; /* the constant last, else by text */
-};
 
 static Arena arena; /* of all sizes, for the life of the process */
 typedef struct Entry {
@@ -128,7 +102,7 @@ static int by_factors(const void *a, const void *b)
     return compare_factors(a, b);
 }
 
-static const Size *size_new(Term *term, int n)
+const Size *size_new(Term *term, int n)
 {
     int m = 0;
     qsort(term, (size_t)n, sizeof *term, by_factors);
@@ -169,7 +143,7 @@ const Size *size_num(double n)
     return size_new(&t, n != 0);
 }
 
-static const Size *size_of_atom(const Atom *a, int power)
+const Size *size_of_atom(const Atom *a, int power)
 {
     Term t = {1, 1, {{a, power}}};
     return size_new(&t, 1);
