@@ -1,5 +1,6 @@
 /* graft COMMAND ...: finds the command in the table and runs it. */
 #include "cli/cli.h"
+#include <signal.h>
 #include <string.h>
 
 typedef struct {
@@ -59,6 +60,7 @@ static int run(const Command *command, int argc, char **argv)
 int main(int argc, char **argv)
 {
     argp_err_exit_status = EXIT_wrong_usage;
+    signal(SIGXFSZ, SIG_IGN); /* a full quota is an error of write() instead */
     argp_program_version = "graft " CLI_VERSION;
     const char *first = argc > 1 ? argv[1] : NULL;
     if (!first) {

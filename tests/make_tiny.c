@@ -286,6 +286,11 @@ int main(int argc, char **argv)
               stderr);
         return 2;
     }
+    if (s.heads < 1 || s.hidden % s.heads || s.layers < 1 || s.inner < 1 ||
+        s.kv_heads < 1 || s.heads % s.kv_heads) {
+        fputs("make_tiny: heads must divide hidden, kv_heads heads\n", stderr);
+        return 2;
+    }
     if (write_model(argv[1], &s, &err))
         return 0;
     fprintf(stderr, "make_tiny: %s\n", err.text);
