@@ -196,6 +196,11 @@ uint64_t random_bits(uint64_t key, uint64_t counter);
 double random_uniform(uint64_t key, uint64_t counter);  /* [0, 1), 24 bits */
 double random_gaussian(uint64_t key, uint64_t counter); /* no libm */
 void random_shuffle(uint64_t key, int n, int *out);     /* a permutation */
+/* The key of a uniform, gaussian or shuffle node, whose element i (row-major)
+ * is draw i. `place` tells the passes of a repeat apart: 0 outside, and in
+ * iteration i of a repeat at place p it is random_place(p, i). */
+uint64_t random_draw_key(const Node *n, uint64_t seed, uint64_t place);
+uint64_t random_place(uint64_t place, int iteration);
 
 /* ---- the reference interpreter (interp*.c) ---- */
 
@@ -208,7 +213,7 @@ typedef struct {
 typedef struct {
     int64_t T;          /* tokens in flight */
     const int32_t *pos; /* [T] position in its sequence, which is a run of
-                         * tokens from position 0 */
+                         * tokens from position 0; NULL: all one sequence */
     bool exact;         /* all in f64, casts do nothing; else every node is
                          * rounded to its type */
     bool training;      /* the flag of that name */
