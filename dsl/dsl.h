@@ -20,10 +20,7 @@ struct Ast {
     Ast **kid;        /* see ast.def; may be NULL where it says so */
     int nkid;
     int depth; /* levels of nodes below: at most 1000 */
-    /* What fmt needs to give the text back; owned by the file's arena. */
-    const char *lead;  /* comment lines and blank lines above, or NULL */
-    const char *trail; /* comment at the end of its (first) line, or NULL */
-    bool paren;        /* stood in (); fmt keeps them */
+    bool paren; /* stood in () */
 };
 
 extern const char *const ast_kind_name[AST_COUNT];
@@ -33,8 +30,10 @@ extern const char *const ast_kind_name[AST_COUNT];
  * NULL. The tree lives in `arena`. Checks that the text is UTF-8. */
 Ast *dsl_parse(Arena *arena, const Source *src);
 
-/* Prints a tree back in the one layout, with comments and blank lines;
- * dsl_format(dsl_parse(text)) is a fixed point. malloc'ed. */
+/* Prints the items of a tree back in the one layout, with comments and blank
+ * lines, from the sources they were read from; the items of an AST_file may
+ * come from several. dsl_format(dsl_parse(text)) is a fixed point. The tree
+ * must be free of mistakes. malloc'ed. */
 char *dsl_format(const Ast *file);
 
 /* One expression as the user would write it, for messages; in `arena`. */
