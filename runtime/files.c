@@ -46,10 +46,10 @@ bool shape_bytes(const TensorInfo *t, int64_t *count, int64_t *bytes)
                                    type->block_bytes, bytes);
 }
 
-bool checkpoint_add(Checkpoint *c, Tensor t, Err *err)
+bool checkpoint_add(Checkpoint *c, FileTensor t, Err *err)
 {
     if (!names_add(c->index, t.info.name, c->tensors)) {
-        const Tensor *had = checkpoint_find(c, t.info.name);
+        const FileTensor *had = checkpoint_find(c, t.info.name);
         return err_set(err, "%s: tensor %.200s is there twice%s%s", t.path,
                        t.info.name, had->path == t.path ? "" : ", also in ",
                        had->path == t.path ? "" : had->path);
@@ -61,7 +61,7 @@ bool checkpoint_add(Checkpoint *c, Tensor t, Err *err)
     return true;
 }
 
-const Tensor *checkpoint_find(const Checkpoint *c, const char *name)
+const FileTensor *checkpoint_find(const Checkpoint *c, const char *name)
 {
     int i = names_find(c->index, name);
     return i < 0 ? NULL : &c->tensor[i];

@@ -26,14 +26,14 @@ typedef struct {
     int64_t offset;        /* of its first byte in that file */
     RowOrder rows;         /* of a permuted one info.data is in file order */
     int heads;
-} Tensor;
+} FileTensor;
 
 typedef struct Gguf Gguf; /* a GGUF file's metadata */
 
 typedef struct Checkpoint {
     const char *path; /* as given, without a trailing slash */
     cJSON *config;    /* an object with Hugging Face's field names */
-    Tensor *tensor;   /* in file order; a vocabulary alone has none */
+    FileTensor *tensor;   /* in file order; a vocabulary alone has none */
     int tensors;
     Dtype dtype;           /* that most elements have; may be quantised */
     const char *tokenizer; /* path of tokenizer.json, or NULL */
@@ -51,7 +51,8 @@ typedef struct Checkpoint {
  * only. NULL with err set. What it points to lives until checkpoint_close. */
 Checkpoint *checkpoint_open(const char *path, Err *err);
 void checkpoint_close(Checkpoint *c); /* NULL is fine */
-const Tensor *checkpoint_find(const Checkpoint *c, const char *name); /* NULL*/
+/* NULL: none of that name. */
+const FileTensor *checkpoint_find(const Checkpoint *c, const char *name);
 /* FNV-1a over config, every file's header and size: cheap, and different for
  * other names, shapes, types or layouts; it does not read the weights. */
 uint64_t checkpoint_hash(const Checkpoint *c);
@@ -64,15 +65,15 @@ const char *tensor_text(const TensorInfo *t);
  * bf16, f16, or the tensor's own unquantised type), rows put in order. Exact
  * where `to` can hold the value, else rounded once to nearest even. Any range;
  * whole rows are fastest. Threads may read at once. */
-void tensor_read(const Tensor *t, int64_t first, int64_t count, Dtype to,
+void tensor_read(const FileTensor *t, int64_t first, int64_t count, Dtype to,
                  void *out);
 /* All of it. */
-void tensor_read_all(const Tensor *t, Dtype to, void *out);
+void tensor_read_all(const FileTensor *t, Dtype to, void *out);
 /* The mapped values where they can be used as `want` as they lie: same type,
  * rows in order, aligned; else NULL: use tensor_read. */
-const void *tensor_in_place(const Tensor *t, Dtype want);
+const void *tensor_in_place(const FileTensor *t, Dtype want);
 /* Lets go of the resident pages behind a tensor; they come back when read. */
-void tensor_release(const Tensor *t);
+void tensor_release(const FileTensor *t);
 /* `count` values of blocks or elements at `data`, in file order, to f32. */
 void widen_f32(Dtype from, const void *data, int64_t count, float *out);
 
@@ -123,7 +124,7 @@ FolderWriter *folder_begin(const char *path, const FolderSpec *spec, Err *err);
 bool folder_put(FolderWriter *w, const void *data, int64_t bytes, Err *err);
 /* The whole of the next tensor as it lies in its file (same type, ROWS_plain),
  * letting its mapped pages go. */
-bool folder_copy(FolderWriter *w, const Tensor *from, Err *err);
+bool folder_copy(FolderWriter *w, const FileTensor *from, Err *err);
 /* Syncs, renames to `path`, frees w, error or not: then nothing is left. */
 bool folder_finish(FolderWriter *w, Err *err);
 void folder_cancel(FolderWriter *w); /* removes all of it and frees w */

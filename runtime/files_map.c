@@ -57,7 +57,7 @@ int checkpoint_map(Checkpoint *c, const char *path, Err *err)
     return c->maps++;
 }
 
-void tensor_release(const Tensor *t)
+void tensor_release(const FileTensor *t)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t from = (uintptr_t)t->info.data;

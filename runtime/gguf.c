@@ -15,7 +15,7 @@ typedef struct {
     FileMap *map;
     const uint8_t *at, *end;
     Err *err;
-    Tensor *tensor; /* as in the file */
+    FileTensor *tensor; /* as in the file */
     int tensors;
     int64_t data; /* where tensor data begins */
 } Reader;
@@ -158,7 +158,7 @@ static bool read_metadata(Reader *r, int64_t n)
 
 /* ---- tensors ---- */
 
-static bool take_dtype(Reader *r, Tensor *t)
+static bool take_dtype(Reader *r, FileTensor *t)
 {
     uint32_t number;
     if (!take(r, &number, 4, t->info.name))
@@ -173,7 +173,7 @@ static bool take_dtype(Reader *r, Tensor *t)
                t->info.name, number);
 }
 
-static bool take_shape(Reader *r, Tensor *t)
+static bool take_shape(Reader *r, FileTensor *t)
 {
     uint32_t rank;
     uint64_t dim;
@@ -194,7 +194,7 @@ static bool take_shape(Reader *r, Tensor *t)
     return true;
 }
 
-static bool take_tensor(Reader *r, Tensor *t)
+static bool take_tensor(Reader *r, FileTensor *t)
 {
     int64_t count;
     uint64_t offset;
@@ -217,9 +217,9 @@ static bool read_tensors(Reader *r, int64_t n)
 {
     NameIndex seen = {0};
     bool good = true;
-    r->tensor = arena_alloc(&r->g->arena, (size_t)n * sizeof(Tensor));
+    r->tensor = arena_alloc(&r->g->arena, (size_t)n * sizeof(FileTensor));
     for (; r->tensors < n && good; r->tensors++) {
-        Tensor *t = &r->tensor[r->tensors];
+        FileTensor *t = &r->tensor[r->tensors];
         good = take_tensor(r, t) &&
                (names_add(&seen, t->info.name, 0) ||
                 bad(r, "tensor %.300s is there twice", t->info.name));
@@ -251,7 +251,7 @@ static bool find_data(Reader *r, bool any)
 
 static int by_offset(const void *a, const void *b)
 {
-    const Tensor *x = a, *y = b;
+    const FileTensor *x = a, *y = b;
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
@@ -260,9 +260,9 @@ static bool check_layout(Reader *r)
 {
     int64_t room = r->map->size - r->data, end = 0;
     if (r->tensors)
-        qsort(r->tensor, (size_t)r->tensors, sizeof(Tensor), by_offset);
+        qsort(r->tensor, (size_t)r->tensors, sizeof(FileTensor), by_offset);
     for (int i = 0; i < r->tensors; i++) {
-        Tensor *t = &r->tensor[i];
+        FileTensor *t = &r->tensor[i];
         if (t->offset > room || t->info.bytes > room - t->offset)
             return bad(r, "tensor %s: needs %lld bytes at %lld of the data, "
                        "the file holds %lld (cut short?)",

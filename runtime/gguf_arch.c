@@ -189,8 +189,8 @@ static bool neox_more(Translation *t)
 /* Older files leave the experts' widths to the shapes. */
 static bool qwen_moe_more(Translation *t)
 {
-    const Tensor *gate = raw_find(t, "blk.0.ffn_gate_exps.weight");
-    const Tensor *shared = raw_find(t, "blk.0.ffn_gate_shexp.weight");
+    const FileTensor *gate = raw_find(t, "blk.0.ffn_gate_exps.weight");
+    const FileTensor *shared = raw_find(t, "blk.0.ffn_gate_shexp.weight");
     if (gate && gate->info.rank == 3 &&
         !config_number(t, "moe_intermediate_size"))
         cJSON_AddNumberToObject(t->config, "moe_intermediate_size",

@@ -42,7 +42,7 @@ typedef struct Translation {
     Checkpoint *c;
     const Gguf *g;
     const struct Arch *arch;
-    const Tensor *raw; /* as in the file */
+    const FileTensor *raw; /* as in the file */
     int n;
     cJSON *config;
     Err *err;
@@ -64,7 +64,7 @@ extern const int gguf_archs;
 
 /* ---- for `more` ---- */
 
-const Tensor *raw_find(const Translation *t, const char *name);
+const FileTensor *raw_find(const Translation *t, const char *name);
 double config_number(const Translation *t, const char *field); /* or 0 */
 
 /* ---- parts of the translation ---- */

@@ -34,4 +34,4 @@ const char *gguf_key(const Gguf *g, const char *name);
 
 /* gguf_arch.c: Hugging Face's config and names from the metadata and the
  * tensors as the file names them (c->tensor). */
-bool gguf_translate(Checkpoint *c, const Tensor *raw, int n, Err *err);
+bool gguf_translate(Checkpoint *c, const FileTensor *raw, int n, Err *err);

@@ -39,7 +39,7 @@ static double llama3_factor(int i, int dim, double theta, double factor,
 
 /* llama.cpp writes these factors for the published models only: low 1, high 4,
  * an original length of 8192, and the last factor is the scale itself. */
-static bool add_llama3(Translation *t, const Tensor *freqs, double theta)
+static bool add_llama3(Translation *t, const FileTensor *freqs, double theta)
 {
     int half = (int)freqs->info.shape[0];
     if (freqs->info.dtype != TYPE_f32 || freqs->info.rank != 1)
@@ -82,7 +82,7 @@ static bool add_scaling(Translation *t)
 bool gguf_add_rope(Translation *t)
 {
     const KeyRow base = {"rope.freq_base", "rope_theta", KEY_float, 10000};
-    const Tensor *freqs = raw_find(t, "rope_freqs.weight");
+    const FileTensor *freqs = raw_find(t, "rope_freqs.weight");
     if (!gguf_add_key(t, &base))
         return false;
     double theta = config_number(t, "rope_theta");

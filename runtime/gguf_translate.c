@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-const Tensor *raw_find(const Translation *t, const char *name)
+const FileTensor *raw_find(const Translation *t, const char *name)
 {
     for (int i = 0; i < t->n; i++)
         if (!strcmp(t->raw[i].info.name, name))
@@ -124,7 +124,7 @@ static bool add_heads(Translation *t)
 
 static void add_vocabulary(Translation *t)
 {
-    const Tensor *embed = raw_find(t, "token_embd.weight");
+    const FileTensor *embed = raw_find(t, "token_embd.weight");
     int64_t n;
     if (embed)
         n = embed->info.shape[0];
@@ -225,7 +225,7 @@ static const NameRow *find_row(const Arch *a, const char *name, int at[2],
 }
 
 /* Sets the row order of q and k, or of a qkv. */
-static bool set_rows(Translation *t, Tensor *one, As as)
+static bool set_rows(Translation *t, FileTensor *one, As as)
 {
     const char *field = as == AS_k ? "num_key_value_heads"
                                    : "num_attention_heads";
@@ -244,9 +244,9 @@ static bool set_rows(Translation *t, Tensor *one, As as)
 }
 
 /* Index e of a stack, as a tensor of its own. */
-static Tensor slice(const Tensor *stack, int e)
+static FileTensor slice(const FileTensor *stack, int e)
 {
-    Tensor one = *stack;
+    FileTensor one = *stack;
     one.info.rank--;
     memmove(one.info.shape, one.info.shape + 1,
             (size_t)one.info.rank * sizeof *one.info.shape);
@@ -256,7 +256,7 @@ static Tensor slice(const Tensor *stack, int e)
     return one;
 }
 
-static bool add_stack(Translation *t, const Tensor *raw, const NameRow *row,
+static bool add_stack(Translation *t, const FileTensor *raw, const NameRow *row,
                       int at[2], const char *rest)
 {
     int64_t n = raw->info.shape[0];
@@ -264,7 +264,7 @@ static bool add_stack(Translation *t, const Tensor *raw, const NameRow *row,
         return bad(t, "tensor %s: no stack of experts",
                    tensor_text(&raw->info));
     for (at[1] = 0; at[1] < n; at[1]++) {
-        Tensor one = slice(raw, at[1]);
+        FileTensor one = slice(raw, at[1]);
         one.info.name = fill(row->name, at, rest);
         if (!checkpoint_add(t->c, one, t->err))
             return false;
@@ -274,12 +274,12 @@ static bool add_stack(Translation *t, const Tensor *raw, const NameRow *row,
 
 /* What no row names keeps its name: no model reads it, and that is an error
  * which says so. */
-static bool add_tensor(Translation *t, const Tensor *raw)
+static bool add_tensor(Translation *t, const FileTensor *raw)
 {
     int at[2] = {0};
     const char *rest;
     const NameRow *row = find_row(t->arch, raw->info.name, at, &rest);
-    Tensor one = *raw;
+    FileTensor one = *raw;
     if (!strcmp(raw->info.name, "rope_freqs.weight"))
         return true; /* went into the config */
     if (!row)
@@ -326,7 +326,7 @@ static bool unknown(Translation *t)
                t->g->arch, known);
 }
 
-bool gguf_translate(Checkpoint *c, const Tensor *raw, int n, Err *err)
+bool gguf_translate(Checkpoint *c, const FileTensor *raw, int n, Err *err)
 {
     Translation t = {.c = c, .g = c->gguf, .raw = raw, .n = n, .err = err};
     t.config = c->config = cJSON_CreateObject();

@@ -12,7 +12,7 @@ typedef struct {
     int64_t data;   /* where the tensors begin in the file */
     int64_t length; /* bytes of tensors */
     Arena scratch;
-    LIST(Tensor) found;
+    LIST(FileTensor) found;
     Err *err;
 } Reader;
 
@@ -29,7 +29,7 @@ PRINTF(3, 4) static bool bad(Reader *r, const char *name, const char *fmt, ...)
     return false;
 }
 
-static bool read_dtype(Reader *r, Tensor *t, const cJSON *item)
+static bool read_dtype(Reader *r, FileTensor *t, const cJSON *item)
 {
     if (!cJSON_IsString(item))
         return BAD(r, t, "has no dtype");
@@ -44,7 +44,7 @@ static bool read_dtype(Reader *r, Tensor *t, const cJSON *item)
                "BF16, integers, BOOL)", item->valuestring);
 }
 
-static bool read_shape(Reader *r, Tensor *t, const cJSON *item)
+static bool read_shape(Reader *r, FileTensor *t, const cJSON *item)
 {
     if (!cJSON_IsArray(item))
         return BAD(r, t, "has no shape");
@@ -62,7 +62,7 @@ static bool read_shape(Reader *r, Tensor *t, const cJSON *item)
     return true;
 }
 
-static bool read_offsets(Reader *r, Tensor *t, const cJSON *item)
+static bool read_offsets(Reader *r, FileTensor *t, const cJSON *item)
 {
     int64_t at[2] = {0};
     if (!cJSON_IsArray(item) || cJSON_GetArraySize(item) != 2 ||
@@ -86,7 +86,7 @@ static bool read_offsets(Reader *r, Tensor *t, const cJSON *item)
 
 static bool read_entry(Reader *r, const cJSON *entry)
 {
-    Tensor t = {.path = r->path};
+    FileTensor t = {.path = r->path};
     if (!name_printable(entry->string, strlen(entry->string)))
         return err_set(r->err, "%s: the name of tensor %d is empty, too long "
                        "or not printable", r->path, r->found.n);
@@ -109,7 +109,7 @@ static bool read_entry(Reader *r, const cJSON *entry)
 
 static int by_offset(const void *a, const void *b)
 {
-    const Tensor *x = a, *y = b;
+    const FileTensor *x = a, *y = b;
     if (x->offset != y->offset)
         return x->offset < y->offset ? -1 : 1;
     return (x->info.bytes > y->info.bytes) - (x->info.bytes < y->info.bytes);
@@ -119,10 +119,10 @@ static int by_offset(const void *a, const void *b)
 static bool check_layout(Reader *r)
 {
     if (r->found.n)
-        qsort(r->found.at, (size_t)r->found.n, sizeof(Tensor), by_offset);
+        qsort(r->found.at, (size_t)r->found.n, sizeof(FileTensor), by_offset);
     int64_t end = r->data;
     for (int i = 0; i < r->found.n; i++) {
-        Tensor *t = &r->found.at[i];
+        FileTensor *t = &r->found.at[i];
         const char *before = i ? t[-1].info.name : "the header";
         if (t->offset < end)
             return BAD(r, t, "overlaps tensor %.200s by %lld bytes", before,
@@ -218,7 +218,7 @@ static bool check_index(const Checkpoint *c, const char *path,
                         const cJSON *map, Err *err)
 {
     for (const cJSON *i = map->child; i; i = i->next) {
-        const Tensor *t = checkpoint_find(c, i->string);
+        const FileTensor *t = checkpoint_find(c, i->string);
         const char *file = t ? strrchr(t->path, '/') + 1 : NULL;
         if (!t)
             return err_set(err, "%s: tensor %.200s is in the index, but not "

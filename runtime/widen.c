@@ -157,7 +157,7 @@ static void whole_blocks(Dtype from, const char *data, int64_t n, Dtype to,
 }
 
 /* Elements in file order. */
-static void read_run(const Tensor *t, int64_t first, int64_t n, Dtype to,
+static void read_run(const FileTensor *t, int64_t first, int64_t n, Dtype to,
                      void *out)
 {
     Dtype from = t->info.dtype;
@@ -185,7 +185,7 @@ static void read_run(const Tensor *t, int64_t first, int64_t n, Dtype to,
 }
 
 /* Where row r lies in the file. */
-static int64_t row_in_file(const Tensor *t, int64_t r)
+static int64_t row_in_file(const FileTensor *t, int64_t r)
 {
     int64_t rows = t->info.shape[0] / t->heads; /* of a head */
     int64_t head = r / rows, at = r % rows;
@@ -197,7 +197,7 @@ static int64_t row_in_file(const Tensor *t, int64_t r)
     return at / third * t->heads * third + head * third + at % third;
 }
 
-static int64_t elements(const Tensor *t)
+static int64_t elements(const FileTensor *t)
 {
     int64_t n = 1;
     for (int i = 0; i < t->info.rank; i++)
@@ -205,7 +205,7 @@ static int64_t elements(const Tensor *t)
     return n;
 }
 
-void tensor_read(const Tensor *t, int64_t first, int64_t count, Dtype to,
+void tensor_read(const FileTensor *t, int64_t first, int64_t count, Dtype to,
                  void *out)
 {
     if (first < 0 || count < 0 || first + count > elements(t))
@@ -225,12 +225,12 @@ void tensor_read(const Tensor *t, int64_t first, int64_t count, Dtype to,
     }
 }
 
-void tensor_read_all(const Tensor *t, Dtype to, void *out)
+void tensor_read_all(const FileTensor *t, Dtype to, void *out)
 {
     tensor_read(t, 0, elements(t), to, out);
 }
 
-const void *tensor_in_place(const Tensor *t, Dtype want)
+const void *tensor_in_place(const FileTensor *t, Dtype want)
 {
     bool as_is = t->info.dtype == want && t->rows == ROWS_plain &&
                  aligned(want, t->info.data);

@@ -229,7 +229,7 @@ static void drop(const char *data, int64_t n)
             MADV_DONTNEED);
 }
 
-bool folder_copy(FolderWriter *w, const Tensor *from, Err *err)
+bool folder_copy(FolderWriter *w, const FileTensor *from, Err *err)
 {
     const FolderSpec *spec = w->plan.spec;
     if (w->failed)

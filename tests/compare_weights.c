@@ -34,7 +34,7 @@ static int64_t count_of(const TensorInfo *t)
 }
 
 /* The largest distance between two tensors of one shape, in pieces. */
-static int64_t distance(const Tensor *a, const Tensor *b)
+static int64_t distance(const FileTensor *a, const FileTensor *b)
 {
     enum { PIECE = 1 << 16 };
     static float x[PIECE], y[PIECE]; /* room for any of the types */
@@ -62,8 +62,8 @@ static bool compare(const Checkpoint *a, const Checkpoint *b)
     if (!fine)
         printf("%d tensors and %d tensors\n", a->tensors, b->tensors);
     for (int i = 0; i < a->tensors; i++) {
-        const Tensor *x = &a->tensor[i];
-        const Tensor *y = checkpoint_find(b, x->info.name);
+        const FileTensor *x = &a->tensor[i];
+        const FileTensor *y = checkpoint_find(b, x->info.name);
         if (!y || !same_shape(&x->info, &y->info)) {
             printf("%s: %s in %s\n", x->info.name,
                    y ? "another shape" : "absent", b->path);
