@@ -13,7 +13,11 @@ struct Decoder {
     char *piece; /* what the last call gave out */
     size_t piece_n, piece_room;
     Matcher matcher;
+    Arena arena; /* of the last SWEEP tokens */
+    int since;
 };
+
+enum { SWEEP = 1000 };
 
 static int lead_of(const Tokenizer *t)
 {
@@ -37,6 +41,7 @@ void decoder_close(Decoder *d)
     if (!d)
         return;
     matcher_free(&d->matcher);
+    arena_free(&d->arena);
     free(d->bytes);
     free(d->piece);
     free(d);
@@ -161,16 +166,18 @@ static Span decode_step(Decoder *d, const Step *s, Arena *a, Span text)
 
 static void token_bytes(Decoder *d, const Token *k)
 {
-    Arena a = {0};
     Span text = span(k->text);
     for (int i = 0; i < d->t->decoder.n; i++) {
         const Step *s = &d->t->decoder.at[i];
         if (!k->added || s->kind == DEC_join || s->kind == DEC_lead)
-            text = decode_step(d, s, &a, text);
+            text = decode_step(d, s, &d->arena, text);
     }
     append(&d->bytes, &d->n, &d->room, text.at, text.len);
     d->started = true;
-    arena_free(&a);
+    if (++d->since == SWEEP) {
+        arena_free(&d->arena);
+        d->since = 0;
+    }
 }
 
 /* Moves whole characters from the bytes to the piece. */

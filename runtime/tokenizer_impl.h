@@ -31,7 +31,7 @@ bool char_is_word(int32_t c);                 /* a regex's \w */
 /* GPT-2's way to write any byte as a printable character, and back (-1). */
 int32_t byte_to_char(unsigned char b);
 int char_to_byte(int32_t c);
-void text_add_bytes(Arena *a, Text *t, Span bytes); /* each so written */
+Span bytes_as_chars(Arena *a, Span bytes); /* each so written */
 
 /* ---- tables (tokenizer_tables.c) ---- */
 
@@ -227,12 +227,45 @@ bool read_ends(Reader *r, const cJSON *config, const cJSON *generation);
 bool token_put(Reader *r, const char *text, int32_t id);
 const char *quoted(Reader *r, const char *text); /* for a message */
 
-/* ---- GGUF's `pre` names (tokenizer_pre.c) ---- */
+/* ---- GGUF (tokenizer_gguf.c reads, tokenizer_write.c writes JSON) ---- */
 
+/* How BPE models cut text into words, by GGUF's name for it (tokenizer_pre.c).
+ */
 typedef struct {
-    const char *names; /* with a space around each */
-    const char *pattern[8];
-    bool gpt2; /* GPT-2's own pattern follows */
+    const char *names;      /* with a space around each */
+    const char *pattern[8]; /* in order, up to NULL */
+    bool gpt2;              /* GPT-2's own pattern follows */
     bool ignore_merges, add_bos;
 } PreTable;
 const PreTable *pre_find(const char *name); /* NULL: not known */
+
+typedef enum {
+    KIND_normal = 1,
+    KIND_unknown,
+    KIND_control,
+    KIND_user,
+    KIND_unused,
+    KIND_byte
+} TokenKind; /* as GGUF counts them */
+
+/* A vocabulary as a GGUF file has it; texts are UTF-8, without NUL, each once.
+ */
+typedef struct {
+    const char **token;
+    TokenKind *kind;
+    const float *score; /* of SentencePiece pieces; NULL for BPE */
+    int tokens;
+    const char **merge; /* "a b"; best first */
+    int merges;
+    const PreTable *pre; /* NULL: SentencePiece */
+    int bos, eos, unk, pad; /* -1: none */
+    LIST(int) end;          /* eos and others */
+    bool add_bos, space_prefix;
+    const char *chat_template; /* or NULL */
+} Vocabulary;
+void write_tokenizer(FILE *f, const Vocabulary *v);
+void write_tokenizer_config(FILE *f, const Vocabulary *v);
+void write_generation_config(FILE *f, const Vocabulary *v);
+/* SentencePiece merges what makes the best piece: its merges, best first
+ * (tokenizer_pieces.c). */
+void pieces_to_merges(Arena *a, Vocabulary *v);

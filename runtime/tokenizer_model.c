@@ -44,12 +44,15 @@ static int32_t made_by(const Tokenizer *t, Span left, Span right)
 {
     if (span_starts(right, t->prefix))
         right.at += t->prefix.len, right.len -= t->prefix.len;
-    Arena a = {0};
-    Text both = {0};
-    text_add(&a, &both, left.at, left.len);
-    text_add(&a, &both, right.at, right.len);
-    int32_t id = str_get(&t->model_ids, (Span){both.at, (size_t)both.n});
-    arena_free(&a);
+    char small[128], *both = small;
+    size_t len = left.len + right.len;
+    if (len > sizeof small)
+        both = xmalloc(len);
+    memcpy(both, left.at, left.len);
+    memcpy(both + left.len, right.at, right.len);
+    int32_t id = str_get(&t->model_ids, (Span){both, len});
+    if (both != small)
+        free(both);
     return id;
 }
 

@@ -98,7 +98,6 @@ static Span strip(Span text, bool start, bool stop)
 
 static bool step(const Step *s, Arena *a, Matcher *m, Span *text)
 {
-    Text t = {0};
     switch (s->kind) {
     case NORM_prepend:
         *text = prepend(a, *text, s->with);
@@ -111,8 +110,7 @@ static bool step(const Step *s, Arena *a, Matcher *m, Span *text)
         *text = strip(*text, s->start, s->stop);
         return true;
     case NORM_bytes:
-        text_add_bytes(a, &t, *text);
-        *text = text_span(t);
+        *text = bytes_as_chars(a, *text);
         return true;
     default:
         *text = each_char(s->kind, a, *text);

@@ -1,8 +1,8 @@
 /* Patterns: plain strings, and regular expressions by PCRE2. A tokenizer.json
  * has them in Oniguruma's syntax; for what such patterns use, the two agree
  * but for names of scripts and of categories, which are rewritten. */
-#define PCRE2_CODE_UNIT_WIDTH 8
 #define _GNU_SOURCE
+#define PCRE2_CODE_UNIT_WIDTH 8
 #include "runtime/tokenizer_impl.h"
 #include <pcre2.h>
 #include <string.h>

@@ -7,24 +7,30 @@ typedef struct {
     size_t from, to;
     bool match;
 } Stretch;
-typedef LIST(Stretch) Stretches;
 
-static void add(Arena *a, Stretches *s, size_t from, size_t to, bool match)
+typedef struct {
+    Arena *a;
+    Matcher *m;
+    Pieces *out;
+    LIST(Stretch) found; /* in the piece at hand; its room is used again */
+} Cutter;
+
+static void add(Cutter *c, size_t from, size_t to, bool match)
 {
     if (from < to)
-        list_push(a, s, (Stretch){from, to, match});
+        list_push(c->a, &c->found, (Stretch){from, to, match});
 }
 
 /* Matches and what is between. An empty match only cuts. */
-static bool find_all(const Step *step, Arena *a, Matcher *m, Span text,
-                     Stretches *out)
+static bool find_all(Cutter *c, const Step *step, Span text)
 {
+    c->found.n = 0;
     size_t done = 0, at = 0;
     Match hit;
     int found;
-    while ((found = pattern_find(&step->pattern, m, text, at, &hit)) > 0) {
-        add(a, out, done, hit.from, step->invert);
-        add(a, out, hit.from, hit.to, !step->invert);
+    while ((found = pattern_find(&step->pattern, c->m, text, at, &hit)) > 0) {
+        add(c, done, hit.from, step->invert);
+        add(c, hit.from, hit.to, !step->invert);
         done = at = hit.to;
         if (hit.from < hit.to)
             continue;
@@ -32,7 +38,7 @@ static bool find_all(const Step *step, Arena *a, Matcher *m, Span text,
             break;
         at += (size_t)char_length(text.at + at, text.len - at);
     }
-    add(a, out, done, text.len, step->invert);
+    add(c, done, text.len, step->invert);
     return found >= 0;
 }
 
@@ -51,19 +57,19 @@ static bool joins(Behavior how, const Stretch *s, int i)
     }
 }
 
-static bool split(const Step *step, Arena *a, Matcher *m, Piece p, Pieces *out)
+static bool split(Cutter *c, const Step *step, Piece p)
 {
-    Stretches s = {0};
-    if (!find_all(step, a, m, p.text, &s))
+    if (!find_all(c, step, p.text))
         return false;
-    for (int i = 0, from = 0; i < s.n; i++) {
-        if (i + 1 < s.n && joins(step->behavior, s.at, i + 1))
+    const Stretch *s = c->found.at;
+    for (int i = 0, from = 0; i < c->found.n; i++) {
+        if (i + 1 < c->found.n && joins(step->behavior, s, i + 1))
             continue;
-        size_t at = s.at[from].from, end = s.at[i].to;
-        bool dropped = step->behavior == SPLIT_removed && s.at[i].match;
+        size_t at = s[from].from, end = s[i].to;
+        bool dropped = step->behavior == SPLIT_removed && s[i].match;
         if (!dropped)
-            list_push(a, out, (Piece){{p.text.at + at, end - at},
-                                      p.first && at == 0});
+            list_push(c->a, c->out, (Piece){{p.text.at + at, end - at},
+                                            p.first && at == 0});
         from = i + 1;
     }
     return true;
@@ -95,39 +101,42 @@ static Piece metaspace(const Step *step, Arena *a, Piece p)
     return wanted ? in_front(a, p, step->with) : p;
 }
 
-static bool cut(const Step *step, Arena *a, Matcher *m, Piece p, Pieces *out)
+static bool cut(Cutter *c, const Step *step, Piece p)
 {
-    Text t = {0};
     switch (step->kind) {
     case PRE_split:
-        return split(step, a, m, p, out);
+        return split(c, step, p);
     case PRE_space:
-        list_push(a, out, in_front(a, p, span(" ")));
-        return true;
+        p = in_front(c->a, p, span(" "));
+        break;
     case PRE_metaspace:
-        list_push(a, out, metaspace(step, a, p));
-        return true;
+        p = metaspace(step, c->a, p);
+        break;
     case PRE_bytes:
-        text_add_bytes(a, &t, p.text);
-        list_push(a, out, (Piece){{t.at, (size_t)t.n}, p.first});
-        return true;
+        p.text = bytes_as_chars(c->a, p.text);
+        break;
     default:
         BUG("step %d is no pre-tokenizer", (int)step->kind);
     }
+    list_push(c->a, c->out, p);
+    return true;
 }
 
 bool pre_tokenize(const Steps *steps, Arena *a, Matcher *m, Pieces *pieces,
                   Err *err)
 {
+    Pieces cuts = {0};
+    Cutter c = {.a = a, .m = m, .out = &cuts};
     for (int i = 0; i < steps->n; i++) {
-        Pieces cuts = {0};
+        cuts.n = 0;
         for (int j = 0; j < pieces->n; j++)
-            if (!cut(&steps->at[i], a, m, pieces->at[j], &cuts))
+            if (!cut(&c, &steps->at[i], pieces->at[j]))
                 return err_set(err,
                                "pre_tokenizer, step %d: the pattern gave up "
                                "on a text of %zu bytes",
                                i, pieces->at[j].text.len);
-        *pieces = cuts;
+        Pieces before = *pieces;
+        *pieces = cuts, cuts = before;
     }
     return true;
 }
