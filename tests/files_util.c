@@ -145,7 +145,7 @@ Checkpoint *open_good(const char *path)
 
 float *values(const Checkpoint *c, const char *name, int64_t *count)
 {
-    const Tensor *t = checkpoint_find(c, name);
+    const FileTensor *t = checkpoint_find(c, name);
     if (!t)
         fail_msg("%s has no tensor %s", c->path, name);
     *count = 1;
