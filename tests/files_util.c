@@ -241,3 +241,28 @@ const char *gg_put(const Gguf_bytes *g)
     put_file(path, g->at, g->n);
     return path;
 }
+
+void gg_llama(Gguf_bytes *g, const char *arch)
+{
+#define K(name) intern_printf("%s." name, arch)
+    gg_key_str(g, "general.architecture", arch);
+    gg_key_u32(g, K("block_count"), 1);
+    gg_key_u32(g, K("embedding_length"), 8);
+    gg_key_u32(g, K("feed_forward_length"), 16);
+    gg_key_u32(g, K("attention.head_count"), 2);
+    gg_key_u32(g, K("attention.head_count_kv"), 1);
+    gg_key_u32(g, K("context_length"), 64);
+    gg_key_f32(g, K("attention.layer_norm_rms_epsilon"), 1e-5f);
+}
+
+void gg_tensors(Gguf_bytes *g, const GgShape *s, int n)
+{
+    uint64_t at = 0;
+    for (int i = 0; i < n; i++) {
+        gg_tensor(g, s[i].name, s[i].d0, s[i].d1, s[i].d2, 0, at);
+        uint64_t count = s[i].d0 * (s[i].d1 ? s[i].d1 : 1) *
+                         (s[i].d2 ? s[i].d2 : 1);
+        at += (count * 4 + 31) / 32 * 32;
+    }
+    gg_floats(g, (int)(at / 4));
+}

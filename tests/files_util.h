@@ -50,4 +50,13 @@ void gg_tensor(Gguf_bytes *g, const char *name, uint64_t d0, uint64_t d1,
                uint64_t d2, uint32_t type, uint64_t offset);
 /* Padding to 32, then so many floats 0, 1, 2 ... */
 void gg_floats(Gguf_bytes *g, int count);
+/* The keys of a llama of 2 heads of 4, 1 key head, one layer. */
+void gg_llama(Gguf_bytes *g, const char *arch);
+enum { GG_LLAMA = 8 };
+/* f32 tensors one after the other, filled with 0, 1, 2 ... */
+typedef struct {
+    const char *name;
+    uint64_t d0, d1, d2;
+} GgShape;
+void gg_tensors(Gguf_bytes *g, const GgShape *s, int n);
 const char *gg_put(const Gguf_bytes *g); /* a new file's path */
