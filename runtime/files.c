@@ -219,6 +219,16 @@ static bool open_any(Checkpoint *c, Err *err)
     return gguf_open(c, err);
 }
 
+/* Files' own words in a message must not break its line or the terminal. */
+static void make_printable(char *s)
+{
+    for (char *at = s; *at; at++)
+        if ((unsigned char)*at < ' ' || *at == 127)
+            *at = '?';
+    for (size_t bad; !utf8_valid(s, strlen(s), &bad); s += bad)
+        s[bad] = '?';
+}
+
 Checkpoint *checkpoint_open(const char *path, Err *err)
 {
     Checkpoint *c = xmalloc(sizeof *c);
@@ -229,6 +239,7 @@ Checkpoint *checkpoint_open(const char *path, Err *err)
         c->dtype = commonest(c);
         return c;
     }
+    make_printable(err->text);
     checkpoint_close(c);
     return NULL;
 }

@@ -87,14 +87,9 @@ static bool write_small(FolderWriter *w, const char *name, const void *data,
     const char *path = arena_printf(&w->plan.arena, "%s/%s", w->temporary,
                                     name);
     int fd = io_create(path);
-    if (fd < 0)
+    if (fd < 0 || !io_write_close(fd, data, len, true))
         return fail(w, name, err);
-    bool good = io_write(fd, data, len) && io_sync(fd);
-    int error = errno;
-    good = io_close(fd) && good;
-    if (!good && error)
-        errno = error;
-    return good || fail(w, name, err);
+    return true;
 }
 
 static bool write_copy(FolderWriter *w, const FileSpec *f, Err *err)

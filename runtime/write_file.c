@@ -10,22 +10,13 @@ static bool failed(const char *path, Err *err)
     return err_set(err, "%s: cannot be written: %s", path, strerror(errno));
 }
 
-static bool write_to(int fd, const void *data, size_t len, bool sync)
-{
-    bool good = io_write(fd, data, len) && (!sync || io_sync(fd));
-    int error = errno;
-    if (!io_close(fd) && good)
-        return false;
-    errno = error;
-    return good;
-}
-
 /* Devices and pipes are written as they are. */
 static bool write_in_place(const char *path, const void *data, size_t len,
                            Err *err)
 {
     int fd = io_open_write(path);
-    return (fd >= 0 && write_to(fd, data, len, false)) || failed(path, err);
+    bool good = fd >= 0 && io_write_close(fd, data, len, false);
+    return good || failed(path, err);
 }
 
 static bool write_beside(const char *path, const char *temporary,
@@ -34,8 +25,7 @@ static bool write_beside(const char *path, const char *temporary,
     int fd = io_create(temporary);
     if (fd < 0)
         return failed(path, err);
-    bool good = write_to(fd, data, len, true) && io_rename(temporary, path);
-    if (good)
+    if (io_write_close(fd, data, len, true) && io_rename(temporary, path))
         return true;
     failed(path, err);
     unlink(temporary);

@@ -104,6 +104,16 @@ bool io_close(int fd)
     return closed && !fail;
 }
 
+bool io_write_close(int fd, const void *data, size_t len, bool sync)
+{
+    if (io_write(fd, data, len) && (!sync || io_sync(fd)))
+        return io_close(fd);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return false;
+}
+
 bool io_sync_dir(const char *path)
 {
     if (failing())

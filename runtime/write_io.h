@@ -9,6 +9,8 @@ int io_open_write(const char *path);   /* an existing one, as it is */
 bool io_write(int fd, const void *data, size_t len); /* all of it */
 bool io_sync(int fd);
 bool io_close(int fd);
+/* All of it and the close; errno is of what failed first. */
+bool io_write_close(int fd, const void *data, size_t len, bool sync);
 bool io_sync_dir(const char *path);
 bool io_rename(const char *from, const char *to);     /* over what is there */
 bool io_rename_new(const char *from, const char *to); /* fails if `to` is */

@@ -17,9 +17,12 @@ static int remove_one(const char *path, const struct stat *st, int type,
     return remove(path);
 }
 
+static pid_t owner; /* a child of the program leaves the folder alone */
+
 static void remove_root(void)
 {
-    nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    if (getpid() == owner)
+        nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     arena_free(&names);
 }
 
@@ -34,6 +37,7 @@ const char *temp(const char *fmt, ...)
         const char *base = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
         root = mkdtemp(arena_printf(&names, "%s/graft-XXXXXX", base));
         assert_non_null(root);
+        owner = getpid();
         atexit(remove_root);
     }
     return arena_printf(&names, "%s/%s", root, name);
