@@ -80,9 +80,7 @@ void emit_verify(Emit *e)
         LLVMDisposeMessage(message);
         return;
     }
-    char *text = LLVMPrintModuleToString(e->module);
-    fputs(text, stderr);
-    BUG("the LLVM module is wrong: %s", message);
+    BUG("the LLVM module is wrong: %.2000s", message);
 }
 
 char *emit_text(Emit *e, Arena *a)
@@ -190,6 +188,12 @@ Ty ty_reg(Emit *e, Dtype t)
     default:
         return ty_mem(e, t);
     }
+}
+
+Ty ty_elem(Val v)
+{
+    Ty t = LLVMTypeOf(v);
+    return LLVMGetTypeKind(t) == LLVMVectorTypeKind ? LLVMGetElementType(t) : t;
 }
 
 Ty ty_of(Val v)
@@ -351,6 +355,28 @@ Val intrinsic(Emit *e, const char *root, int nty, Ty *types, int n, Val *args)
     Val fn = LLVMGetIntrinsicDeclaration(e->module, id, types, (size_t)nty);
     return LLVMBuildCall2(e->at, LLVMGlobalGetValueType(fn), fn, args,
                           (unsigned)n, "");
+}
+
+bool helper_begin(Emit *e, Helper *h, const char *name, int n, const Ty *args)
+{
+    *h = (Helper){.fn = LLVMGetNamedFunction(e->module, name)};
+    if (h->fn)
+        return false;
+    h->outer = e->fn;
+    h->here = LLVMGetInsertBlock(e->at);
+    h->vars = LLVMGetInsertBlock(e->top);
+    h->fn = function(e, name, LLVMVoidTypeInContext(e->ctx), n, args);
+    LLVMSetLinkage(h->fn, LLVMInternalLinkage);
+    return true;
+}
+
+void helper_end(Emit *e, Helper *h)
+{
+    e->fn = h->outer;
+    if (!h->outer)
+        return;
+    LLVMPositionBuilderAtEnd(e->at, h->here);
+    LLVMPositionBuilderBefore(e->top, LLVMGetBasicBlockTerminator(h->vars));
 }
 
 /* ---- control ---- */

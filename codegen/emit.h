@@ -49,6 +49,7 @@ Ty vec(Ty elem, int n);          /* n = 1: elem */
 Ty ty_mem(Emit *e, Dtype t);     /* how it lies in memory; bool as i8 */
 Ty ty_reg(Emit *e, Dtype t);     /* in registers: f32 for bf16, i1 for bool */
 Ty ty_of(Val v);
+Ty ty_elem(Val v);   /* of one lane */
 int width_of(Val v); /* lanes: 1 for a scalar */
 bool is_real(Val v); /* float or vector of floats */
 Val num(Ty t, double v);         /* the constant in every lane */
@@ -131,6 +132,14 @@ Val function(Emit *e, const char *name, Ty ret, int n, const Ty *args);
 Val param(Emit *e, int i, const char *name);
 void ret(Emit *e, Val v); /* v NULL: nothing */
 Val call(Emit *e, Val fn, int n, Val *args);
+/* A function for the module's own use, written in the middle of another. False:
+ * it is there already and only h->fn is set. */
+typedef struct {
+    Val fn, outer;
+    LLVMBasicBlockRef here, vars;
+} Helper;
+bool helper_begin(Emit *e, Helper *h, const char *name, int n, const Ty *args);
+void helper_end(Emit *e, Helper *h); /* after ret */
 /* An intrinsic by its whole name's root and the types it is overloaded on. */
 Val intrinsic(Emit *e, const char *root, int nty, Ty *types, int n, Val *args);
 
@@ -156,7 +165,9 @@ Val get(Emit *e, Val var);
 Val room(Emit *e, int64_t bytes, const char *name); /* on the stack, 64 B */
 
 /* ---- functions of floats, scalar or vector (vmath*.c) ----
- * f32: within 2 ulp of the exact value, NaN and infinities as in C. */
+ * f32, off the exact value by at most: exp, log, tanh, sin, cos, acos, rsqrt,
+ * pow 2 ulp; sigmoid, softplus, silu 3; cdf, gelu 5; gelu_tanh 8 (of 0.01 where
+ * it is smaller). NaN and infinities as in C; angles up to 2^48. */
 Val vm_exp(Emit *e, Val x);
 Val vm_log(Emit *e, Val x);
 Val vm_tanh(Emit *e, Val x);

@@ -1,15 +1,9 @@
 /* Emit: conversions and memory. */
 #include "codegen/emit.h"
 
-static Ty elem_ty(Val v)
-{
-    Ty t = LLVMTypeOf(v);
-    return LLVMGetTypeKind(t) == LLVMVectorTypeKind ? LLVMGetElementType(t) : t;
-}
-
 static LLVMTypeKind kind_of(Val v)
 {
-    return LLVMGetTypeKind(elem_ty(v));
+    return LLVMGetTypeKind(ty_elem(v));
 }
 
 static int bits_in(Val v)
@@ -20,7 +14,7 @@ static int bits_in(Val v)
     case LLVMDoubleTypeKind:
         return 64;
     default:
-        return (int)LLVMGetIntTypeWidth(elem_ty(v));
+        return (int)LLVMGetIntTypeWidth(ty_elem(v));
     }
 }
 
