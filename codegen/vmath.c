@@ -114,7 +114,8 @@ static Val log_core(Emit *e, Val x)
 
 Val vm_log(Emit *e, Val x)
 {
-    Val fine = bit_and(e, less(e, like(x, 0), x), less(e, x, like(x, INFINITY)));
+    Val fine = bit_and(e, less(e, like(x, 0), x),
+                       less(e, x, like(x, INFINITY)));
     Val v = log_core(e, pick(e, fine, x, like(x, 1)));
     Val zero = same(e, x, like(x, 0));
     Val odd = over_or(e, zero, -INFINITY,
