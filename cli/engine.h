@@ -2,13 +2,15 @@
  * interpreted, and one sequence in flight (engine.c). */
 #pragma once
 #include "cli/cli.h"
+#include "compiler/compiler.h"
 #include "runtime/runtime.h"
 
 typedef struct Engine Engine;
 
-/* Opens the model and makes it ready, as the common flags say. NULL with err
- * set; mistakes in a model's own text are printed as they are found. */
-Engine *engine_open(const char *path, const Common *common, Err *err);
+/* Opens the model and makes it ready, as the common flags say. last_only:
+ * engine_run gives the logits of the last token alone. NULL with err set. */
+Engine *engine_open(const char *path, const Common *common, bool last_only,
+                    Err *err);
 void engine_close(Engine *e); /* NULL is fine */
 
 const Checkpoint *engine_checkpoint(const Engine *e);
@@ -19,6 +21,5 @@ int engine_limit(const Engine *e);      /* positions; 0: no limit known */
 
 /* Appends n tokens to the sequence; logits are of all of them, [n, V], or of
  * the last alone, [V]. */
-bool engine_run(Engine *e, const int32_t *ids, int n, bool all, float *logits,
-                Err *err);
+bool engine_run(Engine *e, const int32_t *ids, int n, float *logits, Err *err);
 void engine_restart(Engine *e); /* the sequence is empty again */

@@ -82,7 +82,7 @@ static bool score_window(Engine *e, const int32_t *ids, int n, float *logits,
     for (int at = 0; at < n - 1 && !(s->stopped = rt_interrupted);
          at += piece) {
         int len = n - 1 - at < piece ? n - 1 - at : piece;
-        if (!engine_run(e, ids + at, len, true, logits, err))
+        if (!engine_run(e, ids + at, len, logits, err))
             return false;
         for (int i = 0; i < len; i++)
             s->sum += loss(logits + (size_t)i * (size_t)v, v,
@@ -156,7 +156,7 @@ int command_eval(int argc, char **argv)
     Err err;
     Ids ids = {0};
     Score s = {0};
-    Engine *e = engine_open(v.m.model, &common, &err);
+    Engine *e = engine_open(v.m.model, &common, false, &err);
     bool fine = e && read_ids(&v, e, &ids, &err) &&
                 score(&v, &common, e, &ids, &s, &err);
     if (fine && s.tokens > 0)

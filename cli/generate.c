@@ -151,7 +151,7 @@ static bool generate(Work *w, Err *err)
     int count = (int)w->prompt.n;
     w->began = seconds_now();
     while ((int)w->new.n < most && !(w->stopped = rt_interrupted)) {
-        fine = engine_run(w->engine, next, count, false, logits, err);
+        fine = engine_run(w->engine, next, count, logits, err);
         if (!fine)
             break;
         int32_t id = sample(&w->g->sampling, w->new.n, logits, vocabulary);
@@ -211,7 +211,7 @@ static void print_json(const Work *w)
 static bool work(Work *w, Err *err)
 {
     const ModelArgs *m = &w->g->m;
-    w->engine = engine_open(m->model, w->common, err);
+    w->engine = engine_open(m->model, w->common, true, err);
     if (!w->engine || !model_prompt(w->engine, m, &w->prompt, err))
         return false;
     Err none;

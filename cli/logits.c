@@ -52,7 +52,7 @@ static bool save(const Logits *l, const Common *common, Engine *e, Err *err)
     if (!ids_in_range(e, l->m.ids, (size_t)n, err))
         return false;
     float *rows = xmalloc((size_t)n * (size_t)v * sizeof *rows);
-    bool fine = engine_run(e, l->m.ids, n, true, rows, err) &&
+    bool fine = engine_run(e, l->m.ids, n, rows, err) &&
                 npy_write_f32(l->out, rows, n, v, err);
     free(rows);
     if (fine && common->json) {
@@ -74,7 +74,7 @@ int command_logits(int argc, char **argv)
     options_parse(&argp, argc, argv, &l, &common);
     rt_catch_interrupts();
     Err err;
-    Engine *e = engine_open(l.m.model, &common, &err);
+    Engine *e = engine_open(l.m.model, &common, false, &err);
     bool fine = e && save(&l, &common, e, &err);
     engine_close(e);
     free(l.m.ids);

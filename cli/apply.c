@@ -1,0 +1,387 @@
+/* graft apply: a transform applied to a model, the result streamed into a
+ * folder. All that headers tell is checked before a weight is read. */
+#include "cli/apply.h"
+#include <string.h>
+
+typedef struct {
+    const char *transform, *model, *out;
+    LIST(Arg) arg;
+    LIST(Arg) with; /* name=path */
+    Common common;
+    Arena arena;
+} Apply;
+
+static const struct argp_option options[] = {
+    {"output", 'o', "OUT", 0, "The folder to make; it must not exist", 1},
+    {"with", 'w', "other=MODEL", 0,
+     "Another model that the transform asks for; again for several", 1},
+    {0}};
+
+static Arg split(Apply *a, const char *what, const char *s,
+                 struct argp_state *state)
+{
+    const char *eq = strchr(s, '=');
+    if (!eq || eq == s)
+        argp_error(state, "%s needs name=value, got `%s`", what, s);
+    return (Arg){arena_strn(&a->arena, s, (size_t)(eq - s)), eq + 1};
+}
+
+static void key_arg(Apply *a, const char *arg, struct argp_state *state)
+{
+    if (!a->transform)
+        a->transform = arg;
+    else if (!a->model)
+        a->model = arg;
+    else
+        list_push(&a->arena, &a->arg, split(a, "a parameter", arg, state));
+}
+
+static void key_end(const Apply *a, struct argp_state *state)
+{
+    if (!a->transform || !a->model)
+        argp_error(state, "needs a transform and a model");
+    if (!a->out)
+        argp_error(state, "needs -o OUT, the folder to make");
+    for (int i = 1; i < a->with.n; i++)
+        if (strcmp(a->with.at[i].name, a->with.at[0].name))
+            argp_error(state, "--with %s and --with %s: there is one name "
+                              "for other models",
+                       a->with.at[0].name, a->with.at[i].name);
+}
+
+static error_t key(int k, char *arg, struct argp_state *state)
+{
+    Apply *a = state->input;
+    switch (k) {
+    case 'o':
+        a->out = arg;
+        break;
+    case 'w':
+        list_push(&a->arena, &a->with, split(a, "--with", arg, state));
+        break;
+    case ARGP_KEY_ARG:
+        key_arg(a, arg, state);
+        break;
+    case ARGP_KEY_END:
+        key_end(a, state);
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static const struct argp argp = {
+    options, key, "TRANSFORM MODEL [name=value...]",
+    "Apply a transform to a model and save the result as a Hugging Face "
+    "folder. TRANSFORM is one of the library's or FILE.graft:NAME.",
+    NULL, NULL, NULL};
+
+/* ---- the transform ---- */
+
+typedef struct {
+    Apply *a;
+    Diags diags;
+    Spec *spec;
+    const char *name; /* of the transform */
+    Sources sources;
+    Model *made;
+    FilePlan plan;
+} Job;
+
+/* FILE.graft:NAME; a name alone is the library's. */
+static bool read_spec(Job *j, Err *err)
+{
+    const char *what = j->a->transform, *colon = strrchr(what, ':');
+    Err why = {""};
+    j->spec = spec_new(&j->a->arena, &j->diags);
+    if (colon) {
+        const char *path =
+            arena_strn(&j->a->arena, what, (size_t)(colon - what));
+        j->name = colon + 1;
+        if (!spec_file(j->spec, path, &why))
+            return err_set(err, "%s", *why.text ? why.text
+                                                : "the transform's text has "
+                                                  "mistakes, see above");
+    } else {
+        j->name = what;
+        spec_whole_library(j->spec);
+    }
+    if (spec_find(j->spec, AST_transform, j->name))
+        return true;
+    const char *near = spec_nearest(j->spec, AST_transform, j->name);
+    return err_set(err, "no transform `%s` in %s%s%s%s", j->name,
+                   colon ? what : "the library",
+                   near ? " (did you mean `" : "", near ? near : "",
+                   near ? "`?)" : colon ? "" : "; FILE.graft:NAME names a "
+                                               "file's");
+}
+
+/* A transform's parameter that is another model, or NULL. */
+static const char *other_name(const Job *j)
+{
+    const Ast *def = spec_find(j->spec, AST_transform, j->name);
+    const Ast *params = def->nkid ? def->kid[0] : NULL;
+    for (int i = 0; params && i < params->nkid; i++)
+        if (params->kid[i]->kind == AST_param_model)
+            return params->kid[i]->text;
+    return NULL;
+}
+
+static bool check_with(const Job *j, Err *err)
+{
+    const char *other = other_name(j);
+    const Apply *a = j->a;
+    if (other && a->with.n == 0)
+        return err_set(err, "%s needs another model: --with %s=MODEL", j->name,
+                       other);
+    if (a->with.n > 0 && (!other || strcmp(other, a->with.at[0].name)))
+        return err_set(err, "%s has no `%s` that is a model%s%s%s", j->name,
+                       a->with.at[0].name, other ? " (did you mean `" : "",
+                       other ? other : "", other ? "`?)" : "");
+    return true;
+}
+
+static bool open_sources(Job *j, Err *err)
+{
+    Apply *a = j->a;
+    Sources *s = &j->sources;
+    s->at = xmalloc((size_t)(1 + a->with.n) * sizeof *s->at);
+    for (int i = 0; i <= a->with.n; i++) {
+        const char *path = i ? a->with.at[i - 1].value : a->model;
+        s->n++;
+        if (!loaded_open(&s->at[i], path, &a->common, err))
+            return false;
+    }
+    sources_index(s);
+    return true;
+}
+
+static bool transform(Job *j, Err *err)
+{
+    Apply *a = j->a;
+    Err why = {""};
+    Model **with =
+        arena_alloc(&a->arena, (size_t)(a->with.n + 1) * sizeof *with);
+    for (int i = 0; i < a->with.n; i++)
+        with[i] = j->sources.at[1 + i].model;
+    j->made = model_transform(j->spec, j->sources.at[0].model, j->name,
+                              a->arg.at, a->arg.n, with, a->with.n, &why);
+    if (!j->made)
+        return err_set(err, "%s", *why.text ? why.text
+                                            : "it cannot be applied, see "
+                                              "above");
+    plan_make(&j->plan, &a->arena, &j->sources, j->made, &a->common);
+    return true;
+}
+
+/* ---- the files beside the weights ---- */
+
+typedef struct {
+    LIST(FileSpec) file;
+    char *config, *graft;
+    TokenizerFiles tokenizer;
+} Beside;
+
+static void add_text(Job *j, Beside *b, const char *name, const char *text)
+{
+    if (text)
+        list_push(&j->a->arena, &b->file,
+                  (FileSpec){name, text, strlen(text), NULL});
+}
+
+static bool files_beside(Job *j, Beside *b, Err *err)
+{
+    const Checkpoint *c = j->sources.at[0].checkpoint;
+    cJSON *config = model_config(j->made);
+    b->config = cJSON_Print(config);
+    b->graft = model_graft_text(j->made);
+    cJSON_Delete(config);
+    add_text(j, b, "config.json", b->config);
+    add_text(j, b, "model.graft", b->graft);
+    if (c->gguf) {
+        if (!tokenizer_files_gguf(c->gguf, c->path, &b->tokenizer, err))
+            return false;
+        add_text(j, b, "tokenizer.json", b->tokenizer.tokenizer);
+        add_text(j, b, "tokenizer_config.json", b->tokenizer.config);
+        add_text(j, b, "generation_config.json", b->tokenizer.generation);
+    }
+    for (int i = 0; i < c->others; i++) {
+        const char *from =
+            arena_printf(&j->a->arena, "%s/%s", c->path, c->other[i]);
+        list_push(&j->a->arena, &b->file,
+                  (FileSpec){c->other[i], NULL, 0, from});
+    }
+    return true;
+}
+
+static void beside_free(Beside *b)
+{
+    cJSON_free(b->config);
+    free(b->graft);
+    tokenizer_files_free(&b->tokenizer);
+}
+
+/* Where it came from, for the file's metadata. */
+enum { METAS = 5 };
+static void provenance(Job *j, const char *meta[METAS][2])
+{
+    Arena *a = &j->a->arena;
+    char *text = spec_closure(j->spec);
+    const char *args = "";
+    for (int i = 0; i < j->a->arg.n; i++)
+        args = arena_printf(a, "%s%s%s=%s", args, i ? " " : "",
+                            j->a->arg.at[i].name, j->a->arg.at[i].value);
+    const char *const all[METAS][2] = {
+        {"graft.version", CLI_VERSION},
+        {"graft.transform", j->name},
+        {"graft.parameters", args},
+        {"graft.text", arena_printf(a, "%016llx",
+                                    (unsigned long long)hash_bytes(
+                                        0, text, strlen(text)))},
+        {"graft.source",
+         arena_printf(a, "%016llx",
+                      (unsigned long long)checkpoint_hash(
+                          j->sources.at[0].checkpoint))},
+    };
+    memcpy(meta, all, sizeof all);
+    free(text);
+}
+
+/* ---- the weights ---- */
+
+/* The rows of a file's tensor as dtype, a piece at a time. */
+static bool put_converted(FolderWriter *w, const FileTensor *t,
+                          const TensorInfo *as, Err *err)
+{
+    enum { PIECE = 1 << 20 }; /* elements, about */
+    int64_t cols = t->info.rank ? t->info.shape[t->info.rank - 1] : 1;
+    int64_t each = type_bytes(as->dtype, 1), count = as->bytes / each;
+    int64_t piece = cols > 0 && cols < PIECE ? PIECE / cols * cols : PIECE;
+    void *buf = xmalloc((size_t)(piece * each));
+    bool fine = true;
+    for (int64_t at = 0; fine && at < count; at += piece) {
+        int64_t n = count - at < piece ? count - at : piece;
+        tensor_read(t, at, n, as->dtype, buf);
+        fine = folder_put(w, buf, n * each, err);
+    }
+    free(buf);
+    return fine;
+}
+
+static bool put_copy(FolderWriter *w, const FileTensor *t,
+                     const TensorInfo *as, Err *err)
+{
+    bool as_it_lies = t->info.dtype == as->dtype && t->rows == ROWS_plain;
+    bool fine = as_it_lies ? folder_copy(w, t, err)
+                           : put_converted(w, t, as, err);
+    tensor_release(t);
+    return fine;
+}
+
+static bool all_copies(const Sources *s, const Planned *p)
+{
+    for (int i = 0; i < p->count; i++)
+        if (!copied_from(s, p->weight, i))
+            return false;
+    return true;
+}
+
+static bool put_computed(Job *j, Values *v, FolderWriter *w, const Planned *p,
+                         Err *err)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < p->count; i++)
+        bytes += j->plan.tensor.at[p->first + i].bytes;
+    void *buf = xmalloc((size_t)bytes);
+    bool fine = values_compute(v, p->weight, p->dtype, buf, err) &&
+                folder_put(w, buf, bytes, err);
+    free(buf);
+    return fine;
+}
+
+static bool put_weights(Job *j, FolderWriter *w, Err *err)
+{
+    Values *v = values_new(&j->sources, j->a->common.threads);
+    Progress bar = progress_begin(&j->a->common, "apply", "B", j->plan.bytes);
+    bool fine = true;
+    for (int i = 0; fine && i < j->plan.weight.n; i++) {
+        const Planned *p = &j->plan.weight.at[i];
+        if (!all_copies(&j->sources, p)) {
+            fine = put_computed(j, v, w, p, err);
+            progress_at(&bar, folder_written(w));
+            continue;
+        }
+        for (int k = 0; fine && k < p->count; k++) {
+            fine = put_copy(w, copied_from(&j->sources, p->weight, k),
+                            &j->plan.tensor.at[p->first + k], err);
+            progress_at(&bar, folder_written(w));
+        }
+    }
+    if (fine)
+        progress_end(&bar);
+    values_free(v);
+    return fine;
+}
+
+static bool write_folder(Job *j, Err *err)
+{
+    Beside b = {0};
+    const char *meta[METAS][2];
+    bool fine = files_beside(j, &b, err);
+    provenance(j, meta);
+    const FolderSpec spec = {
+        .tensor = j->plan.tensor.at, .tensors = j->plan.tensor.n,
+        .meta = (const char *const(*)[2])meta, .metas = METAS,
+        .file = b.file.at, .files = b.file.n};
+    FolderWriter *w = fine ? folder_begin(j->a->out, &spec, err) : NULL;
+    fine = w != NULL;
+    if (w && !put_weights(j, w, err)) {
+        folder_cancel(w);
+        fine = false;
+    } else if (w) {
+        fine = folder_finish(w, err);
+    }
+    beside_free(&b);
+    return fine;
+}
+
+static void say_done(const Job *j, double seconds)
+{
+    char amount[32];
+    const FilePlan *p = &j->plan;
+    report_note(&j->a->common, "%s: %d tensors, %s, in %.1f s", j->a->out,
+                p->tensor.n, progress_amount(amount, (double)p->bytes, "B"),
+                seconds);
+    if (!j->a->common.json)
+        return;
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "out", j->a->out);
+    cJSON_AddNumberToObject(o, "tensors", p->tensor.n);
+    cJSON_AddNumberToObject(o, "bytes", (double)p->bytes);
+    cJSON_AddNumberToObject(o, "seconds", seconds);
+    report_json(o);
+}
+
+int command_apply(int argc, char **argv)
+{
+    Apply a = {0};
+    options_parse(&argp, argc, argv, &a, &a.common);
+    rt_catch_interrupts();
+    Job j = {.a = &a};
+    Err err;
+    double began = seconds_now();
+    bool fine = read_spec(&j, &err) && check_with(&j, &err) &&
+                open_sources(&j, &err) && transform(&j, &err) &&
+                write_folder(&j, &err);
+    if (fine)
+        say_done(&j, seconds_now() - began);
+    else
+        report_error(&a.common, &err);
+    if (rt_interrupted && !fine)
+        report_note(&a.common, "run it again to start over");
+    sources_close(&j.sources);
+    diags_free(&j.diags);
+    arena_free(&a.arena);
+    return fine ? EXIT_done : EXIT_wrong_input;
+}

@@ -1,0 +1,46 @@
+/* How apply makes a new model's tensors: plan.c says which there are, values.c
+ * what is in them. */
+#pragma once
+#include "cli/loaded.h"
+
+/* The models that weights are read from: the first is the one transformed. */
+typedef struct {
+    Loaded *at;
+    int n;
+    struct Owner *owner; /* of each of their weights, by pointer */
+    int nowner;
+    LIST(const FileTensor *) touched; /* by the formula at work */
+    Arena arena;
+} Sources;
+void sources_index(Sources *s); /* after the last of them is opened */
+void sources_close(Sources *s);
+/* The model a weight is of, or NULL. */
+Loaded *sources_owner(const Sources *s, const Weight *w);
+
+/* One weight of the new model: as many tensors as its stacked dims have. */
+typedef struct {
+    const Weight *weight;
+    int first, count; /* in FilePlan.tensor */
+    Dtype dtype;
+} Planned;
+
+typedef struct {
+    LIST(Planned) weight;
+    LIST(TensorInfo) tensor; /* in the order of writing */
+    int64_t bytes;
+} FilePlan;
+/* forced: the type of every tensor, where has_forced. */
+void plan_make(FilePlan *p, Arena *a, const Sources *s, const Model *made,
+               const Common *common);
+
+/* The tensor that one of w's is a copy of, or NULL: it must be computed. */
+const FileTensor *copied_from(const Sources *s, const Weight *w,
+                              int64_t index);
+
+/* Computes weights; programs are kept, as most layers' formulas are alike. */
+typedef struct Values Values;
+Values *values_new(Sources *s, int threads);
+void values_free(Values *v);
+/* All of w, stacked dims too, as dtype. */
+bool values_compute(Values *v, const Weight *w, Dtype dtype, void *out,
+                    Err *err);

@@ -1,0 +1,139 @@
+/* A model bound to its checkpoint; its weights for those that compute. */
+#include "cli/loaded.h"
+#include <string.h>
+
+/* bf16 models compute in bf16, all others in f32, unless told. */
+static Dtype compute_dtype(const Checkpoint *c, const Common *common)
+{
+    if (common->has_dtype)
+        return common->dtype == TYPE_f64 ? TYPE_f32 : common->dtype;
+    return c->dtype == TYPE_bf16 ? TYPE_bf16 : TYPE_f32;
+}
+
+static bool check_tensors(Loaded *l, Err *err)
+{
+    const Checkpoint *c = l->checkpoint;
+    if (c->tensors == 0)
+        return err_set(err, "%s: holds no tensors", c->path);
+    TensorInfo *info = xmalloc((size_t)c->tensors * sizeof *info);
+    for (int i = 0; i < c->tensors; i++)
+        info[i] = c->tensor[i].info;
+    Err why;
+    bool fine = model_check_tensors(l->model, info, c->tensors, &why);
+    free(info);
+    return fine || err_set(err, "%s: %s", c->path, why.text);
+}
+
+bool loaded_open(Loaded *l, const char *path, const Common *common, Err *err)
+{
+    *l = (Loaded){0};
+    Err why = {""};
+    Checkpoint *c = l->checkpoint = checkpoint_open(path, err);
+    if (!c)
+        return false;
+    l->dtype = compute_dtype(c, common);
+    l->model = model_bind(&l->arena, &l->diags, c->config, c->graft, l->dtype,
+                          &why);
+    if (!l->model)
+        return err_set(err, "%s: %s", c->path,
+                       *why.text ? why.text
+                                 : "its text has mistakes, see above");
+    return check_tensors(l, err);
+}
+
+void loaded_drop_copies(Loaded *l)
+{
+    for (int i = 0; i < l->copy.n; i++)
+        free(l->copy.at[i].at);
+    l->copy.n = 0;
+}
+
+void loaded_close(Loaded *l)
+{
+    loaded_drop_copies(l);
+    checkpoint_close(l->checkpoint);
+    diags_free(&l->diags);
+    arena_free(&l->arena);
+}
+
+int64_t weight_stacked(const Weight *w)
+{
+    int64_t n = 1;
+    for (int i = 0; i < w->stacked; i++)
+        n *= size_at(w->type.dim[i]->size, 0);
+    return n;
+}
+
+const FileTensor *loaded_tensor(const Loaded *l, const Weight *w,
+                                int64_t index)
+{
+    int64_t at[MAX_RANK];
+    for (int i = w->stacked - 1; i >= 0; i--) {
+        int64_t n = size_at(w->type.dim[i]->size, 0);
+        at[i] = index % n;
+        index /= n;
+    }
+    const char *name = weight_tensor(w, at);
+    const FileTensor *t = checkpoint_find(l->checkpoint, name);
+    if (!t)
+        BUG("%s: no tensor %s for %s, but it was checked",
+            l->checkpoint->path, name, w->path);
+    return t;
+}
+
+static int64_t elements(const TensorInfo *t)
+{
+    int64_t n = 1;
+    for (int i = 0; i < t->rank; i++)
+        n *= t->shape[i];
+    return n;
+}
+
+/* Rows that lie in another order are put right in a copy. */
+static bool get(void *user, const Weight *w, int64_t index, TensorInfo *out,
+                Err *err)
+{
+    (void)err;
+    Loaded *l = user;
+    const FileTensor *t = loaded_tensor(l, w, index);
+    *out = t->info;
+    if (t->rows == ROWS_plain)
+        return true;
+    bool narrow = t->info.dtype == TYPE_bf16 || t->info.dtype == TYPE_f16;
+    out->dtype = narrow ? t->info.dtype : TYPE_f32;
+    out->bytes = type_bytes(out->dtype, elements(out));
+    struct Copy copy = {t, xmalloc((size_t)out->bytes)};
+    tensor_read_all(t, out->dtype, copy.at);
+    list_push(&l->arena, &l->copy, copy);
+    out->data = copy.at;
+    return true;
+}
+
+static void done(void *user, const Weight *w, int64_t index)
+{
+    Loaded *l = user;
+    const FileTensor *t = loaded_tensor(l, w, index);
+    tensor_release(t);
+    for (int i = 0; i < l->copy.n; i++)
+        if (l->copy.at[i].of == t) {
+            free(l->copy.at[i].at);
+            l->copy.at[i] = l->copy.at[--l->copy.n];
+            return;
+        }
+}
+
+WeightSource loaded_source(Loaded *l)
+{
+    return (WeightSource){l, get, done};
+}
+
+bool loaded_weight(void *user, const Weight *w, double *out)
+{
+    int64_t n = weight_stacked(w), each = type_count(&w->type, 0) / n;
+    for (int64_t i = 0; i < n; i++) {
+        const FileTensor *t = loaded_tensor(user, w, i);
+        tensor_read_all(t, TYPE_f64, out + i * each);
+        tensor_release(t);
+    }
+    return true;
+}

@@ -1,0 +1,35 @@
+/* A checkpoint with the model that its config asks for, checked against each
+ * other, and where the model's weights are read from (loaded.c). */
+#pragma once
+#include "cli/cli.h"
+#include "codegen/codegen.h"
+#include "compiler/compiler.h"
+#include "runtime/runtime.h"
+
+typedef struct {
+    Arena arena;
+    Diags diags;
+    Checkpoint *checkpoint;
+    Model *model;
+    Dtype dtype; /* what modules compute in */
+    LIST(struct Copy {
+        const FileTensor *of;
+        void *at;
+    }) copy; /* of tensors that do not lie as they should */
+} Loaded;
+
+/* Opens, binds and checks by headers alone. False with err set (mistakes in a
+ * model's own text are printed as they are found); loaded_close in any case. */
+bool loaded_open(Loaded *l, const char *path, const Common *common, Err *err);
+void loaded_close(Loaded *l);
+
+/* The tensor of w at `index`, which counts its stacked dims row-major. */
+const FileTensor *loaded_tensor(const Loaded *l, const Weight *w,
+                                int64_t index);
+int64_t weight_stacked(const Weight *w); /* how many tensors it is */
+
+/* The weights as compiled programs and the interpreter want them. The user
+ * pointers are the Loaded. */
+WeightSource loaded_source(Loaded *l);
+void loaded_drop_copies(Loaded *l); /* what `get` gave is no longer used */
+bool loaded_weight(void *user, const Weight *w, double *out);

@@ -1,0 +1,204 @@
+/* Weights that transforms make, computed: formulas over other weights are
+ * compiled, one program for all that are alike; what reads no weight, or what
+ * no kernel can do, the interpreter computes. */
+#include "cli/apply.h"
+#include <string.h>
+
+/* A formula as a graph of its own: output "value", its weights in order. */
+typedef struct {
+    Graph *graph;
+    LIST(const Weight *) weight;
+    uint64_t key; /* equal for formulas that differ in their weights alone */
+} Formula;
+
+typedef struct {
+    Formula formula;
+    Program *program; /* NULL: no kernel can do it */
+} Kept;
+
+struct Values {
+    Sources *sources;
+    int threads;
+    Arena arena; /* of what is kept */
+    LIST(Kept) kept;
+};
+
+Values *values_new(Sources *s, int threads)
+{
+    Values *v = xmalloc(sizeof *v);
+    *v = (Values){.sources = s, .threads = threads};
+    return v;
+}
+
+void values_free(Values *v)
+{
+    for (int i = 0; i < v->kept.n; i++)
+        if (v->kept.at[i].program)
+            program_free(v->kept.at[i].program);
+    arena_free(&v->arena);
+    free(v);
+}
+
+/* ---- formulas ---- */
+
+typedef struct {
+    Arena *arena;
+    Graph *to;
+    LIST(struct Moved {
+        const Node *from;
+        Node *now;
+    }) moved;
+} Mover;
+
+/* The node in m->to; a learned coefficient as the value it starts with. */
+static Node *move(Mover *m, const Node *n)
+{
+    for (int i = 0; i < m->moved.n; i++)
+        if (m->moved.at[i].from == n)
+            return m->moved.at[i].now;
+    Node copy = *n, *now;
+    if (n->op == OP_learned && n->weight && n->weight->value) {
+        now = move(m, n->weight->value);
+    } else {
+        for (int i = 0; i < op_info[n->op].nargs; i++)
+            copy.arg[i] = move(m, n->arg[i]);
+        now = graph_add(m->to, copy);
+    }
+    list_push(m->arena, &m->moved, (struct Moved){n, now});
+    return now;
+}
+
+static int weight_place(const Formula *f, const Weight *w)
+{
+    for (int i = 0; i < f->weight.n; i++)
+        if (f->weight.at[i] == w)
+            return i;
+    return -1;
+}
+
+/* The formula with slots for its weights, whose hash leaves them aside. */
+static Node *with_slots(Graph *to, Node n, const Node *old, void *user)
+{
+    (void)old;
+    if (n.op == OP_weight && n.weight) {
+        n.slot = weight_place(user, n.weight) + 1;
+        n.weight = NULL;
+    }
+    return graph_add(to, n);
+}
+
+static Formula formula_of(Arena *a, const Weight *w)
+{
+    Formula f = {.graph = graph_new(a, "value")};
+    Mover m = {a, f.graph, {0}};
+    graph_output(f.graph, "value", move(&m, w->value));
+    for (int i = 0; i < f.graph->node.n; i++) {
+        const Node *n = f.graph->node.at[i];
+        if (n->op == OP_weight && n->weight && weight_place(&f, n->weight) < 0)
+            list_push(a, &f.weight, n->weight);
+    }
+    Graph *slots = graph_map(f.graph, a, with_slots, &f);
+    slots->nslots = f.weight.n;
+    f.key = graph_hash(slots);
+    return f;
+}
+
+/* ---- compiled ---- */
+
+static Loaded *owner(Values *v, const Weight *w)
+{
+    Loaded *l = sources_owner(v->sources, w);
+    if (!l)
+        BUG("apply: %s is of no model at hand", w->path);
+    return l;
+}
+
+static bool get(void *user, const Weight *w, int64_t index, TensorInfo *out,
+                Err *err)
+{
+    Values *v = user;
+    Sources *s = v->sources;
+    Loaded *l = owner(v, w);
+    WeightSource from = loaded_source(l);
+    list_push(&s->arena, &s->touched, loaded_tensor(l, w, index));
+    return from.get(from.user, w, index, out, err);
+}
+
+static void release_touched(Values *v)
+{
+    Sources *s = v->sources;
+    for (int i = 0; i < s->touched.n; i++)
+        tensor_release(s->touched.at[i]);
+    s->touched.n = 0;
+    for (int i = 0; i < s->n; i++)
+        loaded_drop_copies(&s->at[i]);
+}
+
+static Kept *kept(Values *v, const Weight *w, uint64_t key)
+{
+    for (int i = 0; i < v->kept.n; i++)
+        if (v->kept.at[i].formula.key == key)
+            return &v->kept.at[i];
+    Err err;
+    Kept k = {.formula = formula_of(&v->arena, w)};
+    const CpuOptions options = {.threads = v->threads};
+    k.program = cpu_compile(k.formula.graph, &options, &err);
+    list_push(&v->arena, &v->kept, k);
+    return &v->kept.at[v->kept.n - 1];
+}
+
+static bool run_compiled(Values *v, const Kept *k, const Formula *f,
+                         Dtype dtype, void *out, Err *err)
+{
+    const WeightSource source = {v, get, NULL};
+    const Column column = {"value", dtype, out};
+    const int32_t pos = 0;
+    for (int i = 0; i < f->weight.n; i++)
+        program_swap(k->program, k->formula.weight.at[i], f->weight.at[i]);
+    bool fine = program_load(k->program, &source, err) &&
+                program_run(k->program, NULL, 1, &pos, NULL, 0, &column, 1,
+                            err);
+    release_touched(v);
+    return fine;
+}
+
+/* ---- interpreted ---- */
+
+static bool weight_of(void *user, const Weight *w, double *out)
+{
+    return loaded_weight(owner(user, w), w, out);
+}
+
+static bool no_input(void *user, const char *name, const Type *t, double *out)
+{
+    (void)user, (void)name, (void)t, (void)out;
+    return false;
+}
+
+static bool run_interpreted(Values *v, const Formula *f, Dtype dtype,
+                            void *out, Err *err)
+{
+    Arena arena = {0};
+    Tensor *value;
+    const int32_t pos = 0;
+    const InterpEnv env = {.T = 1, .pos = &pos, .user = v,
+                           .input = no_input, .weight = weight_of};
+    bool fine = interp_run(f->graph, &env, &arena, &value, err);
+    for (int64_t i = 0; fine && i < value->count; i++)
+        type_store(dtype, out, i, value->at[i]);
+    arena_free(&arena);
+    return fine;
+}
+
+bool values_compute(Values *v, const Weight *w, Dtype dtype, void *out,
+                    Err *err)
+{
+    Arena arena = {0};
+    Formula f = formula_of(&arena, w);
+    const Kept *k = f.weight.n > 0 ? kept(v, w, f.key) : NULL;
+    Err why;
+    bool fine = k && k->program ? run_compiled(v, k, &f, dtype, out, &why)
+                                : run_interpreted(v, &f, dtype, out, &why);
+    arena_free(&arena);
+    return fine || err_set(err, "%s: %.900s", w->path, why.text);
+}
