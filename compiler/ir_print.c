@@ -1,0 +1,443 @@
+/* The text of a graph: dims, weights, bodies, repeat tables, the graph itself.
+ *
+ *     dim T = T
+ *     dim E = 8 - 1
+ *     weight @w1 "embed.table" "model.embed_tokens.weight": f32[V, D]
+ *     body block slots=2 {
+ *       x: f32[T, D]  = input("x")
+ *       %1: f32[F, D] = weight(slot=1)
+ *       h: f32[T, F]  = contract(x, %1, [D])
+ *       ...
+ *       output y = %5
+ *     }
+ *     repeat @r1 {
+ *       block @w2 @w3
+ *       block @w4 @w5
+ *     }
+ *     graph llama {
+ *       token: V[T]  = input("token")
+ *       ...
+ *     }
+ *
+ * Of two dims or bodies of one name the second gets a suffix. A node has its
+ * label where no other has it, else its number. An index over V is a V[..]. */
+#include "compiler/ir.h"
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+typedef struct {
+    const void *of;
+    const char *name; /* interned */
+} Name;
+typedef LIST(Name) Names;
+
+typedef struct {
+    Arena arena;
+    FILE *out;
+    Names dim, body, repeat, weight;
+    LIST(const Weight *) order; /* what a weight's formula reads stands first */
+    Names node;                 /* of the graph being printed, by position */
+} Printer;
+
+/* ---- names ---- */
+
+static const char *name_of(const Names *names, const void *of)
+{
+    for (int i = 0; i < names->n; i++)
+        if (names->at[i].of == of)
+            return names->at[i].name;
+    BUG("printing something without a name");
+}
+
+static bool has(const Names *names, const void *of)
+{
+    for (int i = 0; i < names->n; i++)
+        if (names->at[i].of == of)
+            return true;
+    return false;
+}
+
+static bool taken(const Names *names, const char *name)
+{
+    Dtype t;
+    if (type_find(name, &t))
+        return true;
+    for (int i = 0; i < names->n; i++)
+        if (names->at[i].name == name)
+            return true;
+    return false;
+}
+
+static void give_name(Printer *p, Names *names, const void *of,
+                      const char *name)
+{
+    const char *full = intern(name);
+    for (int i = 2; taken(names, full); i++)
+        full = intern_printf("%s.%d", name, i);
+    list_push(&p->arena, names, ((Name){of, full}));
+}
+
+static bool is_word(const char *s)
+{
+    if (!isalpha((unsigned char)*s) && *s != '_')
+        return false;
+    for (; *s; s++)
+        if (!isalnum((unsigned char)*s) && *s != '_' && *s != '.')
+            return false;
+    return true;
+}
+
+/* Words that mean something else where a node's name may stand. */
+static bool is_kept_word(const char *s)
+{
+    static const char *const word[] = {"output", "value", "nan", "inf"};
+    for (size_t i = 0; i < COUNT(word); i++)
+        if (!strcmp(s, word[i]))
+            return true;
+    return false;
+}
+
+static int by_pointer(const void *a, const void *b)
+{
+    uintptr_t x = (uintptr_t) * (const char *const *)a,
+              y = (uintptr_t) * (const char *const *)b;
+    return (x > y) - (x < y);
+}
+
+static bool label_is_free(const char *const *sorted, int n, const char *label)
+{
+    int count = 0, low = 0, high = n;
+    while (low < high) {
+        int mid = (low + high) / 2;
+        if ((uintptr_t)sorted[mid] < (uintptr_t)label)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    for (; low < n && sorted[low] == label; low++)
+        count++;
+    return count == 1 && is_word(label) && !is_kept_word(label);
+}
+
+/* Names by the nodes' positions in the list: of a formula, not their ids. */
+static void name_nodes(Printer *p, const Node *const *node, int n)
+{
+    size_t bytes = (size_t)(n + 1) * sizeof(char *);
+    const char **sorted = arena_alloc(&p->arena, bytes);
+    int m = 0;
+    for (int i = 0; i < n; i++)
+        if (node[i]->label)
+            sorted[m++] = intern(node[i]->label);
+    qsort(sorted, (size_t)m, sizeof *sorted, by_pointer);
+    p->node.n = 0;
+    for (int i = 0; i < n; i++) {
+        const char *label = node[i]->label ? intern(node[i]->label) : NULL;
+        if (!label || !label_is_free(sorted, m, label))
+            label = intern_printf("%%%d", i);
+        list_push(&p->arena, &p->node, ((Name){node[i], label}));
+    }
+}
+
+/* Of a whole graph the position is the id; of a formula it is searched. */
+static const char *node_name(const Printer *p, const Node *n)
+{
+    if (n->id < p->node.n && p->node.at[n->id].of == n)
+        return p->node.at[n->id].name;
+    return name_of(&p->node, n);
+}
+
+/* ---- what is declared before it is used ---- */
+
+static void collect_dim(Printer *p, const Dim *d)
+{
+    if (!has(&p->dim, d))
+        give_name(p, &p->dim, d, d->name);
+}
+
+static void collect_type(Printer *p, const Type *t)
+{
+    for (int i = 0; i < t->rank; i++)
+        collect_dim(p, t->dim[i]);
+    if (t->index_of)
+        collect_dim(p, t->index_of);
+}
+
+static void collect_weight(Printer *p, const Weight *w);
+
+static void collect_node(Printer *p, const Node *n)
+{
+    collect_type(p, &n->type);
+    for (int i = 0; i < n->ndim; i++)
+        collect_dim(p, n->dim[i]);
+    if (n->weight)
+        collect_weight(p, n->weight);
+}
+
+static void collect_weight(Printer *p, const Weight *w)
+{
+    if (has(&p->weight, w))
+        return;
+    collect_type(p, &w->type);
+    Formula f = {0};
+    if (w->value)
+        formula_of(&p->arena, w->value, &f);
+    for (int i = 0; i < f.n; i++)
+        if (f.at[i]->weight != w)
+            collect_node(p, f.at[i]);
+    if (has(&p->weight, w))
+        BUG("weight %s is made of itself", w->path);
+    list_push(&p->arena, &p->order, w);
+    const char *name = intern_printf("@w%d", p->order.n);
+    list_push(&p->arena, &p->weight, ((Name){w, name}));
+}
+
+static void collect_graph(Printer *p, const Graph *g)
+{
+    for (int i = 0; i < g->node.n; i++)
+        collect_node(p, g->node.at[i]);
+    for (int i = 0; i < g->node.n; i++) {
+        const Repeat *r = g->node.at[i]->repeat;
+        for (int j = 0; r && j < r->n; j++) {
+            collect_graph(p, r->at[j].body);
+            for (int k = 0; k < r->at[j].body->nslots; k++)
+                collect_weight(p, r->at[j].weight[k]);
+        }
+    }
+}
+
+/* ---- parts of a line ---- */
+
+/* The shortest text that reads back as v. */
+static void print_number(FILE *out, double v)
+{
+    char s[40] = "nan";
+    if (v == floor(v) && fabs(v) < 1e15) {
+        fprintf(out, "%.0f", v);
+        return;
+    }
+    for (int digits = 1; digits <= 17 && !isnan(v); digits++) {
+        snprintf(s, sizeof s, "%.*g", digits, v);
+        if (strtod(s, NULL) == v)
+            break;
+    }
+    fputs(s, out);
+}
+
+/* In quotes; "-" for none. */
+static char *quoted(Printer *p, const char *s)
+{
+    if (!s)
+        return "-";
+    char *text = arena_alloc(&p->arena, 2 * strlen(s) + 3), *to = text;
+    *to++ = '"';
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\' || *s == '\n')
+            *to++ = '\\';
+        *to++ = *s == '\n' ? 'n' : *s;
+    }
+    *to = '"';
+    return text;
+}
+
+static void print_title(Printer *p, const char *name)
+{
+    fputs(is_word(name) ? name : quoted(p, name), p->out);
+}
+
+static void print_type(const Printer *p, FILE *out, const Type *t)
+{
+    fputs(t->index_of ? name_of(&p->dim, t->index_of)
+                      : type_info[t->dtype].name, out);
+    for (int i = 0; i < t->rank; i++)
+        fprintf(out, "%s%s", i ? ", " : "[", name_of(&p->dim, t->dim[i]));
+    if (t->rank)
+        fputc(']', out);
+}
+
+static void print_rope(FILE *out, const Rope *r)
+{
+    fprintf(out, ", rotary=%d", r->rotary);
+    if (r->kind != ROPE_default)
+        fprintf(out, ", kind=%s", rope_kind[r->kind]);
+    for (int i = 0; i < ROPE_FIELDS; i++) {
+        double v;
+        memcpy(&v, (const char *)r + rope_field[i].at, sizeof v);
+        if (v == 0)
+            continue;
+        fprintf(out, ", %s=", rope_field[i].name);
+        print_number(out, v);
+    }
+}
+
+static void print_dims(const Printer *p, const Node *n, const char **comma)
+{
+    fprintf(p->out, "%s[", *comma);
+    for (int i = 0; i < n->ndim; i++)
+        fprintf(p->out, "%s%s", i ? ", " : "", name_of(&p->dim, n->dim[i]));
+    fputc(']', p->out);
+    *comma = ", ";
+}
+
+static void print_value(Printer *p, const Node *n)
+{
+    const char *comma = "";
+    fprintf(p->out, "%s(", op_info[n->op].name);
+    for (int i = 0; i < op_info[n->op].nargs; i++, comma = ", ")
+        fprintf(p->out, "%s%s", comma, node_name(p, n->arg[i]));
+    if (n->ndim)
+        print_dims(p, n, &comma);
+    if (n->name) {
+        fputs(comma, p->out);
+        fputs(quoted(p, n->name), p->out);
+        comma = ", ";
+    }
+    if ((ir_attrs[n->op].has & HAS_num) && n->op != OP_cast) {
+        fputs(comma, p->out);
+        print_number(p->out, n->num);
+    }
+    if (n->size)
+        fprintf(p->out, "%ssize=%s", comma, size_text(n->size));
+    if (n->slot)
+        fprintf(p->out, "%sslot=%d", comma, n->slot);
+    if (n->weight)
+        fprintf(p->out, "%s%s", comma, name_of(&p->weight, n->weight));
+    if (n->rope)
+        print_rope(p->out, n->rope);
+    if (n->repeat)
+        fprintf(p->out, "%s%s", comma, name_of(&p->repeat, n->repeat));
+    fputc(')', p->out);
+    if (n->weight) /* for the reader's eye */
+        fprintf(p->out, "  # %s", n->weight->path);
+}
+
+/* ---- sections ---- */
+
+enum { WIDEST = 36 }; /* of "name: type", where = is lined up */
+
+static char *left_side(Printer *p, const Node *n)
+{
+    char text[4096];
+    FILE *out = fmemopen(text, sizeof text, "w");
+    fprintf(out, "%s: ", node_name(p, n));
+    print_type(p, out, &n->type);
+    fputc(0, out);
+    fclose(out);
+    return arena_strn(&p->arena, text, strlen(text));
+}
+
+static void print_nodes(Printer *p, const Node *const *node, int n)
+{
+    char **left = arena_alloc(&p->arena, (size_t)(n + 1) * sizeof *left);
+    int width = 0;
+    name_nodes(p, node, n);
+    for (int i = 0; i < n; i++) {
+        left[i] = left_side(p, node[i]);
+        int len = (int)strlen(left[i]);
+        if (len > width)
+            width = len > WIDEST ? WIDEST : len;
+    }
+    for (int i = 0; i < n; i++) {
+        fprintf(p->out, "  %-*s = ", width, left[i]);
+        print_value(p, node[i]);
+        fputc('\n', p->out);
+    }
+}
+
+static void print_graph(Printer *p, const Graph *g)
+{
+    fputs(" {\n", p->out);
+    print_nodes(p, (const Node *const *)g->node.at, g->node.n);
+    for (int i = 0; i < g->output.n; i++) {
+        fputs("  output ", p->out);
+        print_title(p, g->output.at[i].name);
+        fprintf(p->out, " = %s\n", node_name(p, g->output.at[i].node));
+    }
+    fputs("}\n", p->out);
+}
+
+static void print_weight(Printer *p, const Weight *w, int path, int file)
+{
+    fprintf(p->out, "weight %-4s %-*s %-*s ", name_of(&p->weight, w), path,
+            quoted(p, w->path), file, quoted(p, w->file));
+    print_type(p, p->out, &w->type);
+    if (w->stacked)
+        fprintf(p->out, " stacked=%d", w->stacked);
+    fputs(w->value ? " made {\n" : "\n", p->out);
+    if (!w->value)
+        return;
+    Formula f = {0};
+    formula_of(&p->arena, w->value, &f);
+    print_nodes(p, f.at, f.n);
+    fprintf(p->out, "  value %s\n}\n", node_name(p, w->value));
+}
+
+static void print_weights(Printer *p)
+{
+    int path = 0, file = 0;
+    for (int i = 0; i < p->order.n; i++) {
+        int a = (int)strlen(quoted(p, p->order.at[i]->path)),
+            b = (int)strlen(quoted(p, p->order.at[i]->file));
+        path = a > path ? a : path;
+        file = b > file ? b : file;
+    }
+    for (int i = 0; i < p->order.n; i++)
+        print_weight(p, p->order.at[i], path, file);
+    if (p->order.n)
+        fputc('\n', p->out);
+}
+
+static void print_table(Printer *p, const Repeat *r)
+{
+    const char *name = intern_printf("@r%d", p->repeat.n + 1);
+    list_push(&p->arena, &p->repeat, ((Name){r, name}));
+    fprintf(p->out, "repeat %s {\n", name);
+    for (int i = 0; i < r->n; i++) {
+        const Iteration *it = &r->at[i];
+        fprintf(p->out, "  %s", name_of(&p->body, it->body));
+        for (int k = 0; k < it->body->nslots; k++)
+            fprintf(p->out, " %-*s", k + 1 < it->body->nslots ? 5 : 0,
+                    name_of(&p->weight, it->weight[k]));
+        fputc('\n', p->out);
+    }
+    fputs("}\n\n", p->out);
+}
+
+/* The bodies and tables that g's nodes need, each once. */
+static void print_needs(Printer *p, const Graph *g)
+{
+    for (int i = 0; i < g->node.n; i++) {
+        const Repeat *r = g->node.at[i]->repeat;
+        if (!r || has(&p->repeat, r))
+            continue;
+        for (int j = 0; j < r->n; j++) {
+            const Graph *body = r->at[j].body;
+            if (has(&p->body, body))
+                continue;
+            print_needs(p, body);
+            give_name(p, &p->body, body, is_word(body->name) ? body->name
+                                                             : "body");
+            fprintf(p->out, "body %s slots=%d", name_of(&p->body, body),
+                    body->nslots);
+            print_graph(p, body);
+            fputc('\n', p->out);
+        }
+        print_table(p, r);
+    }
+}
+
+void ir_print(const Graph *g, FILE *out)
+{
+    Printer p = {.out = out};
+    collect_graph(&p, g);
+    for (int i = 0; i < p.dim.n; i++)
+        fprintf(out, "dim %s = %s\n", p.dim.at[i].name,
+                size_text(((const Dim *)p.dim.at[i].of)->size));
+    fputs(p.dim.n ? "\n" : "", out);
+    print_weights(&p);
+    print_needs(&p, g);
+    fputs("graph ", out);
+    print_title(&p, g->name);
+    print_graph(&p, g);
+    arena_free(&p.arena);
+}
