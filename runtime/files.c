@@ -191,7 +191,8 @@ static bool read_graft(Checkpoint *c, Err *err)
 static bool folder_open(Checkpoint *c, Err *err)
 {
     if (!read_config(c, err) || !list_others(c, err) ||
-        !safetensors_open(c, err) || !read_graft(c, err))
+        !safetensors_open(c, err) || !packed_split(c, err) ||
+        !read_graft(c, err))
         return false;
     const char *path = arena_printf(&c->arena, "%s/tokenizer.json", c->path);
     c->tokenizer = path_exists(path) ? path : NULL;

@@ -56,5 +56,7 @@ bool shape_bytes(const TensorInfo *t, int64_t *count, int64_t *bytes);
 const char *weights_hint(Checkpoint *c);
 
 bool safetensors_open(Checkpoint *c, Err *err); /* safetensors.c */
+/* Experts in one tensor become tensors of their own (packed.c). */
+bool packed_split(Checkpoint *c, Err *err);
 bool gguf_open(Checkpoint *c, Err *err);        /* gguf.c */
 void gguf_close(Gguf *g);

@@ -322,6 +322,49 @@ static void shared_models(void **state)
     }
 }
 
+/* ---- experts in one tensor ---- */
+
+#define PACKED \
+    H(F("model.layers.0.mlp.experts.gate_up_proj", "U8", "[2,4,3]", 0, 24) \
+      "," F("model.layers.0.mlp.experts.down_proj", "U8", "[2,3,2]", 24, 36) \
+      "," F("model.layers.0.mlp.gate.weight", "U8", "[2,3]", 36, 42))
+
+static void unpacked(const char *config, const char *up, const char *down,
+                     const char *gate)
+{
+    Checkpoint *c = open_good(model_folder(config, PACKED, 42));
+    assert_int_equal(c->tensors, 7);
+    const FileTensor *t = checkpoint_find(c, up);
+    assert_non_null(t);
+    assert_string_equal(t->file_name,
+                        "model.layers.0.mlp.experts.gate_up_proj");
+    assert_int_equal(t->info.shape[0], 2);
+    assert_int_equal(((const uint8_t *)t->info.data)[0], 12 + 6);
+    assert_int_equal(((const uint8_t *)t->info.data)[5], 12 + 11);
+    t = checkpoint_find(c, down);
+    assert_int_equal(((const uint8_t *)t->info.data)[0], 24 + 6);
+    assert_int_equal(t->info.bytes, 6);
+    assert_non_null(checkpoint_find(c, gate));
+    checkpoint_close(c);
+}
+
+static void packed_experts(void **state)
+{
+    (void)state;
+    unpacked("{\"model_type\":\"qwen2_moe\",\"hidden_size\":3}",
+             "model.layers.0.mlp.experts.1.up_proj.weight",
+             "model.layers.0.mlp.experts.1.down_proj.weight",
+             "model.layers.0.mlp.gate.weight");
+    unpacked("{\"model_type\":\"mixtral\",\"hidden_size\":3}",
+             "model.layers.0.block_sparse_moe.experts.1.w3.weight",
+             "model.layers.0.block_sparse_moe.experts.1.w2.weight",
+             "model.layers.0.block_sparse_moe.gate.weight");
+    Checkpoint *c = open_good(model_folder("{\"hidden_size\":4}", PACKED,
+                                           42));
+    assert_int_equal(c->tensors, 3); /* another layout: left as it is */
+    checkpoint_close(c);
+}
+
 static int add_all(struct CMUnitTest *at, const Bad *bad, size_t n,
                    CMUnitTestFunction run)
 {
@@ -341,6 +384,7 @@ int main(void)
         cmocka_unit_test(shards_wrong),  cmocka_unit_test(good_folder),
         cmocka_unit_test(graft_text_wrong), cmocka_unit_test(hashes),
         cmocka_unit_test(many_tensors),  cmocka_unit_test(shared_models),
+        cmocka_unit_test(packed_experts),
     };
     int n = add_all(all, bad_headers, COUNT(bad_headers), bad_header);
     add_all(all + n, bad_configs, COUNT(bad_configs), bad_config);
