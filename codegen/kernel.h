@@ -47,7 +47,7 @@ struct Walk {
     Plan *plan;
     Kernel *kernel;
     Val arg, run; /* the function's parameters */
-    Hole hole;    /* may be NULL */
+    Hole hole;    /* may be NULL; asked first */
     void *user;
 };
 
@@ -59,10 +59,15 @@ Val walk_load(Walk *w, const Buffer *b, const Places *p);
 void walk_store(Walk *w, const Buffer *b, const Places *p, Val v);
 Val walk_base(Walk *w, const Buffer *b);   /* pointer to the buffer */
 Val walk_size(Walk *w, const Size *s);     /* i64 */
+bool walk_varies(const Node *n, const Places *p); /* between the lanes */
 Val walk_count(Walk *w, int n, const Dim *const *d); /* product of sizes */
 Val walk_run(Walk *w, int place);          /* run[place] */
-/* The places of n dims at row-major number `flat` (quotients and rests). */
-void walk_unflatten(Walk *w, Places *p, int n, const Dim *const *d, Val flat);
+/* Sets the places of n dims from their row-major number `flat` (an i64). With
+ * `spread` lane j stands at flat + j, which must start at a multiple of the
+ * lanes: then it is one spread dim if its size is a multiple of them, else
+ * vectors of indices. */
+void walk_unflatten(Walk *w, Places *p, int n, const Dim *const *d, Val flat,
+                    bool spread);
 
 /* Begins the two functions of a kernel; the body's `task` and `mem` params are
  * 2 and 3. */

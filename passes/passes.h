@@ -156,10 +156,13 @@ typedef struct Kernel {
                       * emitter */
 } Kernel;
 
-/* Sizes known at run time only: kernels find size.at[i] at run[i]; the first is
- * T itself. */
+/* Sizes known at run time only: kernels find the i-th at run[i], as an integer
+ * or as the bits of a double. The first is T itself. */
 typedef struct RunSizes {
-    LIST(const Size *) size;
+    LIST(struct RunSize {
+        const Size *size;
+        bool real;
+    }) at;
 } RunSizes;
 
 /* The kernels of a graph, in the order they run. */
@@ -177,7 +180,8 @@ Buffer *kernel_leaf(const Kernel *k, const Node *n); /* of `in`, or NULL */
 bool kernel_hole(const Kernel *k, const Node *n);
 /* Place of a buffer in the function's argument array: in, then out. */
 int kernel_arg(const Kernel *k, const Buffer *b);
-int plan_size(Plan *p, const Size *s); /* its place in run[]; added if new */
+/* A size's place in run[]; added if new. */
+int plan_size(Plan *p, const Size *s, bool real);
 
 /* What the cut needs to know of a target. */
 typedef struct {
