@@ -51,11 +51,19 @@ static Val all_lanes(Walk *w, const Place *at, int lanes)
     return add(w->e, v, lane_numbers(w->e, ty(w->e, TY_i64), lanes));
 }
 
+/* Loads where the function begins, so that no store is in their way. */
+static Val load_at_top(Emit *e, Ty t, Val table, int64_t i)
+{
+    LLVMBuilderRef here = e->at;
+    e->at = e->top;
+    Val v = load(e, t, at(e, t, table, i64(e, i)));
+    e->at = here;
+    return v;
+}
+
 Val walk_run(Walk *w, int place)
 {
-    Emit *e = w->e;
-    Val p = at(e, ty(e, TY_i64), w->run, i64(e, place));
-    return load(e, ty(e, TY_i64), p);
+    return load_at_top(w->e, ty(w->e, TY_i64), w->run, place);
 }
 
 Val walk_size(Walk *w, const Size *s)
@@ -109,9 +117,7 @@ static int arg_of(const Kernel *k, const Buffer *b)
 
 Val walk_base(Walk *w, const Buffer *b)
 {
-    Emit *e = w->e;
-    Val at_arg = at(e, ty_ptr(e), w->arg, i64(e, arg_of(w->kernel, b)));
-    return load(e, ty_ptr(e), at_arg);
+    return load_at_top(w->e, ty_ptr(w->e), w->arg, arg_of(w->kernel, b));
 }
 
 /* Where an element lies: base[scalar], plus each lane's own number if
@@ -364,45 +370,51 @@ static Val at_scalar(Walk *w, const Node *n, const Places *p)
     return splat(e, v, p->lanes);
 }
 
-/* Elements j and j + rotary / 2 of a head turn by the token's angles. The
- * first half gets x cos - partner sin, the second x cos + partner sin. */
+static const Buffer *rope_table(const Kernel *k, const Rope *r)
+{
+    for (int i = 0; i < k->nin; i++)
+        if (k->in[i]->kind == BUF_rope && k->in[i]->rope == r)
+            return k->in[i];
+    BUG("%s: rope without its table", k->name);
+}
+
+/* cos (which 0) or sin (1) of token t's angle j, from a table [2, T, half]. */
+static Val angle(Walk *w, const Node *n, const Places *p, int which, Val j,
+                 bool spread)
+{
+    const Buffer *table = rope_table(w->kernel, n->rope);
+    const Place *token = place_of(p, n->type.dim[0]);
+    Places to = *p;
+    places_set(&to, table->type.dim[0], i64(w->e, which), false);
+    places_set(&to, table->type.dim[1], token->index, token->spread);
+    places_set(&to, table->type.dim[2], j, spread);
+    return walk_load(w, table, &to);
+}
+
+/* Elements j and j + rotary / 2 of a head turn by the token's angles: the
+ * first half gets x cos - partner sin, the second x cos + partner sin. Where
+ * vectors do not cross the halves, all stays contiguous. */
 static Val at_rope(Walk *w, const Node *n, const Places *p)
 {
     Emit *e = w->e;
-    const Place *head = place_of(p, n->type.dim[2]);
+    const Dim *hd = n->type.dim[2];
+    const Place *head = place_of(p, hd);
     int64_t half = n->rope->rotary / 2;
     bool uniform = p->lanes > 1 && head->spread && half % p->lanes == 0;
     Val j = uniform ? head->index : all_lanes(w, head, p->lanes);
-    Val x = walk(w, n->arg[0], p);
     Val turns = less(e, j, like_bits(j, 2 * half));
     Val first = less(e, j, like_bits(j, half));
-    Val up = add(e, j, like_bits(j, half)), down = sub(e, j, like_bits(j, half));
-    Val other_at = pick(e, first, up, pick(e, turns, down, j));
-    Val angle_at = pick(e, first, j, pick(e, turns, down, like_bits(j, 0)));
-    Places other = *p, angle = *p;
-    places_set(&other, n->type.dim[2], other_at, uniform);
-    Val y = walk(w, n->arg[0], &other);
-    const Buffer *table = NULL;
-    for (int i = 0; i < w->kernel->nin; i++)
-        if (w->kernel->in[i]->kind == BUF_rope &&
-            w->kernel->in[i]->type.dim[2] && n->rope == w->kernel->in[i]->rope)
-            table = w->kernel->in[i];
-    if (!table)
-        BUG("%s: rope without its table", w->kernel->name);
-    places_set(&angle, table->type.dim[1], place_of(p, n->type.dim[0])->index,
-               place_of(p, n->type.dim[0])->spread);
-    places_set(&angle, table->type.dim[2], angle_at, uniform);
-    places_set(&angle, table->type.dim[0], i64(e, 0), false);
-    Val c = walk_load(w, table, &angle);
-    places_set(&angle, table->type.dim[0], i64(e, 1), false);
-    Val s = walk_load(w, table, &angle);
-    if (width_of(first) < p->lanes) {
-        first = splat(e, first, p->lanes);
-        turns = splat(e, turns, p->lanes);
-    }
-    Val signed_s = pick(e, first, neg(e, s), s);
-    Val turned = mul_add(e, y, signed_s, mul(e, x, c));
-    return pick(e, turns, turned, x);
+    Val up = add(e, j, like_bits(j, half));
+    Val down = sub(e, j, like_bits(j, half));
+    Places other = *p;
+    places_set(&other, hd, pick(e, first, up, pick(e, turns, down, j)),
+               uniform);
+    Val at_angle = pick(e, first, j, pick(e, turns, down, like_bits(j, 0)));
+    Val x = walk(w, n->arg[0], p), y = walk(w, n->arg[0], &other);
+    Val c = angle(w, n, p, 0, at_angle, uniform);
+    Val s = angle(w, n, p, 1, at_angle, uniform);
+    Val turned = mul_add(e, y, pick(e, first, neg(e, s), s), mul(e, x, c));
+    return round_to(e, n->type.dtype, pick(e, turns, turned, x));
 }
 
 static Val walk_leaf(Emit *e, const Node *n, int lanes, void *user)
@@ -410,7 +422,7 @@ static Val walk_leaf(Emit *e, const Node *n, int lanes, void *user)
     Step *s = user;
     Walk *w = s->w;
     const Places *p = s->p;
-    (void)e, (void)lanes;
+    (void)e;
     Val v = w->hole ? w->hole(w, n, p) : NULL;
     if (v)
         return v;
@@ -432,10 +444,8 @@ static Val walk_leaf(Emit *e, const Node *n, int lanes, void *user)
     case OP_number: return NULL;
     default: break;
     }
-    if (op_info[n->op].fact == FACT_row) {
-        /* Arguments all lanes share are computed once, as scalars. */
-        return NULL;
-    }
+    if (op_info[n->op].fact == FACT_row) /* all lanes alike: once, a scalar */
+        return lanes > 1 && !walk_varies(n, p) ? walk(w, n, p) : NULL;
     BUG("%s: no kernel computes %s here", w->kernel->name,
         op_info[n->op].name);
 }

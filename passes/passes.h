@@ -28,7 +28,7 @@ typedef enum {
     BUF_route,  /* of an index over E: i32 offset[E + 1], then i32 order[count]:
                  * the index's elements by expert, ascending within one;
                  * e has order[offset[e]] .. order[offset[e + 1] - 1] */
-    BUF_rope,   /* f32 cos[T, rotary / 2], then sin; both times the scale */
+    BUF_rope,   /* f32 [2, T, rotary / 2]: cos and sin, times the scale */
     BUF_pos,    /* i32 [T] */
     BUF_keys,   /* an attend's cache: [G, capacity, hd] of the type of k */
     BUF_vals,
@@ -60,6 +60,7 @@ typedef struct Buffer {
                   * major), the others an element behind it; 0: plain memory */
     Pack pack; /* BUF_packed */
     const void *data; /* BUF_const */
+    const Rope *rope; /* BUF_rope */
     int first, last; /* BUF_value: kernels that write and last read it */
 } Buffer;
 
@@ -147,7 +148,7 @@ typedef struct Kernel {
         Node *node; /* route's index, scatter, call */
         struct {
             Node *node;
-            int nbodies;
+            int n;
             struct Plan **body; /* the plan of each iteration; shared */
         } repeat;
     };
@@ -163,6 +164,7 @@ typedef struct RunSizes {
         const Size *size;
         bool real;
     }) at;
+    int nkernels; /* numbers their names */
 } RunSizes;
 
 /* The kernels of a graph, in the order they run. */
@@ -186,8 +188,8 @@ int plan_size(Plan *p, const Size *s, bool real);
 /* What the cut needs to know of a target. */
 typedef struct {
     int lanes;        /* of f32 in a vector */
+    int vectors;      /* of columns in a matmul's register tile, all parts */
     int pair;         /* Pack.pair for bf16 weights */
-    bool pack;        /* false: weights are read where they are */
 } CutOptions;
 
 /* Cuts a graph into kernels. */

@@ -1,0 +1,84 @@
+/* Private to cut*.c: nodes are put into groups, each of which becomes a kernel.
+ */
+#pragma once
+#include "passes/passes.h"
+
+enum { MAX_HOLES = 4, MAX_MOVED = 12 };
+
+/* Dims that do not stand at the kernel's own places where a node is used. */
+typedef struct {
+    int n;
+    const Dim *dim[MAX_MOVED];
+} Moved;
+
+typedef struct Group {
+    Skeleton skeleton;
+    LIST(Node *) out; /* computed and stored */
+    Node *hole[MAX_HOLES];
+    int nholes;
+    bool rows_set; /* by a reduction: */
+    int nrow;
+    const Dim *row[MAX_RANK];
+    struct Group *into; /* merged into this one */
+    LIST(struct Group *) part; /* matmuls merged into it */
+    int mark; /* of a search */
+    Kernel *kernel;
+} Group;
+
+typedef struct {
+    Group *group;
+    Moved moved;
+} Use;
+
+typedef struct {
+    LIST(Use) use;  /* by groups that compute it in place or load it */
+    bool needed;
+    bool stored;    /* must be in memory */
+    Group *home;    /* that stores it */
+    int cost;       /* of computing an element again */
+    bool reduces;   /* a reduction is in its tree */
+} Info;
+
+typedef struct {
+    Arena *arena;
+    const Graph *g;
+    const CutOptions *o;
+    Info *info; /* by node */
+    LIST(Group *) group;
+    Plan *plan;
+    Buffer **buffer; /* by node: where it is stored */
+    int mark;
+} Cut;
+
+/* What kind of kernel a node asks for, if any. */
+typedef enum {
+    NODE_leaf,    /* memory that is there */
+    NODE_inline,  /* row ops and moves: wherever it is used */
+    NODE_reduce,  /* within a map kernel of its rows */
+    NODE_matmul,  /* contract with a weight */
+    NODE_grouped, /* contract with a gathered weight */
+    NODE_own,     /* a kernel of its own: attend, scatter, call, repeat */
+} NodeKind;
+NodeKind node_kind(const Node *n);
+
+/* cut_matmul.c: of a matmul's or grouped's contract: which argument is x, the
+ * weight (under the gather), the index (or NULL), and its dims. */
+typedef struct {
+    Node *x, *w, *index;
+    const Dim *expert;
+    Pack pack; /* but for cols, pair, dtype, parts */
+    int nm;
+    const Dim *m[MAX_RANK];
+} Contract;
+bool contract_read(const Node *n, Contract *out);
+bool contract_joins(const Node *a, const Node *b); /* may share a part */
+
+void cut_groups(Cut *c);  /* cut.c: every node its groups */
+void cut_merge(Cut *c);   /* cut_matmul.c: matmuls that read one x */
+void cut_kernels(Cut *c); /* cut_build.c: groups to kernels, in order */
+void cut_lives(Plan *p);  /* cut_build.c: first and last of each buffer */
+bool cut_reaches(Cut *c, Group *from, Group *to); /* through memory */
+void cut_matmul_kernel(Cut *c, Group *g, Kernel *k);
+Buffer *cut_buffer(Cut *c, BufferKind kind, Node *n);
+Buffer *cut_stored(Cut *c, Node *n); /* the buffer that holds n */
+void kernel_reads(Kernel *k, Buffer *b);

@@ -1,0 +1,325 @@
+/* The cut, second half: groups become kernels, in an order in which each has
+ * what it reads. */
+#include "passes/cut.h"
+#include <ctype.h>
+#include <string.h>
+
+/* ---- buffers ---- */
+
+Buffer *cut_buffer(Cut *c, BufferKind kind, Node *n)
+{
+    Buffer *b = arena_alloc(c->arena, sizeof *b);
+    b->id = c->plan->buffer.n;
+    b->kind = kind;
+    b->node = n;
+    if (n)
+        b->type = n->type;
+    b->first = b->last = -1;
+    list_push(c->arena, &c->plan->buffer, b);
+    return b;
+}
+
+static bool is_output(const Graph *g, const Node *n)
+{
+    for (int i = 0; i < g->output.n; i++)
+        if (g->output.at[i].node == n)
+            return true;
+    return false;
+}
+
+/* Of a leaf: where it lies; of another node: where its kernel puts it. */
+Buffer *cut_stored(Cut *c, Node *n)
+{
+    if (c->buffer[n->id])
+        return c->buffer[n->id];
+    BufferKind kind = n->op == OP_input ? BUF_input : BUF_weight;
+    if (node_kind(n) != NODE_leaf)
+        kind = is_output(c->g, n) ? BUF_output : BUF_value;
+    Buffer *b = cut_buffer(c, kind, n);
+    if (kind == BUF_weight && n->weight)
+        b->stacked = n->weight->stacked;
+    return c->buffer[n->id] = b;
+}
+
+void kernel_reads(Kernel *k, Buffer *b)
+{
+    for (int i = 0; i < k->nin; i++)
+        if (k->in[i] == b)
+            return;
+    if (k->nin == KERNEL_ARGS)
+        BUG("%s reads more than %d buffers", k->name, KERNEL_ARGS);
+    k->in[k->nin++] = b;
+}
+
+static bool same_rope(const Rope *a, const Rope *b)
+{
+    return a == b || !memcmp(a, b, sizeof *a);
+}
+
+/* The table of a rope, shared by all of the plan's kernels. */
+static Buffer *rope_table(Cut *c, const Node *n)
+{
+    Plan *p = c->plan;
+    for (int i = 0; i < p->buffer.n; i++)
+        if (p->buffer.at[i]->kind == BUF_rope &&
+            same_rope(p->buffer.at[i]->rope, n->rope))
+            return p->buffer.at[i];
+    Buffer *b = cut_buffer(c, BUF_rope, NULL);
+    b->rope = n->rope;
+    b->type = (Type){.dtype = TYPE_f32, .rank = 3};
+    b->type.dim[0] = dim_new("part", size_num(2));
+    b->type.dim[1] = n->type.dim[0];
+    b->type.dim[2] = dim_new("angle", size_num(n->rope->rotary / 2));
+    return b;
+}
+
+static Buffer *positions(Cut *c, const Dim *T)
+{
+    Plan *p = c->plan;
+    for (int i = 0; i < p->buffer.n; i++)
+        if (p->buffer.at[i]->kind == BUF_pos)
+            return p->buffer.at[i];
+    Buffer *b = cut_buffer(c, BUF_pos, NULL);
+    b->type = (Type){.dtype = TYPE_i32, .rank = 1, .dim = {T}};
+    return b;
+}
+
+/* ---- what a group reads ---- */
+
+typedef struct {
+    Cut *c;
+    Group *g; /* of the tree at hand */
+    Kernel *k;
+    bool *seen;
+} Reader;
+
+static bool is_hole(const Group *g, const Node *n)
+{
+    for (int i = 0; i < g->nholes; i++)
+        if (g->hole[i] == n)
+            return true;
+    return false;
+}
+
+static void read_tree(Reader *r, Node *n, bool root)
+{
+    const Info *info = &r->c->info[n->id];
+    if (r->seen[n->id])
+        return;
+    r->seen[n->id] = true;
+    if (is_hole(r->g, n))
+        return;
+    if (node_kind(n) == NODE_leaf || (info->home && info->home != r->g) ||
+        (!root && node_kind(n) == NODE_own)) {
+        kernel_reads(r->k, cut_stored(r->c, n));
+        return;
+    }
+    if (n->op == OP_rope)
+        kernel_reads(r->k, rope_table(r->c, n));
+    for (int i = 0; i < op_info[n->op].nargs; i++)
+        read_tree(r, n->arg[i], false);
+}
+
+static void read_group(Cut *c, Group *g, Kernel *k)
+{
+    Reader r = {c, g, k, arena_alloc(c->arena, (size_t)c->g->node.n)};
+    for (int i = 0; i < g->out.n; i++) {
+        memset(r.seen, 0, (size_t)c->g->node.n);
+        read_tree(&r, g->out.at[i], true);
+    }
+    for (int i = 0; i < g->part.n; i++)
+        read_group(c, g->part.at[i], k);
+}
+
+/* ---- kernels of each skeleton ---- */
+
+static int row_of_type(const Group *g, const Type *t, const Dim **out)
+{
+    int n = 0;
+    for (int i = 0; i < t->rank; i++) {
+        bool in = !g->rows_set;
+        for (int j = 0; g->rows_set && j < g->nrow; j++)
+            in |= g->row[j] == t->dim[i];
+        if (in)
+            out[n++] = t->dim[i];
+    }
+    return n;
+}
+
+/* A lane a row where outs are rows alone and the widest input's neighbours are
+ * rows too. */
+static const Dim *vector_dim(const Group *g, const Kernel *k)
+{
+    const Map *m = &k->map;
+    if (!m->nrow)
+        return NULL;
+    const Dim *last = m->row[m->nrow - 1];
+    for (int i = 0; i < k->nout; i++)
+        if (k->out[i]->type.rank != m->nrow)
+            return NULL;
+    const Type *widest = NULL;
+    for (int i = 0; i < k->nin; i++)
+        if (!widest || k->in[i]->type.rank > widest->rank)
+            widest = &k->in[i]->type;
+    if (g->rows_set && widest && widest->rank > m->nrow &&
+        widest->dim[widest->rank - 1] != last)
+        return NULL;
+    return last;
+}
+
+static bool picks(Cut *c, const Node *n, bool *seen)
+{
+    if (seen[n->id] || node_kind(n) == NODE_leaf)
+        return false;
+    seen[n->id] = true;
+    if (n->op == OP_topk)
+        return true;
+    for (int i = 0; i < op_info[n->op].nargs; i++)
+        if (!c->info[n->arg[i]->id].home && picks(c, n->arg[i], seen))
+            return true;
+    return false;
+}
+
+static void map_kernel(Cut *c, Group *g, Kernel *k)
+{
+    bool topk = false;
+    bool *seen = arena_alloc(c->arena, (size_t)c->g->node.n);
+    for (int i = 0; i < g->out.n; i++) {
+        k->out[k->nout++] = cut_stored(c, g->out.at[i]);
+        topk |= picks(c, g->out.at[i], seen);
+    }
+    k->map.nrow = row_of_type(g, &g->out.at[0]->type, k->map.row);
+    k->map.vec = topk ? NULL : vector_dim(g, k);
+}
+
+static void attend_kernel(Cut *c, Group *g, Kernel *k)
+{
+    Node *n = g->out.at[0];
+    Attend *a = &k->attend;
+    a->attend = n;
+    a->q = cut_stored(c, n->arg[0]);
+    a->k = cut_stored(c, n->arg[1]);
+    a->v = cut_stored(c, n->arg[2]);
+    a->keys = cut_buffer(c, BUF_keys, n->arg[1]);
+    a->vals = cut_buffer(c, BUF_vals, n->arg[2]);
+    a->pos = positions(c, n->type.dim[0]);
+    a->window = n->size ? size_at(n->size, 1) : 0;
+    Buffer *in[] = {a->q, a->k, a->v, a->keys, a->vals, a->pos};
+    for (size_t i = 0; i < COUNT(in); i++)
+        kernel_reads(k, in[i]);
+    k->out[k->nout++] = cut_stored(c, n);
+}
+
+static void own_kernel(Cut *c, Group *g, Kernel *k)
+{
+    Node *n = g->out.at[0];
+    if (g->skeleton == SKEL_attend) {
+        attend_kernel(c, g, k);
+        return;
+    }
+    k->node = n;
+    if (g->skeleton != SKEL_scatter)
+        for (int i = 0; i < op_info[n->op].nargs; i++)
+            kernel_reads(k, cut_stored(c, n->arg[i]));
+    k->out[k->nout++] = cut_stored(c, n);
+}
+
+static const char *kernel_name(Cut *c, const Kernel *k, const Node *n)
+{
+    static const char *const skeleton[] = {"map", "matmul", "grouped", "route",
+                                           "attend", "scatter", "call",
+                                           "repeat"};
+    const char *label = n->label ? n->label : op_info[n->op].name;
+    char text[96];
+    snprintf(text, sizeof text, "gr_%s_%.48s_%d", skeleton[k->skeleton], label,
+             c->plan->sizes->nkernels++);
+    for (char *p = text; *p; p++)
+        if (!isalnum((unsigned char)*p))
+            *p = '_';
+    return intern(text);
+}
+
+/* ---- the order ---- */
+
+static void add_group(Cut *c, Group *g);
+
+static void before(Cut *c, Group *g, Group *top)
+{
+    for (int i = 0; i < g->part.n; i++)
+        before(c, g->part.at[i], top);
+    for (int i = 0; i < c->g->node.n; i++) {
+        const Info *info = &c->info[i];
+        if (!info->home || info->home == g || info->home == top)
+            continue;
+        for (int j = 0; j < info->use.n; j++)
+            if (info->use.at[j].group == g)
+                add_group(c, info->home);
+    }
+}
+
+/* Sorts an index's elements by expert; made once for each index. */
+static Buffer *route_of(Cut *c, Buffer *index, const Dim *expert)
+{
+    Plan *p = c->plan;
+    for (int i = 0; i < p->buffer.n; i++)
+        if (p->buffer.at[i]->kind == BUF_route &&
+            p->buffer.at[i]->node == index->node)
+            return p->buffer.at[i];
+    Buffer *b = cut_buffer(c, BUF_route, index->node);
+    b->type.index_of = expert;
+    Kernel *k = arena_alloc(c->arena, sizeof *k);
+    k->skeleton = SKEL_route;
+    k->node = index->node;
+    k->name = kernel_name(c, k, index->node);
+    kernel_reads(k, index);
+    k->out[k->nout++] = b;
+    list_push(c->arena, &p->kernel, k);
+    return b;
+}
+
+static void add_group(Cut *c, Group *g)
+{
+    while (g->into)
+        g = g->into;
+    if (g->kernel)
+        return;
+    Kernel *k = g->kernel = arena_alloc(c->arena, sizeof *k);
+    before(c, g, g);
+    k->skeleton = g->skeleton;
+    k->name = kernel_name(c, k, g->out.at[0]);
+    if (g->nholes)
+        cut_matmul_kernel(c, g, k);
+    if (g->skeleton == SKEL_map || g->skeleton == SKEL_scatter || g->nholes)
+        read_group(c, g, k);
+    if (g->skeleton == SKEL_map)
+        map_kernel(c, g, k);
+    else if (!g->nholes)
+        own_kernel(c, g, k);
+    if (g->skeleton == SKEL_grouped) {
+        Matmul *m = &k->matmul;
+        m->route = route_of(c, m->index, m->expert);
+        kernel_reads(k, m->route);
+    }
+    list_push(c->arena, &c->plan->kernel, k);
+}
+
+void cut_kernels(Cut *c)
+{
+    for (int i = 0; i < c->g->output.n; i++)
+        add_group(c, c->info[c->g->output.at[i].node->id].home);
+}
+
+void cut_lives(Plan *p)
+{
+    for (int i = 0; i < p->kernel.n; i++) {
+        Kernel *k = p->kernel.at[i];
+        for (int j = 0; j < k->nin; j++)
+            k->in[j]->last = i;
+        for (int j = 0; j < k->nout; j++) {
+            if (k->out[j]->first < 0)
+                k->out[j]->first = i;
+            if (k->out[j]->last < i)
+                k->out[j]->last = i;
+        }
+    }
+}

@@ -1,0 +1,202 @@
+/* The cut: contracts with weights: how they read, which share a kernel. */
+#include "passes/cut.h"
+#include <string.h>
+
+static bool in_list(const Dim *d, int n, const Dim *const *list)
+{
+    for (int i = 0; i < n; i++)
+        if (list[i] == d)
+            return true;
+    return false;
+}
+
+static bool is_weight(const Node *n)
+{
+    return n->op == OP_weight && n->type.dtype != TYPE_f64 &&
+           type_is_float(n->type.dtype);
+}
+
+/* Takes argument `side` as the weight, if it is one. */
+static bool take_weight(const Node *n, int side, Contract *c)
+{
+    *c = (Contract){.w = n->arg[side], .x = n->arg[1 - side]};
+    if (c->w->op == OP_gather && c->w->arg[1]->type.rank) {
+        c->expert = c->w->dim[0];
+        c->index = c->w->arg[1];
+        c->w = c->w->arg[0];
+    }
+    return is_weight(c->w) && c->x->op != OP_weight &&
+           c->x->type.dtype != TYPE_f64 && type_is_float(c->x->type.dtype);
+}
+
+/* The weight's dims: the expert and those x has are B, those not summed N. */
+static bool sort_weight(const Node *n, Contract *c)
+{
+    const Type *t = &c->w->type;
+    Pack *p = &c->pack;
+    for (int i = 0; i < t->rank; i++) {
+        const Dim *d = t->dim[i];
+        if (in_list(d, n->ndim, n->dim))
+            continue;
+        if (d == c->expert || type_dim(&c->x->type, d) >= 0)
+            p->b[p->nb++] = d;
+        else
+            p->n[p->nn++] = d;
+    }
+    return p->nn && n->ndim && p->nb <= (c->index ? 1 : MAX_RANK) &&
+           (!c->expert || !in_list(c->expert, n->ndim, n->dim));
+}
+
+/* x is [B.., M.., K..]. */
+static bool sort_x(const Node *n, Contract *c)
+{
+    const Type *t = &c->x->type;
+    Pack *p = &c->pack;
+    int i = 0;
+    if (!c->index)
+        for (; i < t->rank && i < p->nb; i++)
+            if (t->dim[i] != p->b[i])
+                return false;
+    for (; i < t->rank && !in_list(t->dim[i], n->ndim, n->dim); i++) {
+        if (in_list(t->dim[i], p->nb, p->b))
+            return false;
+        c->m[c->nm++] = t->dim[i];
+    }
+    for (; i < t->rank; i++) {
+        if (!in_list(t->dim[i], n->ndim, n->dim))
+            return false;
+        p->k[p->nk++] = t->dim[i];
+    }
+    return p->nk == n->ndim;
+}
+
+/* Rows are the index's elements; x has some of its dims, in its order. */
+static bool sort_rows(Contract *c)
+{
+    const Type *t = &c->index->type;
+    int at = 0;
+    for (int i = 0; i < t->rank; i++)
+        if (at < c->nm && c->m[at] == t->dim[i])
+            at++;
+    if (at < c->nm)
+        return false;
+    c->nm = t->rank;
+    memcpy(c->m, t->dim, sizeof c->m);
+    return true;
+}
+
+bool contract_read(const Node *n, Contract *c)
+{
+    for (int side = 1; side >= 0; side--)
+        if (take_weight(n, side, c) && sort_weight(n, c) && sort_x(n, c) &&
+            (!c->index || sort_rows(c)))
+            return true;
+    return false;
+}
+
+static bool same_dims(int n, const Dim *const *a, int m, const Dim *const *b)
+{
+    return n == m && !memcmp(a, b, (size_t)n * sizeof *a);
+}
+
+static bool same_rows(const Contract *a, const Contract *b)
+{
+    return a->x == b->x && a->index == b->index && a->expert == b->expert &&
+           same_dims(a->nm, a->m, b->nm, b->m) &&
+           same_dims(a->pack.nk, a->pack.k, b->pack.nk, b->pack.k) &&
+           same_dims(a->pack.nb, a->pack.b, b->pack.nb, b->pack.b);
+}
+
+bool contract_joins(const Node *a, const Node *b)
+{
+    Contract ca, cb;
+    contract_read(a, &ca);
+    contract_read(b, &cb);
+    return same_rows(&ca, &cb) && ca.w != cb.w &&
+           same_dims(ca.pack.nn, ca.pack.n, cb.pack.nn, cb.pack.n) &&
+           ca.w->type.dtype == cb.w->type.dtype;
+}
+
+/* ---- segments: matmuls that read one x are one kernel ---- */
+
+static bool may_merge(Cut *c, Group *a, Group *b)
+{
+    Contract ca, cb;
+    if (a->into || b->into || a->skeleton != SKEL_matmul ||
+        b->skeleton != SKEL_matmul || a->part.n >= 7)
+        return false;
+    contract_read(a->hole[0], &ca);
+    contract_read(b->hole[0], &cb);
+    return same_rows(&ca, &cb) && !cut_reaches(c, a, b) &&
+           !cut_reaches(c, b, a);
+}
+
+void cut_merge(Cut *c)
+{
+    for (int i = 0; i < c->group.n; i++)
+        for (int j = 0; j < i; j++) {
+            Group *a = c->group.at[i], *b = c->group.at[j];
+            if (!may_merge(c, a, b))
+                continue;
+            b->into = a;
+            list_push(c->arena, &a->part, b);
+        }
+}
+
+/* ---- the kernel ---- */
+
+static Buffer *packed(Cut *c, const Group *g, const Contract *k)
+{
+    Buffer *b = cut_buffer(c, BUF_packed, k->w);
+    Pack *p = &b->pack;
+    *p = k->pack;
+    p->parts = g->nholes;
+    p->dtype = k->w->type.dtype;
+    p->pair = p->dtype == TYPE_bf16 ? c->o->pair : 1;
+    int vectors = c->o->vectors / p->parts;
+    p->cols = c->o->lanes * (vectors > 1 ? vectors : 1);
+    for (int i = 0; i < g->nholes; i++) {
+        Contract part;
+        contract_read(g->hole[i], &part);
+        p->part[i] = part.w;
+    }
+    return b;
+}
+
+static void add_part(Cut *c, const Group *g, Kernel *k, const Contract *first)
+{
+    Matmul *m = &k->matmul;
+    MatmulPart *p = &m->part[m->nparts++];
+    Contract own = *first;
+    contract_read(g->hole[0], &own);
+    p->w = packed(c, g, &own);
+    memcpy(p->contract, g->hole, sizeof p->contract);
+    p->first_out = k->nout;
+    p->nout = g->out.n;
+    kernel_reads(k, p->w);
+    for (int i = 0; i < g->out.n; i++)
+        k->out[k->nout++] = cut_stored(c, g->out.at[i]);
+}
+
+void cut_matmul_kernel(Cut *c, Group *g, Kernel *k)
+{
+    Contract first;
+    contract_read(g->hole[0], &first);
+    Matmul *m = &k->matmul;
+    m->nm = first.nm;
+    m->nk = first.pack.nk;
+    m->nb = first.index ? 0 : first.pack.nb;
+    memcpy(m->m, first.m, sizeof m->m);
+    memcpy(m->k, first.pack.k, sizeof m->k);
+    memcpy(m->b, first.pack.b, sizeof m->b);
+    m->x = cut_stored(c, first.x);
+    m->expert = first.expert;
+    kernel_reads(k, m->x);
+    if (first.index) {
+        m->index = cut_stored(c, first.index);
+        kernel_reads(k, m->index);
+    }
+    add_part(c, g, k, &first);
+    for (int i = 0; i < g->part.n; i++)
+        add_part(c, g->part.at[i], k, &first);
+}

@@ -1,0 +1,95 @@
+/* The executor: one parallel region a run, a barrier a step. Tasks are taken
+ * from a counter, so a slow thread takes fewer; which thread takes which does
+ * not matter to what they compute. */
+#include "runtime/exec.h"
+#include <omp.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+void *exec_alloc(int64_t bytes)
+{
+    size_t size = ((size_t)bytes + 127) / 64 * 64;
+    void *p = aligned_alloc(64, size);
+    if (!p)
+        die("no memory for %zu bytes", size);
+    return p;
+}
+
+int exec_cores(void)
+{
+    return omp_get_num_procs();
+}
+
+ExecTeam *exec_team(int threads, int64_t mem_bytes)
+{
+    ExecTeam *t = xmalloc(sizeof *t);
+    *t = (ExecTeam){.threads = threads, .mem_bytes = mem_bytes};
+    t->mem = xmalloc((size_t)threads * sizeof *t->mem);
+    for (int i = 0; i < threads; i++)
+        t->mem[i] = exec_alloc(mem_bytes);
+    return t;
+}
+
+void exec_team_free(ExecTeam *t)
+{
+    if (!t)
+        return;
+    for (int i = 0; i < t->threads; i++)
+        free(t->mem[i]);
+    free(t->mem);
+    free(t->counter);
+    free(t);
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void step_run(const ExecStep *s, const int64_t *run, int64_t *counter,
+                     int thread, void *mem)
+{
+    int64_t n = s->tasks ? s->tasks(s->arg, run) : 1;
+    if (n == 1) {
+        if (thread == 0)
+            s->kernel(s->arg, run, 0, mem);
+        return;
+    }
+    _Atomic int64_t *next = (_Atomic int64_t *)counter;
+    for (;;) {
+        int64_t i = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
+        if (i >= n)
+            return;
+        s->kernel(s->arg, run, i, mem);
+    }
+}
+
+static void thread_run(ExecTeam *t, const ExecStep *step, int n,
+                       const int64_t *run, double *seconds, int thread)
+{
+    double last = thread || !seconds ? 0 : now();
+    for (int i = 0; i < n; i++) {
+        step_run(&step[i], run, &t->counter[i], thread, t->mem[thread]);
+#pragma omp barrier
+        if (thread || !seconds)
+            continue;
+        double time = now();
+        seconds[step[i].timer] += time - last;
+        last = time;
+    }
+}
+
+void exec_run(ExecTeam *t, const ExecStep *step, int n, const int64_t *run,
+              double *seconds)
+{
+    if (t->ncounters < n) {
+        t->counter = xrealloc(t->counter, (size_t)n * sizeof *t->counter);
+        t->ncounters = n;
+    }
+    memset(t->counter, 0, (size_t)n * sizeof *t->counter);
+#pragma omp parallel num_threads(t->threads)
+    thread_run(t, step, n, run, seconds, omp_get_thread_num());
+}

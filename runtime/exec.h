@@ -1,0 +1,36 @@
+/* Running compiled kernels: a list of steps, each cut into tasks that threads
+ * take one by one. */
+#pragma once
+#include "base/base.h"
+
+typedef void (*ExecKernel)(void *const *arg, const int64_t *run, int64_t task,
+                           void *mem);
+typedef int64_t (*ExecTasks)(void *const *arg, const int64_t *run);
+
+typedef struct {
+    ExecKernel kernel;
+    ExecTasks tasks; /* NULL: one task */
+    void **arg;
+    int timer; /* which of `seconds` its time is added to */
+} ExecStep;
+
+/* Memory that threads keep from run to run. */
+typedef struct {
+    int threads;
+    int64_t mem_bytes;
+    void **mem; /* each thread's own, aligned to 64 */
+    int ncounters;
+    int64_t *counter;
+} ExecTeam;
+
+/* mem_bytes: the most that a kernel needs. */
+ExecTeam *exec_team(int threads, int64_t mem_bytes);
+void exec_team_free(ExecTeam *t);
+int exec_cores(void); /* that this process may use */
+
+/* Runs the steps in order; every thread is done with a step before the next
+ * begins. seconds (may be NULL): adds each step's time. */
+void exec_run(ExecTeam *t, const ExecStep *step, int n, const int64_t *run,
+              double *seconds);
+
+void *exec_alloc(int64_t bytes); /* aligned to 64, never NULL; free() */
