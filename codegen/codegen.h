@@ -20,16 +20,21 @@ typedef struct Program Program;
 Program *cpu_compile(const Graph *g, const CpuOptions *o, Err *err);
 void program_free(Program *p);
 
-/* Where weights come from. `get` describes one tensor of w: row-major, whole,
- * of any type that type_load or a block type can widen; a weight with stacked
- * dims has one for each of them, counted row-major by `index`. Its bytes must
- * stay until `done` (may be NULL) says they were copied; where nothing is
- * packed (a graph without T) kernels read them in place and it is never
- * called. */
+/* Where weights come from: tensors of w, row-major; a weight with stacked dims
+ * has one tensor for each of them, counted row-major by `index`, else it is 0.
+ */
 typedef struct {
     void *user;
-    bool (*get)(void *user, const Weight *w, int64_t index, TensorInfo *out,
-                Err *err);
+    /* The tensor where it lies, if that is of type `want` and aligned; NULL
+     * (the function too may be NULL): `read` it. Must stay until program_free
+     * or the next program_load. */
+    const void *(*in_place)(void *user, const Weight *w, int64_t index,
+                            Dtype want);
+    /* Elements first .. first + count - 1 as `to`. Threads call at once. */
+    bool (*read)(void *user, const Weight *w, int64_t index, int64_t first,
+                 int64_t count, Dtype to, void *out, Err *err);
+    /* Its values were packed and will not be asked for again: mapped pages may
+     * go. May be NULL. */
     void (*done)(void *user, const Weight *w, int64_t index);
 } WeightSource;
 
