@@ -262,7 +262,8 @@ static void store_out(MapEmit *m, Buffer *b)
         if (!in_list(b->type.dim[i], k->nrow, k->row))
             d[n++] = b->type.dim[i];
     Places p = m->at;
-    bool across = !m->vertical && n && d[n - 1] == b->type.dim[b->type.rank - 1];
+    bool across =
+        !m->vertical && n && d[n - 1] == b->type.dim[b->type.rank - 1];
     if (across)
         p.lanes = map_lanes(m, d[n - 1]);
     map_over(m, &p, n, d, across, store_step, b);
