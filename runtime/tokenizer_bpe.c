@@ -236,8 +236,9 @@ void bpe_prepare(Tokenizer *t)
         snprintf(name, sizeof name, "<0x%02X>", i);
         t->byte[i] = str_get(&t->model_ids, span(name));
     }
-    t->cut = str_get(&t->model_ids, span(META)) >= 0 && !t->ignore_merges &&
-             !t->prefix.len && !t->suffix.len;
+    /* A character that is left out would let the two sides meet. */
+    t->cut = str_get(&t->model_ids, span(META)) >= 0 && t->unk >= 0 &&
+             !t->ignore_merges && !t->prefix.len && !t->suffix.len;
     for (int i = 0; t->cut && i < t->merge.n; i++)
         t->cut = token_cuts(t->token.at[t->merge.at[i].made].text);
 }

@@ -112,7 +112,7 @@ bool char_is_word(int32_t c)
     case UTF8PROC_CATEGORY_PC:
         return true;
     default:
-        return false;
+        return c == 0x200c || c == 0x200d; /* joiners */
     }
 }
 

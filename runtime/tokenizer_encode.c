@@ -90,6 +90,7 @@ static int32_t next_added(Encoder *e, const Trie *trie, Span text, size_t at,
         if (!e->t->token.at[hit.value].single_word ||
             alone(text, m->from, m->to))
             return hit.value;
+        at += hit.len - 1;
     }
     return -1;
 }

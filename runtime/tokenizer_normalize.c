@@ -72,9 +72,12 @@ static Span each_char(StepKind kind, Arena *a, Span text)
         if (kind == NORM_no_marks && is_mark(c))
             continue;
         char made[4];
+        bool dotted = kind == NORM_lower && c == 0x130; /* its dot stays */
         if (kind == NORM_lower)
-            c = utf8proc_tolower(c);
+            c = dotted ? 'i' : utf8proc_tolower(c);
         text_add(a, &t, made, char_write(c, made));
+        if (dotted)
+            text_add(a, &t, "\xcc\x87", 2);
     }
     return text_span(t);
 }

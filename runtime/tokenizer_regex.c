@@ -1,6 +1,6 @@
 /* Patterns: plain strings, and regular expressions by PCRE2. A tokenizer.json
  * has them in Oniguruma's syntax; for what such patterns use, the two agree
- * but for names of scripts and of categories, which are rewritten. */
+ * but for \w and names of scripts and categories, which are rewritten. */
 #define _GNU_SOURCE
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "runtime/tokenizer_impl.h"
@@ -37,16 +37,28 @@ static void add_property(Arena *a, Text *t, Span name)
     text_add(a, t, bare.at, bare.len);
 }
 
-/* Copies an escape at s to t; its length. */
-static size_t add_escape(Arena *a, Text *t, Span s)
+/* A letter of a word, which for PCRE2 a mark is not. */
+static const char WORD[] = "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}";
+
+static void add_word(Arena *a, Text *t, bool not, bool inside)
+{
+    text_add(a, t, not ? "[^" : "[", inside ? 0 : not ? 2 : 1);
+    text_add(a, t, WORD, strlen(WORD));
+    text_add(a, t, "]", !inside);
+}
+
+/* Copies an escape at s, maybe `inside` of a class, to t; its length. */
+static size_t add_escape(Arena *a, Text *t, Span s, bool inside)
 {
     size_t n = s.len < 2 ? s.len : 2;
+    char c = n < 2 ? 0 : s.at[1];
+    if (c == 'w' || (c == 'W' && !inside)) {
+        add_word(a, t, c == 'W', inside);
+        return 2;
+    }
     text_add(a, t, s.at, n);
-    if (n < 2 || (s.at[1] != 'p' && s.at[1] != 'P') || s.len < 3 ||
-        s.at[2] != '{')
-        return n;
     const char *end = memchr(s.at, '}', s.len);
-    if (!end)
+    if ((c != 'p' && c != 'P') || s.len < 3 || s.at[2] != '{' || !end)
         return n;
     text_add(a, t, "{", 1);
     add_property(a, t, (Span){s.at + 3, (size_t)(end - s.at) - 3});
@@ -54,15 +66,28 @@ static size_t add_escape(Arena *a, Text *t, Span s)
     return (size_t)(end - s.at) + 1;
 }
 
+/* The length of what opens a class at s: [ and what is no end yet. */
+static size_t class_open(Span s)
+{
+    size_t n = 1;
+    n += n < s.len && s.at[n] == '^';
+    return n + (n < s.len && s.at[n] == ']');
+}
+
 static Span translate(Arena *a, Span pattern)
 {
     Text t = {0};
-    for (size_t i = 0; i < pattern.len;) {
+    bool inside = false;
+    for (size_t i = 0, n; i < pattern.len; i += n) {
         Span rest = {pattern.at + i, pattern.len - i};
-        if (rest.at[0] == '\\')
-            i += add_escape(a, &t, rest);
-        else
-            text_add(a, &t, rest.at, 1), i++;
+        char c = rest.at[0];
+        if (c == '\\') {
+            n = add_escape(a, &t, rest, inside);
+            continue;
+        }
+        n = c == '[' && !inside ? class_open(rest) : 1;
+        inside = (inside || c == '[') && c != ']';
+        text_add(a, &t, rest.at, n);
     }
     return (Span){t.at, (size_t)t.n};
 }
