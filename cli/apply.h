@@ -9,7 +9,6 @@ typedef struct {
     int n;
     struct Owner *owner; /* of each of their weights, by pointer */
     int nowner;
-    LIST(const FileTensor *) touched; /* by the formula at work */
     Arena arena;
 } Sources;
 void sources_index(Sources *s); /* after the last of them is opened */
