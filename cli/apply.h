@@ -29,7 +29,7 @@ typedef struct {
     int64_t bytes;
 } FilePlan;
 /* forced: the type of every tensor, where has_forced. */
-void plan_make(FilePlan *p, Arena *a, const Sources *s, const Model *made,
+void file_plan_make(FilePlan *p, Arena *a, const Sources *s, const Model *made,
                const Common *common);
 
 /* The tensor that one of w's is a copy of, or NULL: it must be computed. */
