@@ -1,7 +1,7 @@
 /* Nodes: making them, comparing and printing trees; and dsl_parse, which
  * runs the steps of syntax.h. */
-#include "dsl/syntax.h"
 #include "dsl/parse.h"
+#include "dsl/syntax.h"
 #include <string.h>
 
 const char *const ast_kind_name[AST_COUNT] = {
@@ -19,7 +19,7 @@ static const struct {
 #undef WORD
 };
 
-int word_kind(const char *text, size_t len)
+int dsl_word_kind(const char *text, size_t len)
 {
     for (size_t i = 0; i < COUNT(words); i++)
         if (strlen(words[i].text) == len && !memcmp(words[i].text, text, len))
@@ -29,7 +29,7 @@ int word_kind(const char *text, size_t len)
 
 bool dsl_is_keyword(const char *word)
 {
-    return word_kind(word, strlen(word)) != 0;
+    return dsl_word_kind(word, strlen(word)) != 0;
 }
 
 /* ---- making nodes ---- */
@@ -37,7 +37,7 @@ bool dsl_is_keyword(const char *word)
 static bool names_something(const Token *t)
 {
     return t->kind == AND || t->kind == OR ||
-           !word_kind(t->text, strlen(t->text)) || t->kind == NAME ||
+           !dsl_word_kind(t->text, strlen(t->text)) || t->kind == NAME ||
            t->kind == STRING;
 }
 
@@ -48,9 +48,11 @@ static void check_depth(Parse *p, Ast *n, const Ast *kid)
     n->depth = kid->depth + 1;
     if (n->depth > DEPTH_MAX && !p->stop) {
         p->stop = true;
-        complain(p, (Loc){n->loc.at, 1},
-                 "nested too deep: more than %d operators or brackets in each "
-                 "other", DEPTH_MAX);
+        dsl_complain(
+            p, (Loc){n->loc.at, 1},
+            "nested too deep: more than %d operators or brackets in each "
+            "other",
+            DEPTH_MAX);
     }
 }
 
@@ -63,7 +65,7 @@ static Ast **kids_new(Parse *p, int n)
     return arena_alloc(p->arena, room * sizeof(Ast *));
 }
 
-Ast *node_new(Parse *p, AstKind kind, Loc loc, const Token *name,
+Ast *dsl_node(Parse *p, AstKind kind, Loc loc, const Token *name,
               Ast *const *kid, int n)
 {
     Ast *a = arena_alloc(p->arena, sizeof *a);
@@ -83,7 +85,7 @@ Ast *node_new(Parse *p, AstKind kind, Loc loc, const Token *name,
     return a;
 }
 
-void node_add(Parse *p, Ast *list, Ast *kid)
+void dsl_node_add(Parse *p, Ast *list, Ast *kid)
 {
     if (!kid)
         return;
@@ -98,16 +100,16 @@ void node_add(Parse *p, Ast *list, Ast *kid)
     check_depth(p, list, kid);
 }
 
-Ast *node_join(Parse *p, Ast *n, Ast *list)
+Ast *dsl_node_join(Parse *p, Ast *n, Ast *list)
 {
     for (int i = 0; i < list->nkid; i++)
-        node_add(p, n, list->kid[i]);
+        dsl_node_add(p, n, list->kid[i]);
     return n;
 }
 
 /* ---- parsing ---- */
 
-void complain(Parse *p, Loc loc, const char *fmt, ...)
+void dsl_complain(Parse *p, Loc loc, const char *fmt, ...)
 {
     va_list ap;
     char text[1024];
@@ -139,18 +141,20 @@ static bool check_utf8(Parse *p)
     size_t bad;
     if (utf8_valid(p->src->text, (size_t)p->src->len, &bad))
         return true;
-    complain(p, (Loc){(int)bad, 1}, "the file is not UTF-8: byte 0x%02x at "
-             "offset %zu", (unsigned char)p->src->text[bad], bad);
+    dsl_complain(p, (Loc){(int)bad, 1},
+                 "the file is not UTF-8: byte 0x%02x at "
+                 "offset %zu",
+                 (unsigned char)p->src->text[bad], bad);
     return false;
 }
 
 Ast *dsl_parse(Arena *arena, const Source *src)
 {
-    Parse p = {.arena = arena, .src = src};
-    p.file = node_new(&p, AST_file, (Loc){0, src->len}, NULL, NULL, 0);
+    Parse p = {.arena = arena, .src = src, .bad_end = -1};
+    p.file = dsl_node(&p, AST_file, (Loc){0, src->len}, NULL, NULL, 0);
     if (check_utf8(&p)) {
-        lex_all(&p);
-        layout(&p);
+        dsl_lex(&p);
+        dsl_layout(&p);
         dsl_yyparse(&p);
     }
     report_all(&p);

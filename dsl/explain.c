@@ -1,25 +1,11 @@
 /* Syntax errors in the user's words: what was expected and found, what was
  * probably meant; and where the parser goes on, so that one mistake has one
  * message. */
-#include "dsl/syntax.h"
+#include "dsl/explain.h"
 #include "dsl/parse.h"
 #include <string.h>
 
-typedef struct {
-    Parse *p;
-    int at;          /* the token that does not fit */
-    const Token *t;  /* the same */
-    int first;       /* the first token of its statement */
-    const char *const *expected;
-    int n;
-} Case;
-
-static const Token *tok(const Parse *p, int i)
-{
-    return &p->toks.at[i];
-}
-
-static bool expects(const Case *c, const char *name)
+bool dsl_expects(const Case *c, const char *name)
 {
     for (int i = 0; i < c->n; i++)
         if (!strcmp(c->expected[i], name))
@@ -75,10 +61,10 @@ static int resume_at(const Case *c)
 
 static bool told_already(const Case *c, int end)
 {
-    for (int i = c->first; i < end; i++)
-        if (tok(c->p, i)->told && tok(c->p, i)->kind == DSL_YYUNDEF)
+    for (int i = c->first; i < end || i == c->first; i++)
+        if (tok(c->p, i)->told)
             return true;
-    return tok(c->p, c->first)->told; /* a misspelt word, taken for another */
+    return false;
 }
 
 /* ---- words for tokens ---- */
@@ -89,8 +75,9 @@ static const char *found(const Case *c)
     if (!t->kind)
         return "the end of the file";
     if (t->kind == NL)
-        return *t->text == ';' ? "`;`"
-               : *t->text == '}' ? "`}`" : "the end of the line";
+        return *t->text == ';'   ? "`;`"
+               : *t->text == '}' ? "`}`"
+                                 : "the end of the line";
     int len = t->loc.len > 40 ? 40 : t->loc.len;
     while (len && len < t->loc.len &&
            ((unsigned char)c->p->src->text[t->loc.at + len] & 0xc0) == 0x80)
@@ -114,8 +101,8 @@ static const char *shown(Arena *arena, const char *name)
 static bool is_operator(const char *name)
 {
     static const char *const op[] = {"'+'", "'-'", "'*'", "'/'", "'%'", "'@'",
-                                     "'^'", "'?'", "==", "!=", "'<'", "'>'",
-                                     "<=", ">=", "and", "or", "'.'"};
+                                     "'^'", "'?'", "==",  "!=",  "'<'", "'>'",
+                                     "<=",  ">=",  "and", "or",  "'.'"};
     for (size_t i = 0; i < COUNT(op); i++)
         if (!strcmp(op[i], name))
             return true;
@@ -124,8 +111,8 @@ static bool is_operator(const char *name)
 
 static bool starts_expression(const char *name)
 {
-    static const char *const start[] = {"a name", "a number", "a string",
-                                        "not", "'('", "'['", "'-'"};
+    static const char *const start[] = {"a name", "a number", "a string", "not",
+                                        "'('",    "'['",      "'-'"};
     for (size_t i = 0; i < COUNT(start); i++)
         if (!strcmp(start[i], name))
             return true;
@@ -137,25 +124,25 @@ static const char *statements(const Case *c)
 {
     if (c->at != c->first)
         return NULL;
-    if (expects(c, "module"))
+    if (dsl_expects(c, "module"))
         return "`use`, `module`, `model`, `transform`, `recipe`, `prove`, "
                "`rule` or `schedule`";
-    if (expects(c, "forward"))
-        return expects(c, "config")
+    if (dsl_expects(c, "forward"))
+        return dsl_expects(c, "config")
                    ? "`config`, `weight`, `input`, `forward` or a part "
                      "(`name: module(...)`)"
                    : "`weight`, `input`, `forward` or a part "
                      "(`name: module(...)`)";
-    if (expects(c, "match"))
+    if (dsl_expects(c, "match"))
         return "`match`, `require`, `learn`, `replace`, `config`, "
                "`preserves`, `each` or `name = ...`";
-    if (expects(c, "return"))
+    if (dsl_expects(c, "return"))
         return "`name = ...`, `return`, `loss`, `stat` or `for`";
-    if (expects(c, "train"))
+    if (dsl_expects(c, "train"))
         return "`name = ...`, `train`, `observe`, `save`, `for` or a call";
-    if (expects(c, "each"))
+    if (dsl_expects(c, "each"))
         return "`part = ...` or `each`";
-    if (expects(c, "require"))
+    if (dsl_expects(c, "require"))
         return "`field = ...` or `require`";
     return NULL;
 }
@@ -163,30 +150,56 @@ static const char *statements(const Case *c)
 /* Only [dims] have names and `..` and nothing else. */
 static bool wants_dim(const Case *c)
 {
-    return expects(c, "a name") && expects(c, "..") && !expects(c, "a number");
+    return dsl_expects(c, "a name") && dsl_expects(c, "..") &&
+           !dsl_expects(c, "a number");
 }
 
-/* The alternatives worth naming, in out[]. */
+/* Options have values, which are no expressions. */
+static bool wants_value(const Case *c)
+{
+    return dsl_expects(c, "a number") && dsl_expects(c, "a string") &&
+           !dsl_expects(c, "not");
+}
+
+/* What could always follow an operand says little of the place. */
+static bool follows_operand(const Case *c, const char *name)
+{
+    bool operand = dsl_expects(c, "'.'") && dsl_expects(c, "'('");
+    return operand &&
+           (is_operator(name) || !strcmp(name, "'('") || !strcmp(name, "'['"));
+}
+
+static bool says_little(const Case *c, const char *name)
+{
+    bool bracket = dsl_expects(c, "')'") || dsl_expects(c, "']'");
+    if (!strcmp(name, "the end of the line"))
+        return true; /* comes last */
+    if (dsl_expects(c, "not") && starts_expression(name))
+        return true;
+    if (wants_dim(c) && (!strcmp(name, "..") || !strcmp(name, "a name")))
+        return true;
+    if (wants_value(c) && starts_expression(name))
+        return true;
+    return follows_operand(c, name) || (bracket && !strcmp(name, "':'"));
+}
+
+/* The alternatives worth naming, in out[10]. */
 static int worth_naming(const Case *c, const char **out)
 {
-    bool start = expects(c, "a number") && expects(c, "not");
-    bool after = !start && expects(c, "'+'");
     int n = 0;
-    if (start)
+    if (dsl_expects(c, "not"))
         out[n++] = "an expression";
     if (wants_dim(c))
         out[n++] = "a dim name";
-    for (int i = 0; i < c->n && n < 8; i++) {
-        const char *name = c->expected[i];
-        if ((start && starts_expression(name)) ||
-            (after && (is_operator(name) || !strcmp(name, "'('") ||
-                       !strcmp(name, "'['"))) ||
-            (wants_dim(c) && (!strcmp(name, "..") || !strcmp(name, "a name"))))
-            continue;
-        out[n++] = shown(c->p->arena, name);
-    }
-    if (after && n < 2)
+    if (wants_value(c))
+        out[n++] = "a value (a number, name or string)";
+    for (int i = 0; i < c->n && n < 8; i++)
+        if (!says_little(c, c->expected[i]))
+            out[n++] = shown(c->p->arena, c->expected[i]);
+    if (dsl_expects(c, "'+'") && !dsl_expects(c, "not") && n < 2)
         out[n++] = "an operator";
+    if (dsl_expects(c, "the end of the line"))
+        out[n++] = "the end of the line";
     return n;
 }
 
@@ -204,92 +217,6 @@ static const char *expected(const Case *c)
     return all;
 }
 
-/* ---- what was probably meant ---- */
-
-typedef const char *Hint(const Case *c);
-
-/* `(` or `[` that is open at the token, or 0; *of is its index. */
-static int open_bracket(const Case *c, int *of)
-{
-    int depth = 0;
-    for (int i = c->at - 1; i >= c->first; i--) {
-        int kind = tok(c->p, i)->kind;
-        if (kind == ')' || kind == ']')
-            depth++;
-        else if ((kind == '(' || kind == '[') && depth-- == 0)
-            return *of = i, kind;
-    }
-    return 0;
-}
-
-static bool ends_operand(int kind)
-{
-    return kind == NAME || kind == ')' || kind == ']';
-}
-
-static const char *hint_equals(const Case *c)
-{
-    int of, open;
-    if (c->t->kind != '=')
-        return NULL;
-    open = open_bracket(c, &of);
-    if (open && of > 0 && ends_operand(tok(c->p, of - 1)->kind) &&
-        tok(c->p, c->at - 1)->kind == NAME && !expects(c, "'='") &&
-        (tok(c->p, c->at - 2)->kind == ',' || c->at - 2 == of))
-        return "an argument is named with `:`";
-    return expects(c, "==") ? "did you mean `==`?" : NULL;
-}
-
-static const char *hint_chain(const Case *c)
-{
-    int kind = c->t->kind;
-    bool compares = kind == EQUAL || kind == UNEQUAL || kind == '<' ||
-                    kind == '>' || kind == AT_MOST || kind == AT_LEAST;
-    return compares && !expects(c, "==") && expects(c, "and")
-               ? "comparisons do not chain: write `a < b and b < c`"
-               : NULL;
-}
-
-static const char *hint_line_start(const Case *c)
-{
-    if (!c->t->fresh || c->at != c->first ||
-        (!token_continues(c->t->kind) && c->t->kind != '('))
-        return NULL;
-    return "a statement ends with its line, unless the line ends with an "
-           "operator or a comma";
-}
-
-static const char *hint_near(const Case *c)
-{
-    if (c->t->kind != NAME)
-        return NULL;
-    const char *word = nearest(c->t->text, c->expected, c->n);
-    return word && dsl_is_keyword(word)
-               ? arena_printf(c->p->arena, "did you mean `%s`?", word)
-               : NULL;
-}
-
-static const char *hint_count(const Case *c)
-{
-    const Token *first = tok(c->p, c->first);
-    if (c->t->kind == NAME && c->at == c->first + 1 && first->kind == NAME)
-        return arena_printf(c->p->arena, "`%s` is no word of the language",
-                            first->text);
-    return NULL;
-}
-
-static const char *hint(const Case *c)
-{
-    static Hint *const hints[] = {hint_equals, hint_chain, hint_line_start,
-                                  hint_near, hint_count};
-    for (size_t i = 0; i < COUNT(hints); i++) {
-        const char *text = hints[i](c);
-        if (text)
-            return text;
-    }
-    return NULL;
-}
-
 /* ---- the message ---- */
 
 static bool is_word(const Token *t)
@@ -298,19 +225,83 @@ static bool is_word(const Token *t)
            dsl_is_keyword(t->text);
 }
 
+/* An operator ends a line (or the block), though the next line is a statement
+ * of its own: the operator, or NULL. */
+static const Token *dangling(const Case *c)
+{
+    int i = c->at;
+    if (c->t->kind == '=' && i > c->first + 1 && tok(c->p, i - 1)->kind == NAME)
+        i--;
+    const Token *t = tok(c->p, i);
+    if (i <= c->first || !dsl_continues(tok(c->p, i - 1)->kind))
+        return NULL;
+    bool ends = t->kind == NL || (t->fresh && (i < c->at || is_word(t)));
+    return ends ? tok(c->p, i - 1) : NULL;
+}
+
+static void say_dangling(const Case *c, const Token *op)
+{
+    bool brace = c->t->kind == NL && *c->t->text == '}';
+    dsl_complain(c->p, op->loc, "expected %s after `%s`, found %s",
+                 c->t->kind == '=' ? "an expression" : expected(c), op->text,
+                 brace ? "`}`" : "the end of the line");
+}
+
+static bool in_recipe(const Case *c)
+{
+    for (int i = c->at; i > 0; i--) {
+        int kind = tok(c->p, i)->kind;
+        if (kind >= USE && kind <= SCHEDULE)
+            return kind == RECIPE;
+    }
+    return tok(c->p, 0)->kind == RECIPE;
+}
+
+/* A recipe's statement is an expression that is no call. */
+static bool call_only(const Case *c)
+{
+    return c->t->kind == NL && dsl_expects(c, "'('") && dsl_expects(c, "'.'") &&
+           !dsl_expects(c, "'+'") && !dsl_expects(c, "on") && in_recipe(c);
+}
+
+static void say_expected(const Case *c)
+{
+    const char *more = dsl_hint(c);
+    dsl_complain(c->p, c->t->loc, "expected %s, found %s%s%s%s", expected(c),
+                 found(c), more ? " (" : "", more ? more : "", more ? ")" : "");
+}
+
+/* An operator that opens a line is reported there, and only there. */
+static bool leads_line(const Parse *p, int i)
+{
+    const Token *t = tok(p, i);
+    return t->fresh && t->kind != '{' &&
+           (dsl_continues(t->kind) || t->kind == '?' || t->kind == '.');
+}
+
 static void say(const Case *c)
 {
-    const char *more = hint(c);
-    if (is_word(c->t) && expects(c, "a name") && !c->t->fresh)
-        complain(c->p, c->t->loc, "expected %s, but `%s` is a word of the "
-                 "language (a name only after `.` and before `:` or `=`)",
-                 expected(c), c->t->text);
+    const Token *before = dangling(c);
+    if (before)
+        say_dangling(c, before);
+    else if (is_word(c->t) && dsl_expects(c, "a name") && !c->t->fresh)
+        dsl_complain(c->p, c->t->loc,
+                     "expected %s, but `%s` is a word of the "
+                     "language (a name only after `.` and before `:` or `=`)",
+                     expected(c), c->t->text);
+    else if (c->at == c->first && leads_line(c->p, c->at))
+        dsl_complain(c->p, c->t->loc,
+                     "`%s` starts a line, but a statement ends "
+                     "with its line (put `%s` at the end of the line before)",
+                     c->t->text, c->t->text);
     else if (c->t->kind == '}')
-        complain(c->p, c->t->loc, "this `}` closes nothing");
+        dsl_complain(c->p, c->t->loc, "this `}` closes nothing");
+    else if (call_only(c))
+        dsl_complain(c->p, tok(c->p, c->first)->loc,
+                     "expected `name = ...` or a "
+                     "call, found an expression that does nothing");
     else
-        complain(c->p, c->t->loc, "expected %s, found %s%s%s%s", expected(c),
-                 found(c), more ? " (" : "", more ? more : "",
-                 more ? ")" : "");
+        say_expected(c);
 }
 
 /* After a stray item at the top of a file all is misplaced up to the next
@@ -327,13 +318,18 @@ static int next_declaration(const Parse *p, int i)
     return i ? i - 1 : i;
 }
 
-void explain(Parse *p, int at, const char *const *names, int n)
+void dsl_explain(Parse *p, int at, const char *const *names, int n)
 {
     Case c = {p, at, tok(p, at), statement_start(p, at), names, n};
     int end = resume_at(&c);
-    if (!told_already(&c, end))
+    bool rest = at == c.first && at > 0 && at - 1 == p->bad_end;
+    if (c.t->kind == NL)
+        p->bad_end = at;
+    if (c.t->kind == NL && leads_line(p, at + 1))
+        p->bad_end = -1;
+    else if (!rest && !told_already(&c, end))
         say(&c);
-    if (at == c.first && expects(&c, "module") && c.t->kind)
+    if (at == c.first && dsl_expects(&c, "module") && c.t->kind)
         end = next_declaration(p, at);
     if (end > at)
         p->next = end;

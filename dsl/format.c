@@ -5,7 +5,7 @@
 #include "dsl/parse.h"
 #include <string.h>
 
-void out_put(Out *o, const char *s, size_t n)
+void dsl_put(Out *o, const char *s, size_t n)
 {
     if (o->n + n + 1 > o->room) {
         o->room = 2 * (o->n + n + 1);
@@ -19,9 +19,9 @@ void out_put(Out *o, const char *s, size_t n)
 /* ---- from tokens to pieces ---- */
 
 typedef struct {
-    int piece;  /* of a bracket, or -1 for the file */
+    int piece;   /* of a bracket, or -1 for the file */
     int choices; /* `?` that wait for their `:` */
-    int first;  /* kind that starts the statement, in a `{` or the file */
+    int first;   /* kind that starts the statement, in a `{` or the file */
 } Level;
 
 typedef struct {
@@ -62,7 +62,7 @@ static bool starts_statement(Pieces *s, int kind)
         return true;
     int before = s->out.at[s->last].kind;
     return before == '{' || before == '}' ||
-           (s->newline && !token_continues(before));
+           (s->newline && !dsl_continues(before));
 }
 
 static int brace_of(const Pieces *s)
@@ -78,8 +78,8 @@ static int brace_of(const Pieces *s)
 static bool is_name(const Pieces *s, int kind, int next)
 {
     int before = s->last >= 0 ? s->out.at[s->last].kind : 0;
-    return kind == NAME || (kind > 256 && (before == '.' || next == ':' ||
-                                           next == '='));
+    return kind == NAME ||
+           (kind > 256 && (before == '.' || next == ':' || next == '='));
 }
 
 static bool ends_operand(int kind)
@@ -119,8 +119,7 @@ static void open_close(Pieces *s, int kind, int at)
 {
     if (kind == '(' || kind == '[' || kind == '{') {
         list_push(s->arena, &s->level, (Level){.piece = at});
-    } else if ((kind == ')' || kind == ']' || kind == '}') &&
-               s->level.n > 1) {
+    } else if ((kind == ')' || kind == ']' || kind == '}') && s->level.n > 1) {
         s->out.at[level(s)->piece].partner = at;
         s->level.n--;
     }
@@ -129,7 +128,8 @@ static void open_close(Pieces *s, int kind, int at)
 static void add(Pieces *s, const Token *t, int next)
 {
     Piece x = {.kind = is_name(s, t->kind, next) ? NAME : t->kind,
-               .s = s->src->text + t->loc.at, .lines = s->lines,
+               .s = s->src->text + t->loc.at,
+               .lines = s->lines,
                .brace = brace_of(s)};
     x.len = t->loc.len;
     while (x.len > 1 && strchr(" \t\r", x.s[x.len - 1]))
@@ -177,7 +177,7 @@ static void read_source(Reader *r, const Source *src)
     arena_free(&r->arena);
     *r = (Reader){.p = {.src = src}};
     r->p.arena = &r->arena;
-    lex_all(&r->p);
+    dsl_lex(&r->p);
 }
 
 static bool is_blank(int kind)
@@ -194,6 +194,9 @@ static int item_start(const Reader *r, const Ast *item)
         i++;
     while (i > r->at && is_blank(raw[i - 1].kind))
         i--;
+    while (i && ((raw[i].kind == RAW_comment && !raw[i].fresh) ||
+                 raw[i].kind == ';'))
+        i++; /* it belongs to the item before */
     return i;
 }
 
@@ -215,7 +218,8 @@ static int item_end(const Reader *r, const Ast *item, int i)
     return raw[i].kind == RAW_comment ? i + 1 : i;
 }
 
-static void print_tokens(Reader *r, Out *o, int from, int to)
+/* A blank line above if `apart`. */
+static void print_tokens(Reader *r, Out *o, int from, int to, bool apart)
 {
     Arena scratch = {0};
     Pieces s = {.arena = &scratch, .src = r->p.src, .last = -1};
@@ -223,7 +227,9 @@ static void print_tokens(Reader *r, Out *o, int from, int to)
     list_push(&scratch, &s.level, (Level){.piece = -1});
     for (int i = from; i < to; i++)
         take(&s, &raw[i], i + 1 < to ? raw[i + 1].kind : 0);
-    format_lines(&scratch, o, s.out.at, s.out.n);
+    if (apart && s.out.n)
+        s.out.at[0].lines = 2;
+    dsl_format_lines(&scratch, o, s.out.at, s.out.n);
     arena_free(&scratch);
     r->at = to;
 }
@@ -235,25 +241,23 @@ static void print_bare(Reader *r, Out *o, const Source *src)
     int end = 0;
     while (end < r->p.raw.n && is_blank(r->p.raw.at[end].kind))
         end++;
-    print_tokens(r, o, 0, end);
+    print_tokens(r, o, 0, end, false);
 }
 
 char *dsl_format(const Ast *file)
 {
     Reader r = {0};
     Out o = {0};
-    out_put(&o, "", 0);
+    dsl_put(&o, "", 0);
     if (!file->nkid)
         print_bare(&r, &o, file->src);
     for (int i = 0; i < file->nkid; i++) {
         const Ast *item = file->kid[i];
-        if (item->src != r.p.src) {
+        bool other = item->src != r.p.src;
+        if (other)
             read_source(&r, item->src);
-            if (o.n)
-                out_put(&o, "\n", 1);
-        }
         int from = item_start(&r, item);
-        print_tokens(&r, &o, from, item_end(&r, item, from));
+        print_tokens(&r, &o, from, item_end(&r, item, from), other);
     }
     arena_free(&r.arena);
     return o.at;

@@ -28,6 +28,6 @@ typedef struct {
 
 enum { LINE_WIDTH = 120, STEP_WIDTH = 2 };
 
-void out_put(Out *o, const char *s, size_t n);
+void dsl_put(Out *o, const char *s, size_t n);
 /* Prints n pieces; the first starts a line. */
-void format_lines(Arena *arena, Out *o, Piece *piece, int n);
+void dsl_format_lines(Arena *arena, Out *o, Piece *piece, int n);

@@ -1,14 +1,20 @@
 /* From raw tokens to the parser's: newlines that end statements stay as NL,
  * words that serve as names become names, and brackets that were never closed
  * are found here, where indentation can tell which, and closed silently. */
-#include "dsl/syntax.h"
 #include "dsl/parse.h"
+#include "dsl/syntax.h"
 #include <string.h>
 
 /* What kind of statements a block holds. */
 typedef enum {
-    IN_file, IN_module, IN_transform, IN_replace, IN_recipe, IN_block,
-    IN_fields, IN_options
+    IN_file,
+    IN_module,
+    IN_transform,
+    IN_replace,
+    IN_recipe,
+    IN_block,
+    IN_fields,
+    IN_options
 } Place;
 
 typedef struct {
@@ -24,16 +30,16 @@ typedef struct {
 typedef struct {
     Parse *p;
     LIST(Open) open;
-    int last;      /* kind of the last token given out */
-    int first;     /* kind of the statement's first token */
+    int last;  /* kind of the last token given out */
+    int first; /* kind of the statement's first token */
     int line_indent;
     int stmt_indent;
     bool has_block;
     bool has_suspect;
-    Open suspect;  /* a { that seems unclosed, by indentation */
+    Open suspect; /* a { that seems unclosed, by indentation */
 } Layout;
 
-bool token_continues(int kind)
+bool dsl_continues(int kind)
 {
     if (kind > 0 && kind < 256)
         return strchr(",=+-*/%@^<>?:{.", kind) != NULL;
@@ -119,16 +125,23 @@ static Place block_place(int first, Place around)
 {
     switch (first) {
     case MODULE:
-    case MODEL: return IN_module;
-    case TRANSFORM: return IN_transform;
-    case RECIPE: return IN_recipe;
-    case REPLACE: return IN_replace;
-    case CONFIG: return IN_fields;
+    case MODEL:
+        return IN_module;
+    case TRANSFORM:
+        return IN_transform;
+    case RECIPE:
+        return IN_recipe;
+    case REPLACE:
+        return IN_replace;
+    case CONFIG:
+        return IN_fields;
     case TRAIN:
-    case SCHEDULE: return IN_options;
-    case FOR: return around == IN_recipe ? IN_recipe : IN_block;
-    default: return around == IN_module && first == NAME ? IN_options
-                                                         : IN_block;
+    case SCHEDULE:
+        return IN_options;
+    case FOR:
+        return around == IN_recipe ? IN_recipe : IN_block;
+    default:
+        return around == IN_module && first == NAME ? IN_options : IN_block;
     }
 }
 
@@ -147,8 +160,8 @@ static void push_open(Layout *l, int i)
 
 static void tell_unclosed(Layout *l, const Open *o)
 {
-    complain(l->p, raw_at(l, o->raw)->loc, "this `%c` is never closed",
-             o->kind);
+    dsl_complain(l->p, raw_at(l, o->raw)->loc, "this `%c` is never closed",
+                 o->kind);
 }
 
 /* Which of the open ( and [ to blame: on the earliest line that could have
@@ -212,18 +225,25 @@ static bool starts_statement(int kind)
            kind == FORWARD || kind == CONFIG || kind == MATCH ||
            kind == REQUIRE || kind == LEARN || kind == REPLACE ||
            kind == PRESERVES || kind == EACH || kind == RETURN ||
-           kind == LOSS || kind == STAT || kind == TRAIN ||
-           kind == OBSERVE || kind == SAVE || kind == FOR;
+           kind == LOSS || kind == STAT || kind == TRAIN || kind == OBSERVE ||
+           kind == SAVE || kind == FOR;
+}
+
+/* A declaration's word has a name beside it. */
+static bool declares(const Layout *l, int i, const Token *t)
+{
+    return t->fresh && is_declaration(t->kind) && l->last != ':' &&
+           (t->kind == PROVE || raw_at(l, i + 1)->kind == NAME);
 }
 
 /* Closes what cannot be open at this token; index to go on from. */
 static int balance(Layout *l, int i, const Token *t)
 {
     bool starts = t->fresh && starts_statement(t->kind) && l->last != ':';
-    if (in_round(l) && (starts || t->kind == '{' || t->kind == '}' ||
-                        t->kind == 0))
+    if (in_round(l) &&
+        (starts || t->kind == '{' || t->kind == '}' || t->kind == 0))
         i = close_rounds(l, i);
-    else if (l->open.n && t->fresh && is_declaration(t->kind))
+    else if (l->open.n && declares(l, i, t))
         close_braces(l);
     else if (l->open.n && !t->kind)
         close_braces(l);
@@ -241,8 +261,7 @@ static bool close_round(Layout *l, int kind)
         l->open.n--;
         return true;
     }
-    while (n && l->open.at[n - 1].kind != '{' &&
-           l->open.at[n - 1].kind != want)
+    while (n && l->open.at[n - 1].kind != '{' && l->open.at[n - 1].kind != want)
         n--;
     if (n && l->open.at[n - 1].kind == want)
         return false;
@@ -250,8 +269,22 @@ static bool close_round(Layout *l, int kind)
     return true;
 }
 
+static bool needs_block(int first)
+{
+    return first == MODULE || first == MODEL || first == TRANSFORM ||
+           first == RECIPE || first == FORWARD || first == REPLACE ||
+           first == FOR;
+}
+
 static void close_block(Layout *l, const Token *t)
 {
+    if (!t->fresh && needs_block(l->first) && !l->has_block && l->last != NL &&
+        l->last != '{') {
+        Token bad = *t; /* of a block whose `{` is missing */
+        bad.kind = DSL_YYUNDEF;
+        give(l, bad);
+        return;
+    }
     end_statement(l, "}");
     if (l->open.n) {
         Open *o = top(l);
@@ -268,13 +301,6 @@ static void close_block(Layout *l, const Token *t)
 
 /* ---- newlines ---- */
 
-static bool needs_block(int first)
-{
-    return first == MODULE || first == MODEL || first == TRANSFORM ||
-           first == RECIPE || first == FORWARD || first == REPLACE ||
-           first == FOR;
-}
-
 /* The header of a block ends without `{`. Where the brace stands on the next
  * line, or a block seems to follow, it is told and put in. */
 static bool brace_missing(Layout *l, int i)
@@ -284,15 +310,18 @@ static bool brace_missing(Layout *l, int i)
     if (l->has_block || !needs_block(l->first) || l->last == DSL_YYUNDEF)
         return false;
     if (t->kind == '{') {
-        complain(l->p, t->loc, "`{` belongs at the end of the line before, as "
-                 "the statement ends there");
+        dsl_complain(l->p, t->loc,
+                     "`{` belongs at the end of the line before, as "
+                     "the statement ends there");
         return true;
     }
     if (!t->kind || indent_of(l, t) <= l->stmt_indent || t->kind == '}')
         return false;
     Token open = made(l, '{', "{");
-    complain(l->p, open.loc, "expected `{`, found the end of the line");
-    Open o = {.kind = '{', .raw = i, .indent = l->stmt_indent,
+    dsl_complain(l->p, open.loc, "expected `{`, found the end of the line");
+    Open o = {.kind = '{',
+              .raw = i,
+              .indent = l->stmt_indent,
               .place = block_place(l->first, place_now(l))};
     list_push(l->p->arena, &l->open, o);
     l->has_block = true;
@@ -302,7 +331,7 @@ static bool brace_missing(Layout *l, int i)
 
 static void newline(Layout *l, int i)
 {
-    if (token_continues(l->last) || l->last == NL)
+    if (dsl_continues(l->last) || l->last == NL)
         return;
     if (!in_round(l)) {
         if (!brace_missing(l, i))
@@ -343,13 +372,12 @@ typedef struct {
 
 static Words words_at(Place place)
 {
-    static const char *const file[] = {"use", "module", "model", "transform",
-                                       "recipe", "prove", "rule", "schedule"};
+    static const char *const file[] = {"use",    "module", "model", "transform",
+                                       "recipe", "prove",  "rule",  "schedule"};
     static const char *const module[] = {"weight", "input", "forward",
                                          "config"};
-    static const char *const transform[] = {"match", "require", "learn",
-                                            "replace", "config", "preserves",
-                                            "each"};
+    static const char *const transform[] = {
+        "match", "require", "learn", "replace", "config", "preserves", "each"};
     static const char *const replace[] = {"each"};
     static const char *const recipe[] = {"train", "observe", "save", "for"};
     static const char *const block[] = {"return", "loss", "stat", "for"};
@@ -373,8 +401,7 @@ static int misspelt_word(Layout *l, int i, const Token *t)
 {
     Place place = place_now(l);
     int next = raw_at(l, i + 1)->kind;
-    if (next == '=' || next == ':' || next == ',' || next == '.' ||
-        next == '[')
+    if (next == '=' || next == ':' || next == ',' || next == '.' || next == '[')
         return NAME;
     if (next == '(' && place != IN_module && place != IN_block)
         return NAME;
@@ -382,16 +409,16 @@ static int misspelt_word(Layout *l, int i, const Token *t)
     const char *near = w.n ? nearest(t->text, w.word, w.n) : NULL;
     if (!near)
         return NAME;
-    complain(l->p, t->loc, "`%s` starts no statement (did you mean `%s`?)",
-             t->text, near);
-    return word_kind(near, strlen(near));
+    dsl_complain(l->p, t->loc, "unknown word `%s` (did you mean `%s`?)",
+                 t->text, near);
+    return dsl_word_kind(near, strlen(near));
 }
 
 static void other_token(Layout *l, int i)
 {
     Token t = *raw_at(l, i);
     bool starts = l->last == NL || l->last == '{';
-    if (t.kind == NAME || word_kind(t.text, strlen(t.text)))
+    if (t.kind == NAME || dsl_word_kind(t.text, strlen(t.text)))
         if (t.kind != STRING)
             t.kind = kind_of_word(l, i, &t);
     if (t.kind == NAME && starts && !in_round(l))
@@ -412,8 +439,11 @@ static int one_token(Layout *l, int i)
     if (from != i)
         return from;
     switch (t.kind) {
-    case RAW_comment: return i + 1;
-    case RAW_newline: newline(l, i); return i + 1;
+    case RAW_comment:
+        return i + 1;
+    case RAW_newline:
+        newline(l, i);
+        return i + 1;
     case ';':
         if (in_round(l))
             t.kind = DSL_YYUNDEF, give(l, t);
@@ -422,19 +452,26 @@ static int one_token(Layout *l, int i)
         return i + 1;
     case '(':
     case '[':
-    case '{': push_open(l, i); give(l, t); return i + 1;
+    case '{':
+        push_open(l, i);
+        give(l, t);
+        return i + 1;
     case ')':
     case ']':
         if (!close_round(l, t.kind))
             return close_rounds(l, i);
         give(l, t);
         return i + 1;
-    case '}': close_block(l, &t); return i + 1;
-    default: other_token(l, i); return i + 1;
+    case '}':
+        close_block(l, &t);
+        return i + 1;
+    default:
+        other_token(l, i);
+        return i + 1;
     }
 }
 
-void layout(Parse *p)
+void dsl_layout(Parse *p)
 {
     Layout l = {.p = p, .last = NL};
     for (int i = 0; i < p->raw.n;)

@@ -8,14 +8,22 @@ typedef struct {
     int inside, close; /* columns of what it holds and of its end */
 } Round;
 
+/* A comment beside a line: where in the output, at which column, which line. */
+typedef struct {
+    size_t at;
+    int column, line;
+} Beside;
+
 typedef struct {
     Arena *arena;
     Out *out;
     Piece *piece;
     int n;
-    int depth;       /* blocks open that stand on several lines */
-    int more;        /* how far the statement's next lines are indented */
+    int depth; /* blocks open that stand on several lines */
+    int more;  /* how far the statement's next lines are indented */
     LIST(Round) round;
+    LIST(Beside) beside;
+    int line;
 } Lines;
 
 static bool in_one_line(const Lines *l, int i)
@@ -97,15 +105,15 @@ static int line_indent(const Lines *l, int i)
         const Round *r = &l->round.at[l->round.n - 1];
         return closes(x->kind) ? r->close : r->inside;
     }
-    bool between_statements = next->starts || next->kind == '}' ||
-                              next->kind == RAW_comment;
+    bool between_statements =
+        next->starts || next->kind == '}' || next->kind == RAW_comment;
     return between_statements ? base : base + l->more;
 }
 
 static bool breaks_after(const Lines *l, int i)
 {
-    return i + 1 < l->n && (l->piece[i + 1].kind == RAW_comment ||
-                            l->piece[i + 1].lines > 0);
+    return i + 1 < l->n &&
+           (l->piece[i + 1].kind == RAW_comment || l->piece[i + 1].lines > 0);
 }
 
 /* Passes piece i, which starts at `column` of a line indented by `indent`;
@@ -140,27 +148,49 @@ static int badness(const Lines *l, int i, int rounds)
     const Piece *a = &l->piece[i - 1];
     int tight;
     switch (a->kind) {
-    case ',': tight = 0; break;
+    case ',':
+        tight = 0;
+        break;
     case '?':
     case OR:
-    case AND: tight = 1; break;
-    case ':': if (!a->choice) return -1; tight = 1; break;
-    case '+': tight = 3; break;
-    case '-': if (a->unary) return -1; tight = 3; break;
+    case AND:
+        tight = 1;
+        break;
+    case ':':
+        if (!a->choice)
+            return -1;
+        tight = 1;
+        break;
+    case '+':
+        tight = 3;
+        break;
+    case '-':
+        if (a->unary)
+            return -1;
+        tight = 3;
+        break;
     case '*':
     case '/':
     case '%':
-    case '@': tight = 4; break;
-    case '^': tight = 5; break;
+    case '@':
+        tight = 4;
+        break;
+    case '^':
+        tight = 5;
+        break;
     case '=':
     case BECOMES:
     case ARROW:
-    case ELSE: return 100000 + rounds;
+    case ELSE:
+        return 100000 + rounds;
     case '(':
-    case '[': return closes(l->piece[i].kind) ? -1 : 200000 + rounds;
-    default: if (!token_continues(a->kind) || a->kind == '.' ||
-                 a->kind == '{' || a->kind == NOT) return -1;
-             tight = 2;
+    case '[':
+        return closes(l->piece[i].kind) ? -1 : 200000 + rounds;
+    default:
+        if (!dsl_continues(a->kind) || a->kind == '.' || a->kind == '{' ||
+            a->kind == NOT)
+            return -1;
+        tight = 2;
     }
     return 10 * rounds + tight;
 }
@@ -228,15 +258,17 @@ static int choose_end(Lines *l, int i, int column)
 static void blanks(Lines *l, int n)
 {
     while (n-- > 0)
-        out_put(l->out, " ", 1);
+        dsl_put(l->out, " ", 1);
 }
 
 static void blank_line(Lines *l, int i)
 {
     int before = i ? l->piece[i - 1].kind : 0;
     if (l->piece[i].lines > 1 && l->out->n && !is_open(before) &&
-        !closes(l->piece[i].kind))
-        out_put(l->out, "\n", 1);
+        !closes(l->piece[i].kind)) {
+        dsl_put(l->out, "\n", 1);
+        l->line++;
+    }
 }
 
 static int print_line(Lines *l, int i)
@@ -247,22 +279,65 @@ static int print_line(Lines *l, int i)
     blanks(l, indent);
     for (int k = i; k < end; k++) {
         const Piece *x = &l->piece[k];
+        if (k > i && x->kind == RAW_comment) {
+            Beside b = {l->out->n, column, l->line};
+            list_push(l->arena, &l->beside, b);
+        }
         if (k > i) {
             const char *gap = between(l, k);
-            out_put(l->out, gap, strlen(gap));
+            dsl_put(l->out, gap, strlen(gap));
             column += (int)strlen(gap);
         }
         pass(l, k, column, indent, k == end - 1 || breaks_after(l, k));
-        out_put(l->out, x->s, (size_t)x->len);
+        dsl_put(l->out, x->s, (size_t)x->len);
         column += x->width;
     }
-    out_put(l->out, "\n", 1);
+    dsl_put(l->out, "\n", 1);
+    l->line++;
     return end;
 }
 
-void format_lines(Arena *arena, Out *o, Piece *piece, int n)
+/* Comments beside lines that follow each other start in one column, unless
+ * the lines differ too much. The end of the group that starts with i; *to is
+ * the column, or 0. */
+static int comment_group(const Lines *l, int i, int *to)
+{
+    int n = i + 1, low = l->beside.at[i].column, high = low;
+    while (n < l->beside.n &&
+           l->beside.at[n].line == l->beside.at[n - 1].line + 1) {
+        int column = l->beside.at[n++].column;
+        low = column < low ? column : low;
+        high = column > high ? column : high;
+    }
+    *to = high - low <= LINE_WIDTH / 3 ? high : 0;
+    return n;
+}
+
+/* Puts what was printed from `start` on again, with the blanks added. */
+static void align_comments(Lines *l, size_t start)
+{
+    Out *o = l->out;
+    size_t done = start, n = o->n;
+    char *old = arena_strn(l->arena, o->at + start, n - start);
+    o->n = start;
+    for (int i = 0; i < l->beside.n;) {
+        int to, end = comment_group(l, i, &to);
+        for (; i < end; i++) {
+            const Beside *b = &l->beside.at[i];
+            dsl_put(o, old + done - start, b->at - done);
+            done = b->at;
+            blanks(l, to - b->column);
+        }
+    }
+    dsl_put(o, old + done - start, n - done);
+}
+
+void dsl_format_lines(Arena *arena, Out *o, Piece *piece, int n)
 {
     Lines l = {.arena = arena, .out = o, .piece = piece, .n = n};
+    size_t start = o->n;
     for (int i = 0; i < n;)
         i = print_line(&l, i);
+    if (l.beside.n)
+        align_comments(&l, start);
 }

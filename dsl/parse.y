@@ -20,12 +20,12 @@
 #define YYLLOC_DEFAULT(cur, rhs, n) \
     ((cur).at = (n) ? YYRHSLOC(rhs, 1).at : end_of(YYRHSLOC(rhs, 0)), \
      (cur).len = end_of(YYRHSLOC(rhs, n)) - (cur).at)
-#define LEAF(kind, loc, name) node_new(p, AST_##kind, loc, name, NULL, 0)
+#define LEAF(kind, loc, name) dsl_node(p, AST_##kind, loc, name, NULL, 0)
 #define NODE(kind, loc, name, ...) \
-    node_new(p, AST_##kind, loc, name, (Ast *[]){__VA_ARGS__}, \
+    dsl_node(p, AST_##kind, loc, name, (Ast *[]){__VA_ARGS__}, \
              COUNT(((Ast *[]){__VA_ARGS__})))
-#define ADD(list, item) (node_add(p, list, item), list)
-#define WITH(node, list) node_join(p, node, list)
+#define ADD(list, item) (dsl_node_add(p, list, item), list)
+#define WITH(node, list) dsl_node_join(p, node, list)
 
 static int end_of(Loc l)
 {
@@ -45,12 +45,19 @@ static Ast *in_parens(Ast *e, Loc loc)
     return e;
 }
 
+/* A list that is nameless stands for its brackets or word too. */
+static Ast *spanning(Ast *list, Loc loc)
+{
+    list->loc = list->name_loc = loc;
+    return list;
+}
+
 /* `f(...)` speaks of f, `x[...]` of x. */
 static Ast *after_base(Parse *p, AstKind kind, Loc loc, Ast *base, Ast *items)
 {
-    Ast *n = node_new(p, kind, loc, NULL, &base, 1);
+    Ast *n = dsl_node(p, kind, loc, NULL, &base, 1);
     n->name_loc = base->name_loc;
-    return node_join(p, n, items);
+    return dsl_node_join(p, n, items);
 }
 
 static Ast *name_of(Parse *p, const Token *t)
@@ -119,7 +126,7 @@ static void dsl_yyerror(const Loc *loc, Parse *p, const char *what);
 %type <ast> call args arglist arg expr post call_post primary exprlist
 %%
 file: %empty            { p->file = LEAF(file, @$, NULL); }
-  | file top NL         { node_add(p, p->file, $2); }
+  | file top NL         { dsl_node_add(p, p->file, $2); }
   | file error NL       { yyerrok; }
   ;
 top: USE NAME                                  { $$ = LEAF(use, @$, $2); }
@@ -149,7 +156,7 @@ top: USE NAME                                  { $$ = LEAF(use, @$, $2); }
   | SCHEDULE error                             { $$ = NULL; yyerrok; }
   ;
 params: '(' ')'         { $$ = LEAF(params, @$, NULL); }
-  | '(' paramlist ')'   { $$ = $2; $$->loc = @$; }
+  | '(' paramlist ')'   { $$ = spanning($2, @$); }
   ;
 paramlist: param        { $$ = NODE(params, @$, NULL, $1); }
   | paramlist ',' param { $$ = ADD($1, $3); }
@@ -171,7 +178,7 @@ model_items: %empty              { $$ = LEAF(block, @$, NULL); }
   | model_items error NL         { $$ = $1; yyerrok; }
   ;
 model_item: module_item | config ;
-module_item: WEIGHT weights      { $$ = $2; $$->loc = @$; }
+module_item: WEIGHT weights      { $$ = spanning($2, @$); }
   | INPUT NAME dims ':' NAME
       { $$ = NODE(input, @$, $2, $3, name_of(p, $5)); }
   | part
@@ -190,7 +197,7 @@ opt_unless: %empty               { $$ = NULL; }
   | UNLESS expr                  { $$ = $2; }
   ;
 dims: '[' ']'                    { $$ = LEAF(dims, @$, NULL); }
-  | '[' dimlist ']'              { $$ = $2; $$->loc = @$; }
+  | '[' dimlist ']'              { $$ = spanning($2, @$); }
   ;
 dimlist: dim                     { $$ = NODE(dims, @$, NULL, $1); }
   | dimlist ',' dim              { $$ = ADD($1, $3); }
@@ -205,7 +212,7 @@ count: %empty                    { $$ = NULL; }
   | '[' expr ']'                 { $$ = $2; }
   ;
 opt_renames: %empty              { $$ = NULL; }
-  | '{' renames '}'              { $$ = $2; $$->loc = @$; }
+  | '{' renames '}'              { $$ = spanning($2, @$); }
   ;
 renames: %empty                  { $$ = LEAF(renames, @$, NULL); }
   | renames renameline NL        { $$ = WITH($1, $2); }
@@ -265,7 +272,7 @@ require: REQUIRE expr            { $$ = NODE(require, @$, $1, $2, NULL); }
   ;
 
 /* ---- statements of a forward, a formula ---- */
-block: '{' stmts '}'             { $$ = $2; $$->loc = @$; }
+block: '{' stmts '}'             { $$ = spanning($2, @$); }
   ;
 stmts: %empty                    { $$ = LEAF(block, @$, NULL); }
   | stmts stmt NL                { $$ = ADD($1, $2); }
@@ -291,7 +298,7 @@ transform_items: %empty                   { $$ = LEAF(block, @$, NULL); }
 transform_item: MATCH NAME ':' patterns opt_in opt_where
       { $$ = NODE(match, @$, $2, $4, $5, $6); }
   | require
-  | LEARN learns                 { $$ = $2; $$->loc = @$; }
+  | LEARN learns                 { $$ = spanning($2, @$); }
   | REPLACE WITH call opt_as '{' replace_items '}'
       { $$ = WITH(NODE(replace, @$, $1, $3, $4), $6); }
   | REPLACE error '{' replace_items '}'   { $$ = NULL; yyerrok; }
@@ -346,7 +353,7 @@ recipe_item: targets '=' expr    { $$ = NODE(assign, @$, NULL, $1, $3); }
   | OBSERVE expr ON expr         { $$ = NODE(observe, @$, $1, $2, $4); }
   | SAVE expr TO expr            { $$ = NODE(save, @$, $1, $2, $4); }
   | FOR NAME IN expr '{' recipe_items '}'
-      { $6->loc = (Loc){@5.at, end_of(@7) - @5.at};
+      { spanning($6, (Loc){@5.at, end_of(@7) - @5.at});
         $$ = NODE(for, @$, $2, $4, $6); }
   | FOR error '{' recipe_items '}'        { $$ = NULL; yyerrok; }
   | FOR error                             { $$ = NULL; yyerrok; }
@@ -367,7 +374,7 @@ optionline: option               { $$ = NODE(block, @$, NULL, $1); }
   ;
 option: NAME values
       { $$ = WITH(LEAF(option, @$, $1), $2); }
-  | AFTER STEP call              { $$ = NODE(after, @$, $1, $3); }
+  | AFTER STEP call              { $$ = NODE(after, @$, NULL, $3); }
   ;
 values: optvalue                 { $$ = NODE(block, @$, NULL, $1); }
   | values optvalue              { $$ = ADD($1, $2); }
@@ -427,7 +434,7 @@ primary: NAME                    { $$ = name_of(p, $1); }
   | STRING                       { $$ = LEAF(string, @$, $1); }
   | '(' expr ')'                 { $$ = in_parens($2, @$); }
   | '[' ']'                      { $$ = LEAF(list, @$, NULL); }
-  | '[' exprlist ']'             { $$ = $2; $$->loc = @$; }
+  | '[' exprlist ']'             { $$ = spanning($2, @$); }
   ;
 exprlist: expr                   { $$ = NODE(list, @$, NULL, $1); }
   | exprlist ',' expr            { $$ = ADD($1, $3); }
@@ -453,15 +460,19 @@ static int yyreport_syntax_error(const yypcontext_t *c, Parse *p)
     for (int i = 0; i < n; i++)
         name[i] = yysymbol_name(kind[i]);
     if (!p->stop)
-        explain(p, p->next - (yypcontext_token(c) != YYSYMBOL_YYEOF), name,
+        dsl_explain(p, p->next - (yypcontext_token(c) != YYSYMBOL_YYEOF), name,
                 n < 0 ? 0 : n);
     return 0;
 }
 
-/* Called by bison only when its stack is full. */
+/* Called by bison only when its stack is full. Brackets that layout.c found
+ * open are the reason then, and told. */
 static void dsl_yyerror(const Loc *loc, Parse *p, const char *what)
 {
     (void)what;
-    complain(p, *loc, "nested too deep: brackets or blocks stand in more than "
-             "%d others", DEPTH_MAX);
+    for (int i = p->next; p->toks.at[i].kind && p->toks.at[i].kind != NL; i++)
+        if (p->toks.at[i].told)
+            return;
+    dsl_complain(p, *loc, "nested too deep: brackets or blocks stand in more "
+                 "than %d others", DEPTH_MAX);
 }

@@ -3,7 +3,7 @@
  *   layout.c   where statements end, which words are names, which brackets
  *              were never closed
  *   parse.y    tokens to a tree
- *   explain.c  what to say where the grammar does not fit
+ *   explain.c, hint.c  what to say where the grammar does not fit
  * format.c works on the tokens of lex.l, so no comment can be lost. */
 #pragma once
 #include "dsl/dsl.h"
@@ -32,6 +32,7 @@ typedef struct {
     Tokens raw;  /* from lex.l */
     Tokens toks; /* for the parser; each statement ends with NL, last is EOF */
     int next;    /* index in toks of what yylex gives next */
+    int bad_end; /* index in toks of an NL that came too early */
     bool stop;   /* nested too deep: give up */
     LIST(Complaint) said; /* sorted by place before they are reported */
     Ast *file;
@@ -39,21 +40,21 @@ typedef struct {
 
 enum { DEPTH_MAX = 1000 }; /* of a tree, so that recursion over it is safe */
 
-/* Reads the whole text into p->raw; false mistakes go to complain(). */
-void lex_all(Parse *p);
-int word_kind(const char *text, size_t len); /* token of a word, or 0 */
+/* Reads the whole text into p->raw; false mistakes go to dsl_complain(). */
+void dsl_lex(Parse *p);
+int dsl_word_kind(const char *text, size_t len); /* token of a word, or 0 */
 /* Fills p->toks from p->raw. */
-void layout(Parse *p);
+void dsl_layout(Parse *p);
 /* Does a newline after this token not end the statement? */
-bool token_continues(int kind);
+bool dsl_continues(int kind);
 /* Reports a syntax error at token `at`; `expected` are symbol names. Returns
  * by p->next where the parser goes on. */
-void explain(Parse *p, int at, const char *const *expected, int n);
-PRINTF(3, 4) void complain(Parse *p, Loc loc, const char *fmt, ...);
+void dsl_explain(Parse *p, int at, const char *const *expected, int n);
+PRINTF(3, 4) void dsl_complain(Parse *p, Loc loc, const char *fmt, ...);
 
 /* ---- nodes (ast.c) ---- */
 
-Ast *node_new(Parse *p, AstKind kind, Loc loc, const Token *name,
+Ast *dsl_node(Parse *p, AstKind kind, Loc loc, const Token *name,
               Ast *const *kid, int n);
-void node_add(Parse *p, Ast *list, Ast *kid); /* a NULL kid is left out */
-Ast *node_join(Parse *p, Ast *n, Ast *list);  /* adds all kids of list */
+void dsl_node_add(Parse *p, Ast *list, Ast *kid); /* a NULL kid is left out */
+Ast *dsl_node_join(Parse *p, Ast *n, Ast *list);  /* adds all kids of list */

@@ -15,7 +15,17 @@ static void put(Text *t, const char *s)
 
 /* How tightly an expression holds together, as in parse.y. */
 enum {
-    LOOSE, COND, OR_, AND_, NOT_, COMPARE, SUM, PRODUCT, SIGN, POWER, TIGHT
+    LOOSE,
+    COND,
+    OR_,
+    AND_,
+    NOT_,
+    COMPARE,
+    SUM,
+    PRODUCT,
+    SIGN,
+    POWER,
+    TIGHT
 };
 
 static int binary_strength(const char *op)
@@ -34,12 +44,18 @@ static int binary_strength(const char *op)
 static int strength(const Ast *e)
 {
     switch (e->kind) {
-    case AST_cond: return COND;
-    case AST_not: return NOT_;
-    case AST_neg: return SIGN;
-    case AST_binary: return binary_strength(e->text);
-    case AST_named: return LOOSE;
-    default: return TIGHT;
+    case AST_cond:
+        return COND;
+    case AST_not:
+        return NOT_;
+    case AST_neg:
+        return SIGN;
+    case AST_binary:
+        return binary_strength(e->text);
+    case AST_named:
+        return LOOSE;
+    default:
+        return TIGHT;
     }
 }
 
@@ -79,12 +95,27 @@ static void put_cond(Text *t, const Ast *e)
 static void put_bare(Text *t, const Ast *e)
 {
     switch (e->kind) {
-    case AST_dots: put(t, ".."); break;
-    case AST_neg: put(t, "-"); put_expr(t, e->kid[0], SIGN); break;
-    case AST_not: put(t, "not "); put_expr(t, e->kid[0], NOT_); break;
-    case AST_binary: put_binary(t, e); break;
-    case AST_cond: put_cond(t, e); break;
-    case AST_list: put(t, "["); put_items(t, e, 0, "]"); break;
+    case AST_dots:
+        put(t, "..");
+        break;
+    case AST_neg:
+        put(t, "-");
+        put_expr(t, e->kid[0], SIGN);
+        break;
+    case AST_not:
+        put(t, "not ");
+        put_expr(t, e->kid[0], NOT_);
+        break;
+    case AST_binary:
+        put_binary(t, e);
+        break;
+    case AST_cond:
+        put_cond(t, e);
+        break;
+    case AST_list:
+        put(t, "[");
+        put_items(t, e, 0, "]");
+        break;
     case AST_dot:
         put_expr(t, e->kid[0], TIGHT);
         put(t, ".");
@@ -101,8 +132,14 @@ static void put_bare(Text *t, const Ast *e)
         put(t, ": ");
         put_expr(t, e->kid[0], LOOSE);
         break;
-    case AST_string: put(t, "\""); put(t, e->text); put(t, "\""); break;
-    default: put(t, e->text ? e->text : ast_kind_name[e->kind]); break;
+    case AST_string:
+        put(t, "\"");
+        put(t, e->text);
+        put(t, "\"");
+        break;
+    default:
+        put(t, e->text ? e->text : ast_kind_name[e->kind]);
+        break;
     }
 }
 
