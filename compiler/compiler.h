@@ -78,6 +78,7 @@ typedef struct Weight {
     int stacked;       /* leading dims that are arrays of modules */
     Type type;
     Node *value;       /* how a transform makes it; NULL: read from the file */
+    const char *other; /* read from these other models; NULL: the model's own */
 } Weight;
 
 typedef enum { ROPE_default, ROPE_linear, ROPE_llama3, ROPE_yarn } RopeKind;
@@ -299,3 +300,72 @@ Graph *graph_at(Arena *a, int n, Node *const *node, int nsym,
 
 /* The graph rewritten by the same rules wherever that makes it cheaper. */
 Graph *rules_simplify(const Rules *r, const Graph *g, Arena *a);
+/* ---- specs: files and their definitions (spec.c) ---- */
+
+typedef struct Spec Spec;
+Spec *spec_new(Arena *arena, Diags *diags);
+/* Reads a file and what it uses. False: mistakes went to diags, or err says
+ * why the file could not be read (err->text is empty in the first case). */
+bool spec_file(Spec *s, const char *path, Err *err);
+bool spec_text(Spec *s, const char *label, const char *text);
+bool spec_library(Spec *s, const char *name); /* false: none of that name */
+void spec_whole_library(Spec *s);
+const Ast *spec_find(const Spec *s, AstKind kind, const char *name);
+const char *spec_nearest(const Spec *s, AstKind kind, const char *name);
+/* All files without `use` and recipes: what a folder carries to be read
+ * without the library. malloc'ed. */
+char *spec_closure(const Spec *s);
+
+/* ---- models: modules with sizes filled in (bind.c, transform.c) ---- */
+
+typedef struct Model Model;
+typedef struct {
+    const char *name, *value; /* value as the user wrote it; "8" */
+} Arg;
+
+/* The model that config.json (kept by the caller while the model lives) asks
+ * for: by its architectures, with the transforms that a folder of ours names
+ * applied. `graft_text` is the folder's model.graft, or NULL. Weights and
+ * modules compute in `dtype`. NULL: err, or diags, says why. */
+Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
+                  const char *graft_text, Dtype dtype, Err *err);
+/* Every weight has its tensor, of the right shape, and every tensor is read,
+ * but for the habitual ones. From headers alone. */
+bool model_check_tensors(const Model *m, const TensorInfo *tensor, int n,
+                         Err *err);
+/* A new model: `name` of the spec applied, with the parameters given. NULL:
+ * diags or err say why. `with`: what `other` stands for, nwith models of one
+ * shape. */
+Model *model_transform(Spec *spec, Model *m, const char *name, const Arg *arg,
+                       int narg, Model *const *with, int nwith, Err *err);
+/* All weights in the order of the text, once each. A weight with ->value is
+ * made by a formula over weights that have none. */
+int model_weights(const Model *m, const Weight *const **out);
+/* Name of the tensor for indices of the stacked dims ("{}" filled in). */
+const char *weight_tensor(const Weight *w, const int64_t *index);
+/* Steps the indices of the stacked dims; false after the last. */
+bool weight_next(const Weight *w, int64_t *index);
+/* config.json of the model as it is now. The caller frees it. */
+cJSON *model_config(const Model *m);
+/* Does it need its model.graft to be read? Then its text (malloc'ed). */
+char *model_graft_text(const Model *m);
+void model_print(const Model *m, FILE *out); /* show --stage model */
+/* The forward pass: input "token" [T], output "y" [T, V]. */
+Graph *model_graph(const Model *m, Arena *arena);
+/* Numbers of the config as bound: size of a parameter of the model text ("V",
+ * "L"), false if it has none of the name. */
+bool model_size(const Model *m, const char *name, int64_t *out);
+
+/* ---- checking a spec (check.c) ---- */
+
+typedef struct {
+    const char *name; /* the transform, or the prove's text */
+    const char *text; /* the claim: "preserves", "a == b" */
+    const Ast *at;
+    bool silent; /* no claim made: a note */
+    const Proof *proof;
+} Claim;
+typedef LIST(Claim) Claims;
+/* Every module, model, transform of the files read (the library's only where
+ * used), then the claims if no mistake was found. */
+bool spec_check(Spec *s, Claims *claims);

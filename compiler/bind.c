@@ -1,0 +1,372 @@
+/* Models bound to a config.json: which text reads it, the values of its
+ * parameters, the transforms that made it. */
+#include "compiler/elab.h"
+#include <math.h>
+#include <string.h>
+
+/* ---- config fields ---- */
+
+static const cJSON *json_field(const cJSON *o, const char *path)
+{
+    while (o && *path) {
+        size_t len = strcspn(path, ".");
+        o = cJSON_GetObjectItemCaseSensitive(o, intern_n(path, len));
+        path += len + (path[len] == '.');
+    }
+    return cJSON_IsNull(o) ? NULL : o;
+}
+
+/* rope_parameters.rope_theta as it is written, or NULL if e is no name. */
+static const char *dotted(const Ast *e)
+{
+    if (e->kind == AST_name)
+        return e->text;
+    const char *base = e->kind == AST_dot ? dotted(e->kid[0]) : NULL;
+    return base ? intern_printf("%s.%s", base, e->text) : NULL;
+}
+
+static Val json_value(const cJSON *v)
+{
+    if (cJSON_IsNumber(v))
+        return val_size(size_num(v->valuedouble));
+    if (cJSON_IsBool(v))
+        return val_bool(cJSON_IsTrue(v));
+    if (cJSON_IsString(v))
+        return val_string(intern(v->valuestring));
+    return (Val){.kind = V_json, .json = v};
+}
+
+/* A value of the config, an earlier field, or an expression of those. */
+static bool alternative(Scope *s, const Ast *e, Val *out, bool *filled)
+{
+    const char *name = dotted(e);
+    Val *earlier = name ? names_find(&s->inst->param, name) : NULL;
+    const cJSON *v = name ? json_field(s->model->config, name) : NULL;
+    *filled = true;
+    if (earlier) {
+        *out = *earlier;
+        return true;
+    }
+    if (v) {
+        *out = json_value(v);
+        *filled = false;
+        return true;
+    }
+    if (name && strcmp(name, "none") && strcmp(name, "true") &&
+        strcmp(name, "false"))
+        return false;
+    *out = eval(s, e);
+    return out->kind != V_error;
+}
+
+static bool finite_value(const Val *v)
+{
+    double n;
+    return v->kind != V_size || !size_is_num(v->size, &n) || isfinite(n);
+}
+
+static bool bind_field(Scope *s, const Ast *f, Err *err)
+{
+    Val v = val_error;
+    bool found = false, filled = false;
+    for (int i = 0; i < f->nkid && !found; i++)
+        found = alternative(s, f->kid[i], &v, &filled);
+    const char *first = f->nkid ? dotted(f->kid[0]) : NULL;
+    if (!found)
+        return err_set(err, "config.json: no field `%s`",
+                       first ? first : f->text);
+    if (!finite_value(&v))
+        return err_set(err, "config.json: `%s` is no finite number",
+                       first ? first : f->text);
+    names_set(s->model->arena, &s->inst->param, f->text, v);
+    if (filled && first && v.kind != V_none && !strchr(first, '.'))
+        names_set(s->model->arena, &s->model->written, first, v);
+    return true;
+}
+
+static bool bind_require(Scope *s, const Ast *r, Err *err)
+{
+    Val v = eval(s, r->kid[0]);
+    if (v.kind != V_bool || v.truth)
+        return true;
+    Arena scratch = {0};
+    err_set(err, "config.json: %s",
+            r->kid[1] ? fill_message(s, r->kid[1]->text)
+                      : dsl_expr_text(&scratch, r->kid[0]));
+    arena_free(&scratch);
+    return false;
+}
+
+static bool bind_config(Scope *s, const Ast *config, Err *err)
+{
+    for (int i = 1; i < config->nkid; i++) {
+        const Ast *item = config->kid[i];
+        if (item->kind == AST_field && s->model->symbolic)
+            names_set(s->model->arena, &s->inst->param, item->text,
+                      val_size(size_sym(item->text)));
+        else if (item->kind == AST_field ? !bind_field(s, item, err)
+                                         : !s->model->symbolic &&
+                                               !bind_require(s, item, err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- which model ---- */
+
+static const Ast *config_of(const Ast *def)
+{
+    for (int i = 0; i < def->nkid; i++)
+        if (def->kid[i]->kind == AST_config)
+            return def->kid[i];
+    return NULL;
+}
+
+static bool names_architecture(const Ast *model, const char *arch)
+{
+    const Ast *config = config_of(model);
+    const Ast *strings = config ? config->kid[0] : NULL;
+    for (int i = 0; strings && i < strings->nkid; i++)
+        if (!strcmp(strings->kid[i]->text, arch))
+            return true;
+    return false;
+}
+
+static const Ast *field_of(const Ast *def, const char *name)
+{
+    const Ast *config = config_of(def);
+    for (int i = 1; config && i < config->nkid; i++)
+        if (config->kid[i]->kind == AST_field &&
+            !strcmp(config->kid[i]->text, name))
+            return config->kid[i];
+    return NULL;
+}
+
+static bool makes_architecture(const Ast *transform, const char *arch)
+{
+    const Ast *f = field_of(transform, "architectures");
+    const Ast *list = f && f->nkid ? f->kid[0] : NULL;
+    for (int i = 0; list && i < list->nkid; i++)
+        if (list->kid[i]->kind == AST_string &&
+            !strcmp(list->kid[i]->text, arch))
+            return true;
+    return false;
+}
+
+static const Ast *find_def(const Spec *s, AstKind kind, const char *arch,
+                           bool (*fits)(const Ast *, const char *))
+{
+    for (int i = 0; i < s->def.n; i++)
+        if (s->def.at[i]->kind == kind && fits(s->def.at[i], arch))
+            return s->def.at[i];
+    return NULL;
+}
+
+/* ---- a model of a text ---- */
+
+Model *model_new(Arena *arena, const Spec *spec, const Ast *def, Dtype dtype)
+{
+    Model *m = arena_alloc(arena, sizeof *m);
+    m->spec = spec;
+    m->arena = arena;
+    m->dtype = dtype;
+    m->weights = graph_new(arena, "weights");
+    m->root = inst_new(m, spec, def, NULL, "", "");
+    return m;
+}
+
+bool model_fill(Model *m, Err *err)
+{
+    Scope s = {.spec = m->spec, .model = m, .g = m->weights, .inst = m->root};
+    const Ast *config = config_of(m->root->def);
+    if (config && !bind_config(&s, config, err))
+        return false;
+    inst_build(m, m->root, &s);
+    return !m->spec->diags->errors ||
+           err_set(err, "the model's text does not fit the config");
+}
+
+/* After reading, weights come from the folder's own files. */
+static void forget_value(Inst *inst, void *user)
+{
+    Model *m = user;
+    for (int i = 0; i < inst->slot.n; i++) {
+        Slot *slot = &inst->slot.at[i];
+        if (slot->absent || !slot->w->value)
+            continue;
+        Weight *w = arena_alloc(m->arena, sizeof *w);
+        *w = *slot->w;
+        w->value = NULL;
+        slot->w = w;
+    }
+}
+
+static Model *bound(Arena *arena, const Spec *spec, const Ast *def,
+                    const cJSON *config, Dtype dtype, Err *err)
+{
+    Model *m = model_new(arena, spec, def, dtype);
+    m->config = config;
+    return model_fill(m, err) ? m : NULL;
+}
+
+/* ---- Mixtral and such: read as a transform of the model it was made of ---- */
+
+static int args_from_config(const Ast *t, const cJSON *config, Arena *a,
+                            Arg *arg)
+{
+    const Ast *params = t->kid[0], *c = config_of(t);
+    int n = 0;
+    for (int i = 0; i < params->nkid; i++)
+        for (int j = 1; j < c->nkid; j++) {
+            const Ast *f = c->kid[j];
+            if (f->kind != AST_field || f->kid[0]->kind != AST_name ||
+                strcmp(f->kid[0]->text, params->kid[i]->text))
+                continue;
+            const cJSON *v = json_field(config, f->text);
+            if (v && cJSON_IsNumber(v))
+                arg[n++] = (Arg){params->kid[i]->text,
+                                 arena_printf(a, "%.17g", v->valuedouble)};
+        }
+    return n;
+}
+
+static Model *bind_made(Arena *arena, Spec *spec, const Ast *t,
+                        const cJSON *config, Dtype dtype, Err *err)
+{
+    Arg arg[64];
+    int n = args_from_config(t, config, arena, arg);
+    for (int i = 0; i < spec->def.n; i++) {
+        const Ast *def = spec->def.at[i];
+        if (def->kind != AST_model)
+            continue;
+        Model *m = bound(arena, spec, def, config, dtype, err);
+        if (m)
+            m = model_transform(spec, m, t->text, arg, n, NULL, 0, err);
+        if (!m)
+            continue;
+        inst_walk(m->root, forget_value, m);
+        return m;
+    }
+    return NULL;
+}
+
+/* ---- our own folders ---- */
+
+static int args_of(const cJSON *params, Arena *a, Arg *arg)
+{
+    int n = 0;
+    for (const cJSON *v = params ? params->child : NULL; v && n < 64;
+         v = v->next) {
+        const char *text = cJSON_IsNumber(v)
+                               ? arena_printf(a, "%.17g", v->valuedouble)
+                           : cJSON_IsBool(v)
+                               ? (cJSON_IsTrue(v) ? "true" : "false")
+                           : cJSON_IsString(v) ? v->valuestring
+                                               : "none";
+        arg[n++] = (Arg){intern(v->string), intern(text)};
+    }
+    return n;
+}
+
+/* The config before transforms: fields that they set get their old values. */
+static cJSON *base_config(const cJSON *config)
+{
+    cJSON *base = cJSON_Duplicate(config, true);
+    const cJSON *graft = cJSON_GetObjectItemCaseSensitive(config, "graft");
+    const cJSON *old = cJSON_GetObjectItemCaseSensitive(graft, "base");
+    for (const cJSON *v = old ? old->child : NULL; v; v = v->next) {
+        cJSON_DeleteItemFromObjectCaseSensitive(base, v->string);
+        if (!cJSON_IsNull(v))
+            cJSON_AddItemToObject(base, v->string, cJSON_Duplicate(v, true));
+    }
+    cJSON_DeleteItemFromObjectCaseSensitive(base, "graft");
+    return base;
+}
+
+static const char *architecture(const cJSON *config)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(config,
+                                                         "architectures");
+    const cJSON *first = cJSON_GetArrayItem(list, 0);
+    return cJSON_IsString(first) ? first->valuestring : NULL;
+}
+
+static Model *apply_listed(Spec *spec, Model *m, const cJSON *graft, Err *err)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(graft, "transforms");
+    for (const cJSON *t = list ? list->child : NULL; t && m; t = t->next) {
+        const cJSON *name = cJSON_GetObjectItemCaseSensitive(t, "name");
+        Arg arg[64];
+        int n = args_of(cJSON_GetObjectItemCaseSensitive(t, "parameters"),
+                        m->arena, arg);
+        if (!cJSON_IsString(name)) {
+            err_set(err, "config.json: a transform of `graft` has no name");
+            return NULL;
+        }
+        Model *next = model_transform(spec, m, intern(name->valuestring), arg,
+                                      n, NULL, 0, err);
+        if (next)
+            inst_walk(next->root, forget_value, next);
+        m = next;
+    }
+    return m;
+}
+
+static Model *bind_graft(Arena *arena, Spec *spec, const cJSON *config,
+                         Dtype dtype, Err *err)
+{
+    cJSON *base = base_config(config);
+    const char *arch = architecture(base);
+    const Ast *def = arch ? find_def(spec, AST_model, arch, names_architecture)
+                          : NULL;
+    if (!def) {
+        err_set(err, "config.json: no model text reads its base \"%s\"",
+                arch ? arch : "");
+        cJSON_Delete(base);
+        return NULL;
+    }
+    Model *m = bound(arena, spec, def, base, dtype, err);
+    if (m)
+        m->config_owned = base;
+    const cJSON *graft = cJSON_GetObjectItemCaseSensitive(config, "graft");
+    return m ? apply_listed(spec, m, graft, err) : NULL;
+}
+
+Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
+                  const char *graft_text, Dtype dtype, Err *err)
+{
+    const char *arch = architecture(config);
+    Spec *spec = spec_new(arena, diags);
+    err->text[0] = 0;
+    if (!arch) {
+        err_set(err, "config.json: no `architectures`");
+        return NULL;
+    }
+    if (graft_text ? !spec_text(spec, "model.graft", graft_text)
+                   : (spec_whole_library(spec), diags->errors > 0)) {
+        err_set(err, "%s has mistakes", graft_text ? "model.graft"
+                                                   : "the library");
+        return NULL;
+    }
+    if (cJSON_GetObjectItemCaseSensitive(config, "graft"))
+        return bind_graft(arena, spec, config, dtype, err);
+    const Ast *def = find_def(spec, AST_model, arch, names_architecture);
+    if (def)
+        return bound(arena, spec, def, config, dtype, err);
+    const Ast *t = find_def(spec, AST_transform, arch, makes_architecture);
+    if (t)
+        return bind_made(arena, spec, t, config, dtype, err);
+    err_set(err, "config.json: no model text reads the architecture \"%s\"",
+            arch);
+    return NULL;
+}
+
+bool model_size(const Model *m, const char *name, int64_t *out)
+{
+    const Val *v = names_find(&m->root->param, name);
+    double n;
+    if (!v || v->kind != V_size || !size_is_num(v->size, &n))
+        return false;
+    *out = (int64_t)n;
+    return true;
+}

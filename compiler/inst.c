@@ -1,0 +1,382 @@
+/* Instances: a module with its sizes filled in, its weights and its parts. */
+#include "compiler/elab.h"
+#include <string.h>
+
+const char *call_name(const Ast *call)
+{
+    return call->kind == AST_call ? call->kid[0]->text : call->text;
+}
+
+const Ast *inst_forward(const Inst *inst)
+{
+    for (int i = 0; i < inst->def->nkid; i++)
+        if (inst->def->kid[i]->kind == AST_forward)
+            return inst->def->kid[i];
+    return NULL;
+}
+
+Slot *inst_slot(const Inst *inst, const char *name)
+{
+    for (int i = 0; i < inst->slot.n; i++)
+        if (!strcmp(inst->slot.at[i].name, name) && !inst->slot.at[i].absent)
+            return &inst->slot.at[i];
+    return NULL;
+}
+
+Part *inst_part(const Inst *inst, const char *name)
+{
+    for (int i = 0; i < inst->part.n; i++)
+        if (!strcmp(inst->part.at[i].name, name))
+            return &inst->part.at[i];
+    return NULL;
+}
+
+const char *inst_nearest(const Inst *inst, const char *name)
+{
+    const char *names[128];
+    int n = 0;
+    for (int i = 0; i < inst->slot.n && n < 64; i++)
+        names[n++] = inst->slot.at[i].name;
+    for (int i = 0; i < inst->part.n && n < 128; i++)
+        names[n++] = inst->part.at[i].name;
+    return nearest(name, names, n);
+}
+
+void inst_walk(Inst *inst, void (*visit)(Inst *, void *), void *user)
+{
+    visit(inst, user);
+    for (int i = 0; i < inst->part.n; i++) {
+        Part *p = &inst->part.at[i];
+        for (int j = 0; j < (p->unrolled ? p->n : 1); j++)
+            inst_walk(p->inst[j], visit, user);
+    }
+}
+
+Inst *inst_new(Model *m, const Spec *spec, const Ast *def, Inst *parent,
+               const char *path, const char *file)
+{
+    Inst *inst = arena_alloc(m->arena, sizeof *inst);
+    *inst = (Inst){.def = def, .spec = spec, .parent = parent, .path = path,
+                   .file = file};
+    if (parent) {
+        inst->nstack = parent->nstack;
+        memcpy(inst->stack, parent->stack, sizeof inst->stack);
+    }
+    return inst;
+}
+
+/* ---- parameters ---- */
+
+static const Ast *params_of(const Ast *def)
+{
+    return def->nkid && def->kid[0] && def->kid[0]->kind == AST_params
+               ? def->kid[0]
+               : NULL;
+}
+
+static void set_param(Model *m, Inst *inst, const Ast *param, Val v)
+{
+    names_set(m->arena, &inst->param, param->text, v);
+}
+
+static bool bind_default(Scope *s, Inst *inst, const Ast *param,
+                         const Ast *call)
+{
+    if (!param->nkid || !param->kid[0]) {
+        error_at(call->src, call->loc, "`%s` needs a value for `%s`",
+                 inst->def->text, param->text);
+        set_param(s->model, inst, param, val_error);
+        return false;
+    }
+    Scope own = {.spec = inst->spec, .model = s->model, .g = s->g,
+                 .inst = inst, .site = call};
+    set_param(s->model, inst, param, eval(&own, param->kid[0]));
+    return true;
+}
+
+static int param_index(const Ast *params, const char *name)
+{
+    for (int i = 0; i < params->nkid; i++)
+        if (!strcmp(params->kid[i]->text, name))
+            return i;
+    return -1;
+}
+
+static const char *nearest_param(const Ast *params, const char *name)
+{
+    const char *names[64];
+    int n = 0;
+    for (; n < params->nkid && n < 64; n++)
+        names[n] = params->kid[n]->text;
+    return nearest(name, names, n);
+}
+
+/* Which parameter an argument is for, or -1 after a message. */
+static int target(const Ast *params, const Ast *arg, int at, const Ast *def)
+{
+    if (arg->kind == AST_named) {
+        int i = param_index(params, arg->text);
+        const char *near = i < 0 ? nearest_param(params, arg->text) : NULL;
+        if (i < 0)
+            error_at(arg->src, arg->name_loc,
+                     "`%s` has no parameter `%s`%s%s%s", def->text, arg->text,
+                     near ? " (did you mean `" : "", near ? near : "",
+                     near ? "`?)" : "");
+        return i;
+    }
+    if (at < params->nkid)
+        return at;
+    error_at(arg->src, arg->loc, "`%s` takes %d parameter%s", def->text,
+             params->nkid, params->nkid == 1 ? "" : "s");
+    return -1;
+}
+
+bool inst_bind_args(Scope *s, Inst *inst, const Ast *call)
+{
+    const Ast *params = params_of(inst->def);
+    const Ast *given[64] = {0};
+    int n = params ? params->nkid : 0;
+    bool ok = true;
+    for (int i = 1; i < call->nkid; i++) {
+        int at = params && n <= 64
+                     ? target(params, call->kid[i], i - 1, inst->def)
+                     : -1;
+        if (at < 0)
+            ok = false;
+        else
+            given[at] = call->kid[i];
+    }
+    for (int i = 0; i < n; i++) {
+        const Ast *arg = given[i];
+        if (!arg) {
+            ok = (ok && bind_default(s, inst, params->kid[i], call)) && ok;
+            continue;
+        }
+        arg = arg->kind == AST_named ? arg->kid[0] : arg;
+        Val v = eval(s, arg);
+        if (v.kind == V_size && arg->kind == AST_name)
+            v.dim = find_dim(s, arg->text); /* the caller's dim */
+        else
+            v.dim = NULL; /* a formula: a dim of this instance alone */
+        set_param(s->model, inst, params->kid[i], v);
+        ok &= v.kind != V_error;
+    }
+    return ok;
+}
+
+Inst *inst_unknown(Model *m, const Spec *spec, const Ast *def, const char *name)
+{
+    Inst *inst = inst_new(m, spec, def, NULL, name, name);
+    const Ast *params = params_of(def);
+    for (int i = 0; params && i < params->nkid; i++)
+        set_param(m, inst, params->kid[i],
+                  val_size(size_sym(params->kid[i]->text)));
+    inst_build(m, inst, &(Scope){.spec = spec, .model = m, .g = m->weights,
+                                 .inst = inst});
+    return inst;
+}
+
+/* ---- weights and parts ---- */
+
+const char *join_path(const char *a, const char *b)
+{
+    return *a && *b ? intern_printf("%s.%s", a, b) : *a ? a : b;
+}
+
+/* The {} of an unrolled array's name is its index; of a stacked one it stays.*/
+static const char *fill_index(const char *text, int i)
+{
+    const char *hole = strstr(text, "{}");
+    if (!hole)
+        return intern_printf("%s.%d", text, i);
+    return intern_printf("%.*s%d%s", (int)(hole - text), text, i, hole + 2);
+}
+
+static const char *renamed(const Ast *renames, const char *name)
+{
+    for (int i = 0; renames && i < renames->nkid; i++)
+        if (!strcmp(renames->kid[i]->text, name))
+            return renames->kid[i]->kid[0]->text;
+    return NULL;
+}
+
+static bool dim_ok(Scope *s, const Dim *d, const Ast *at)
+{
+    if (size_fits(d->size))
+        return true;
+    const Ast *site = s->site ? s->site : at;
+    error_at(site->src, site->loc,
+             "%s = %s: a dim's size must be a whole number of at least 1",
+             d->name, size_text(d->size));
+    return false;
+}
+
+/* Reads [F, D] of a declaration; false after a message. */
+bool read_dims(Scope *s, const Ast *dims, Type *t)
+{
+    for (int i = 0; i < dims->nkid; i++) {
+        const Ast *at = dims->kid[i];
+        const Dim *d = at->kind == AST_name ? find_dim(s, at->text) : NULL;
+        if (!d) {
+            error_at(at->src, at->loc, "no dim `%s` here",
+                     at->text ? at->text : "..");
+            return false;
+        }
+        if (type_dim(t, d) >= 0) {
+            error_at(at->src, at->loc, "`%s` stands here twice", at->text);
+            return false;
+        }
+        if (t->rank == MAX_RANK) {
+            error_at(at->src, at->loc, "at most %d dims", MAX_RANK);
+            return false;
+        }
+        if (!dim_ok(s, d, at))
+            return false;
+        t->dim[t->rank++] = d;
+    }
+    return true;
+}
+
+static void add_weight(Scope *s, Inst *inst, const Ast *decl,
+                       const Ast *renames)
+{
+    Slot slot = {.name = decl->text, .decl = decl};
+    const Ast *as = decl->kid[1], *unless = decl->kid[2];
+    const char *name = renamed(renames, decl->text);
+    if (inst_slot(inst, decl->text) || inst_part(inst, decl->text)) {
+        error_at(decl->src, decl->name_loc, "there is a `%s` already",
+                 decl->text);
+        return;
+    }
+    if (unless) {
+        Val v = eval(s, unless);
+        slot.absent = v.kind == V_bool && v.truth;
+    }
+    Weight *w = arena_alloc(s->model->arena, sizeof *w);
+    w->path = join_path(inst->path, decl->text);
+    w->file = join_path(inst->file, name ? name : as ? as->text : decl->text);
+    w->type.dtype = s->model->dtype;
+    w->stacked = inst->nstack;
+    for (int i = 0; i < inst->nstack; i++)
+        w->type.dim[w->type.rank++] = inst->stack[i];
+    if (!read_dims(s, decl->kid[0], &w->type))
+        slot.absent = true;
+    slot.w = w;
+    list_push(s->model->arena, &inst->slot, slot);
+}
+
+/* Is the array used as part[v] with v of a `for`? Then each index has its own
+ * instance. */
+static bool indexed_by_loop(const Ast *a, const char *part, const char *var)
+{
+    if (!a)
+        return false;
+    if (a->kind == AST_index && a->kid[0] && a->kid[0]->kind == AST_name &&
+        !strcmp(a->kid[0]->text, part) && var && a->nkid > 1 &&
+        a->kid[1]->kind == AST_name && !strcmp(a->kid[1]->text, var))
+        return true;
+    const char *inner = a->kind == AST_for ? a->text : var;
+    for (int i = 0; i < a->nkid; i++)
+        if (indexed_by_loop(a->kid[i], part, inner))
+            return true;
+    return false;
+}
+
+static const Ast *module_of(Scope *s, const Ast *call)
+{
+    const char *name = call_name(call);
+    const Ast *def = name ? spec_find(s->spec, AST_module, name) : NULL;
+    const char *near = name && !def ? spec_nearest(s->spec, AST_module, name)
+                                    : NULL;
+    if (!def)
+        error_at(call->src, call->kid[0]->loc, "no module `%s`%s%s%s",
+                 name ? name : "", near ? " (did you mean `" : "",
+                 near ? near : "", near ? "`?)" : "");
+    return def;
+}
+
+static int array_count(Scope *s, Part *part, const Ast *count)
+{
+    double n = 1;
+    const Dim *d = count->kind == AST_name ? find_dim(s, count->text) : NULL;
+    const Size *size;
+    if (!d && eval_size(s, count, &size))
+        d = dim_new(part->name, size);
+    if (!d || !dim_ok(s, d, count))
+        return 0;
+    part->array = d;
+    if (!size_is_num(d->size, &n))
+        return 1;
+    if (part->unrolled && n > 10000) {
+        error_at(count->src, count->loc, "%.0f layers: at most 10000", n);
+        return 0;
+    }
+    return part->unrolled ? (int)n : 1;
+}
+
+static Inst *build_element(Scope *s, Inst *inst, Part *part, const Ast *def,
+                           int i)
+{
+    const Ast *decl = part->decl, *as = decl->kid[2];
+    const char *file = as ? as->text
+                       : part->array ? intern_printf("%s.{}", part->name)
+                                     : part->name;
+    const char *path = part->name;
+    bool index = part->unrolled && !s->model->symbolic;
+    if (index)
+        path = intern_printf("%s[%d]", path, i), file = fill_index(file, i);
+    Inst *one = inst_new(s->model, s->spec, def, inst,
+                         join_path(inst->path, path),
+                         join_path(inst->file, file));
+    one->site = s->site;
+    if (part->array && !part->unrolled && one->nstack < MAX_RANK)
+        one->stack[one->nstack++] = part->array;
+    Scope call = {.spec = s->spec, .model = s->model, .g = s->g, .inst = inst,
+                  .site = s->site, .depth = s->depth};
+    inst_bind_args(&call, one, decl->kid[1]);
+    one->renames = decl->kid[3];
+    Scope own = {.spec = s->spec, .model = s->model, .g = s->g, .inst = one,
+                 .site = s->site, .depth = s->depth + 1};
+    inst_build(s->model, one, &own);
+    return one;
+}
+
+static void add_part(Scope *s, Inst *inst, const Ast *decl)
+{
+    const Ast *def = module_of(s, decl->kid[1]);
+    Part part = {.name = decl->text, .decl = decl, .n = 1};
+    if (inst_slot(inst, decl->text) || inst_part(inst, decl->text)) {
+        error_at(decl->src, decl->name_loc, "there is a `%s` already",
+                 decl->text);
+        return;
+    }
+    if (!def)
+        return;
+    if (s->depth > 50) {
+        error_at(decl->src, decl->name_loc, "`%s` contains itself", def->text);
+        return;
+    }
+    if (decl->kid[0]) {
+        part.unrolled = indexed_by_loop(inst_forward(inst), part.name, NULL);
+        part.n = array_count(s, &part, decl->kid[0]);
+    }
+    part.inst = arena_alloc(s->model->arena,
+                            (size_t)(part.n + 1) * sizeof *part.inst);
+    for (int i = 0; i < part.n; i++)
+        part.inst[i] = build_element(s, inst, &part, def, i);
+    if (part.n)
+        list_push(s->model->arena, &inst->part, part);
+}
+
+void inst_build(Model *m, Inst *inst, Scope *own)
+{
+    (void)m;
+    for (int i = 0; i < inst->def->nkid; i++) {
+        const Ast *item = inst->def->kid[i];
+        if (item->kind == AST_weights)
+            for (int j = 0; j < item->nkid; j++)
+                add_weight(own, inst, item->kid[j], inst->renames);
+        if (item->kind == AST_part)
+            add_part(own, inst, item);
+    }
+}

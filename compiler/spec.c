@@ -1,0 +1,217 @@
+/* Specs: files read with what they use, and their definitions by name. */
+#include "compiler/elab.h"
+#include "compiler/stdlib.h"
+#include <string.h>
+#include <unistd.h>
+
+Spec *spec_new(Arena *arena, Diags *diags)
+{
+    Spec *s = arena_alloc(arena, sizeof *s);
+    s->arena = arena;
+    s->diags = diags;
+    return s;
+}
+
+const Ast *spec_find(const Spec *s, AstKind kind, const char *name)
+{
+    for (int i = 0; i < s->def.n; i++)
+        if (s->def.at[i]->kind == kind && s->def.at[i]->text &&
+            !strcmp(s->def.at[i]->text, name))
+            return s->def.at[i];
+    return NULL;
+}
+
+const char *spec_nearest(const Spec *s, AstKind kind, const char *name)
+{
+    const char *names[512];
+    int n = 0;
+    for (int i = 0; i < s->def.n && n < 512; i++)
+        if (s->def.at[i]->kind == kind && s->def.at[i]->text)
+            names[n++] = s->def.at[i]->text;
+    return nearest(name, names, n);
+}
+
+static void define(Spec *s, const Ast *def)
+{
+    const Ast *old = def->kind == AST_prove
+                         ? NULL
+                         : spec_find(s, def->kind, def->text);
+    if (!old) {
+        list_push(s->arena, &s->def, def);
+        return;
+    }
+    int line, col;
+    loc_place(old->src, old->name_loc.at, &line, &col);
+    error_at(def->src, def->name_loc,
+             "there is a %s `%s` already, at %s:%d:%d",
+             ast_kind_name[def->kind], def->text, old->src->path, line, col);
+}
+
+/* Where the file stands in the chain of those being read, or NULL. */
+static SpecFile *find_file(Spec *s, const char *key)
+{
+    for (int i = 0; i < s->seen.n; i++)
+        if (!strcmp(s->seen.at[i]->key, key))
+            return s->seen.at[i];
+    return NULL;
+}
+
+static bool use(Spec *s, const Source *from, const Ast *at);
+
+static bool read_source(Spec *s, SpecFile *f, Source *src)
+{
+    Ast *tree = dsl_parse(s->arena, src);
+    bool ok = true;
+    f->reading = true;
+    for (int i = 0; i < tree->nkid; i++)
+        if (tree->kid[i]->kind == AST_use)
+            ok &= use(s, src, tree->kid[i]);
+    f->reading = false;
+    f->tree = tree;
+    list_push(s->arena, &s->file, tree);
+    for (int i = 0; i < tree->nkid; i++)
+        if (tree->kid[i]->kind != AST_use)
+            define(s, tree->kid[i]);
+    return ok && !s->diags->errors;
+}
+
+static SpecFile *add_file(Spec *s, const char *key)
+{
+    SpecFile *f = arena_alloc(s->arena, sizeof *f);
+    f->key = intern(key);
+    list_push(s->arena, &s->seen, f);
+    return f;
+}
+
+static Source *source_new(Spec *s, const char *path, const char *text,
+                          size_t len)
+{
+    Source *src = arena_alloc(s->arena, sizeof *src);
+    *src = (Source){intern(path), arena_strn(s->arena, text, len), (int)len,
+                    s->diags};
+    return src;
+}
+
+bool spec_text(Spec *s, const char *label, const char *text)
+{
+    return read_source(s, add_file(s, label),
+                       source_new(s, label, text, strlen(text)));
+}
+
+bool spec_file(Spec *s, const char *path, Err *err)
+{
+    if (find_file(s, path))
+        return true;
+    size_t len;
+    char *text = read_file(path, &len, err);
+    if (!text)
+        return false;
+    if (len > (1 << 24)) {
+        free(text);
+        return err_set(err, "%s: a text of over 16 MB", path);
+    }
+    Source *src = source_new(s, path, text, len);
+    free(text);
+    err->text[0] = 0;
+    return read_source(s, add_file(s, path), src);
+}
+
+static const LibraryFile *library_file(const char *name)
+{
+    for (const LibraryFile *f = library; f->name; f++)
+        if (!strcmp(f->name, name))
+            return f;
+    return NULL;
+}
+
+bool spec_library(Spec *s, const char *name)
+{
+    const LibraryFile *f = library_file(name);
+    const char *key = intern_printf("<library>/%s.graft", name);
+    if (!f)
+        return false;
+    if (find_file(s, key))
+        return true;
+    return read_source(s, add_file(s, key),
+                       source_new(s, key, f->text, strlen(f->text)));
+}
+
+void spec_whole_library(Spec *s)
+{
+    for (const LibraryFile *f = library; f->name; f++)
+        spec_library(s, f->name);
+}
+
+static const char *beside(Spec *s, const Source *from, const char *name)
+{
+    const char *slash = strrchr(from->path, '/');
+    int len = slash ? (int)(slash - from->path) + 1 : 0;
+    if (!strncmp(from->path, "<library>/", 10))
+        return NULL;
+    const char *path =
+        arena_printf(s->arena, "%.*s%s.graft", len, from->path, name);
+    return access(path, F_OK) ? NULL : path;
+}
+
+static bool report_unknown(const Spec *s, const Source *from, const Ast *at)
+{
+    (void)s;
+    const char *names[256];
+    int n = 0;
+    for (const LibraryFile *f = library; f->name && n < 256; f++)
+        names[n++] = f->name;
+    const char *near = nearest(at->text, names, n);
+    error_at(from, at->name_loc,
+             "no %s.graft beside this file or in the library%s%s%s", at->text,
+             near ? " (did you mean `" : "", near ? near : "",
+             near ? "`?)" : "");
+    return false;
+}
+
+static bool use(Spec *s, const Source *from, const Ast *at)
+{
+    const char *path = beside(s, from, at->text);
+    const char *key =
+        path ? path : intern_printf("<library>/%s.graft", at->text);
+    SpecFile *seen = find_file(s, key);
+    if (seen && seen->reading) {
+        error_at(from, at->name_loc,
+                 "`%s` uses this file in turn: a circle of `use`", at->text);
+        return false;
+    }
+    if (seen)
+        return true;
+    if (!path)
+        return library_file(at->text) ? spec_library(s, at->text)
+                                      : report_unknown(s, from, at);
+    Err err = {""};
+    if (!spec_file(s, path, &err) && err.text[0])
+        error_at(from, at->name_loc, "%s", err.text);
+    return !s->diags->errors;
+}
+
+/* What a folder must carry to be read without the library: the files, used
+ * ones first, without their `use` lines. */
+char *spec_closure(const Spec *s)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    for (int i = 0; i < s->file.n; i++) {
+        Ast copy = *s->file.at[i];
+        Ast **kid = xmalloc((size_t)(copy.nkid + 1) * sizeof *kid);
+        int n = 0;
+        for (int j = 0; j < copy.nkid; j++)
+            if (copy.kid[j]->kind != AST_use &&
+                copy.kid[j]->kind != AST_recipe)
+                kid[n++] = copy.kid[j];
+        copy.kid = kid;
+        copy.nkid = n;
+        char *one = dsl_format(&copy);
+        fprintf(out, "%s%s", i ? "\n" : "", one);
+        free(one);
+        free(kid);
+    }
+    fclose(out);
+    return text;
+}
