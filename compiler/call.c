@@ -40,9 +40,8 @@ static Node *formula(Scope *s, const Weight *w)
                   import(s, w->value, now));
 }
 
-Node *weight_node(Scope *s, Inst *owner, Slot *slot)
+Node *weight_node(Scope *s, const Slot *slot)
 {
-    (void)owner;
     Node *n = slot->w->value ? formula(s, slot->w) : leaf(s, slot->w);
     if (s->routed && type_dim(&n->type, s->routed) >= 0)
         return g_gather(s->g, n, s->routed, s->index);

@@ -194,8 +194,10 @@ bool is_lifted(const Scope *s, const Dim *d);
 typedef struct Body Body; /* of a repeated layer, being built */
 int body_slot(Body *b, const Weight *w); /* from 1 */
 void run_for(Scope *s, const Ast *a);
-/* What forward returns for inputs named as its arguments; NULL: mistakes. */
-Node *forward_node(Model *m, Graph *g, Inst *inst, bool effects);
+/* What forward returns for inputs named as its arguments, or as `names`; NULL:
+ * mistakes were reported. */
+Node *forward_node(Model *m, Graph *g, Inst *inst, const char *const *names,
+                   bool effects);
 
 /* others.c: parameters that are models */
 Val others_member(Scope *s, Val base, const Ast *e);
@@ -238,7 +240,7 @@ Node *take_place(Scope *s, Node *x, const Dim *d, Val place, const Ast *at);
 /* call.c: modules called */
 Val call_inst(Scope *s, const Ast *call, Inst *inst);
 Val call_part(Scope *s, const Ast *call, Part *part, Node *index);
-Node *weight_node(Scope *s, Inst *owner, Slot *slot);
+Node *weight_node(Scope *s, const Slot *slot);
 /* The node with exactly the dims wanted, in their order: copies along those
  * that it lacks. */
 Node *arrange(Graph *g, Node *n, int rank, const Dim *const *want);
@@ -261,3 +263,4 @@ bool read_dims(Scope *s, const Ast *dims, Type *t);
 /* A module on its own, every parameter unknown. */
 Inst *inst_unknown(Model *m, const Spec *spec, const Ast *def,
                    const char *name);
+

@@ -63,7 +63,7 @@ static Val member_of(Scope *s, Inst *inst, const char *name)
 {
     Slot *slot = inst_slot(inst, name);
     if (slot)
-        return val_node(weight_node(s, inst, slot));
+        return val_node(weight_node(s, slot));
     Part *part = inst_part(inst, name);
     if (part)
         return part_value(part);
@@ -131,7 +131,7 @@ static Val eval_name(Scope *s, const Ast *e)
     if (v)
         return *v;
     if (s->each && !strcmp(e->text, s->each_name))
-        return s->each_from ? val_node(weight_node(s, s->each_from, s->each))
+        return s->each_from ? val_node(weight_node(s, s->each))
                             : val_error;
     if (s->inst) {
         c = member_of(s, s->inst, e->text);
@@ -173,7 +173,7 @@ static Val eval_dot(Scope *s, const Ast *e)
     if (!found(&v) && s->each && !strcmp(e->text, s->each_name)) {
         Slot *slot = inst_slot(inst, s->each->name);
         if (slot)
-            return val_node(weight_node(s, inst, slot));
+            return val_node(weight_node(s, slot));
         error_at(e->src, e->name_loc, "`%s` has no weight `%s`",
                  inst->def->text, s->each->name);
         return val_error;

@@ -211,15 +211,14 @@ static bool dim_ok(Scope *s, const Dim *d, const Ast *at)
     return false;
 }
 
-/* Reads [F, D] of a declaration; false after a message. */
+/* Reads [F, D] of a declaration (`..` is T); false after a message. */
 bool read_dims(Scope *s, const Ast *dims, Type *t)
 {
     for (int i = 0; i < dims->nkid; i++) {
         const Ast *at = dims->kid[i];
-        const Dim *d = at->kind == AST_name ? find_dim(s, at->text) : NULL;
+        const Dim *d = at->kind == AST_name ? find_dim(s, at->text) : dim_T();
         if (!d) {
-            error_at(at->src, at->loc, "no dim `%s` here",
-                     at->text ? at->text : "..");
+            error_at(at->src, at->loc, "no dim `%s` here", at->text);
             return false;
         }
         if (type_dim(t, d) >= 0) {

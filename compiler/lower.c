@@ -161,12 +161,14 @@ void run_for(Scope *s, const Ast *a)
 
 /* ---- the whole model ---- */
 
-static bool bind_inputs(Scope *s, const Ast *fargs)
+/* Inputs named as forward's arguments, or as `names` has it; `..` is T. */
+static bool bind_inputs(Scope *s, const Ast *fargs, const char *const *names)
 {
     for (int i = 0; i < fargs->nkid; i++) {
         const Ast *f = fargs->kid[i], *of = f->kid[1];
-        Node n = {.op = OP_input, .name = f->text, .label = f->text};
-        n.type.dtype = of ? TYPE_i32 : TYPE_f32;
+        Node n = {.op = OP_input, .label = f->text};
+        n.name = names ? names[i] : f->text;
+        n.type.dtype = of ? TYPE_i32 : s->model->dtype;
         n.type.index_of = of ? find_dim(s, of->text) : NULL;
         if (!read_dims(s, f->kid[0]->kid[0], &n.type))
             return false;
@@ -180,12 +182,13 @@ static bool bind_inputs(Scope *s, const Ast *fargs)
     return true;
 }
 
-Node *forward_node(Model *m, Graph *g, Inst *inst, bool effects)
+Node *forward_node(Model *m, Graph *g, Inst *inst, const char *const *names,
+                   bool effects)
 {
     const Ast *forward = inst_forward(inst);
     Scope s = {.spec = inst->spec, .model = m, .g = g, .inst = inst,
                .effects = effects, .site = inst->site};
-    if (!forward || !bind_inputs(&s, forward->kid[0]))
+    if (!forward || !bind_inputs(&s, forward->kid[0], names))
         return NULL;
     Val v = run_block(&s, forward->kid[2]);
     return as_node(&s, v, m->dtype, forward);
@@ -195,7 +198,7 @@ Graph *model_graph(const Model *m, Arena *arena)
 {
     Graph *g = graph_new(arena, m->root->def->text);
     Model copy = *m;
-    Node *y = forward_node(&copy, g, m->root, false);
+    Node *y = forward_node(&copy, g, m->root, NULL, false);
     if (!y)
         return NULL;
     graph_output(g, "y", y);

@@ -359,7 +359,7 @@ static void copy_weight(Scope *s, const Left *left, Inst *to, int i,
         return;
     Node *n = from->kind == V_models
                   ? others_weight(s, from, from->inst, slot)
-                  : weight_node(s, from->inst, slot);
+                  : weight_node(s, slot);
     give(s, &one, n, at);
 }
 
