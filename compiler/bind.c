@@ -332,6 +332,20 @@ static Model *bind_graft(Arena *arena, Spec *spec, const cJSON *config,
     return m ? apply_listed(spec, m, graft, err) : NULL;
 }
 
+/* Has the config a `graft` field whose transforms the texts define? */
+static bool lists_known(const Spec *spec, const cJSON *config)
+{
+    const cJSON *graft = cJSON_GetObjectItemCaseSensitive(config, "graft");
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(graft, "transforms");
+    bool known = list != NULL;
+    for (const cJSON *t = list ? list->child : NULL; t && known; t = t->next) {
+        const cJSON *name = cJSON_GetObjectItemCaseSensitive(t, "name");
+        known = cJSON_IsString(name) &&
+                spec_find(spec, AST_transform, name->valuestring);
+    }
+    return known;
+}
+
 Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
                   const char *graft_text, Dtype dtype, Err *err)
 {
@@ -348,7 +362,7 @@ Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
                                                    : "the library");
         return NULL;
     }
-    if (cJSON_GetObjectItemCaseSensitive(config, "graft"))
+    if (lists_known(spec, config))
         return bind_graft(arena, spec, config, dtype, err);
     const Ast *def = find_def(spec, AST_model, arch, names_architecture);
     if (def)

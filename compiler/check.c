@@ -115,7 +115,7 @@ static bool try_pattern(Spec *s, const Ast *def, const Ast *call,
     bind_place(t, match);
     Inst *changed = shallow_copy(t->m, t->match);
     t->fresh = transform_match(&t->scope, def, changed, &t->applied);
-    return t->fresh != NULL && !s->diags->errors;
+    return t->fresh != NULL;
 }
 
 static void try_whole(Spec *s, const Ast *def)
@@ -330,7 +330,8 @@ static void judge_transform(Judge *j, const Ast *def)
     for (int i = 0; i < n; i++) {
         const Ast *call = match->kid[0]->kid[i];
         Trial t;
-        if (try_pattern(j->spec, def, call, false, &t))
+        if (try_pattern(j->spec, def, call, false, &t) &&
+            !j->spec->diags->errors)
             judge_trial(j, def, &t, n > 1 ? call_name(call) : NULL);
     }
 }

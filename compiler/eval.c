@@ -76,6 +76,28 @@ static bool found(const Val *v)
     return v->kind != V_list || v->nlist >= 0;
 }
 
+/* `input cluster[T]: C` of the module: a further column of the data. */
+static bool input_column(Scope *s, const char *name, Val *out)
+{
+    for (int i = 0; i < s->inst->def->nkid; i++) {
+        const Ast *in = s->inst->def->kid[i];
+        if (!in || in->kind != AST_input || strcmp(in->text, name))
+            continue;
+        Node n = {.op = OP_input, .name = name, .label = name};
+        const Dim *of = in->kid[1] ? find_dim(s, in->kid[1]->text) : NULL;
+        n.type.dtype = in->kid[1] ? TYPE_i32 : TYPE_f32;
+        n.type.index_of = of;
+        *out = val_error;
+        if (in->kid[1] && !of)
+            error_at(in->src, in->kid[1]->loc, "no dim `%s` here",
+                     in->kid[1]->text);
+        else if (read_dims(s, in->kid[0], &n.type))
+            *out = val_node(graph_add(s->g, n));
+        return true;
+    }
+    return false;
+}
+
 static Val flag(Scope *s, const char *name)
 {
     Node n = {.op = OP_flag, .type.dtype = TYPE_bool, .name = intern(name)};
@@ -90,6 +112,8 @@ static bool constant(const char *name, Val *v)
         *v = (Val){.kind = V_none};
     else if (!strcmp(name, "pi"))
         *v = val_size(size_num(M_PI));
+    else if (!strcmp(name, "zeros") || !strcmp(name, "ones"))
+        *v = val_size(size_num(*name == 'o'));
     else
         return false;
     return true;
@@ -135,7 +159,7 @@ static Val eval_name(Scope *s, const Ast *e)
                             : val_error;
     if (s->inst) {
         c = member_of(s, s->inst, e->text);
-        if (found(&c))
+        if (found(&c) || input_column(s, e->text, &c))
             return c;
     }
     if (!strcmp(e->text, "T"))
@@ -143,6 +167,41 @@ static Val eval_name(Scope *s, const Ast *e)
     if (!strcmp(e->text, "training"))
         return flag(s, "training");
     return constant(e->text, &c) ? c : unknown_name(s, e);
+}
+
+static bool has_stat(const Ast *a, const char *name)
+{
+    if (!a)
+        return false;
+    if (a->kind == AST_stat && !strcmp(a->text, name))
+        return true;
+    for (int i = 0; i < a->nkid; i++)
+        if (has_stat(a->kid[i], name))
+            return true;
+    return false;
+}
+
+/* `moe.usage`: what `stat usage` of the module came to when it was observed. */
+static bool observed(Scope *s, const Ast *e, Inst *inst, Val *out)
+{
+    if (!has_stat(inst_forward(inst), e->text))
+        return false;
+    Graph *g = graph_new(s->model->arena, "stat");
+    const char *name = intern_printf("stat.%s", e->text);
+    forward_node(s->model, g, inst, NULL, true);
+    Node *stat = graph_find_output(g, name);
+    *out = val_error;
+    if (!stat)
+        return true;
+    Weight *w = arena_alloc(s->model->arena, sizeof *w);
+    w->path = join_path(inst->path, e->text);
+    w->file = w->path;
+    w->type = stat->type;
+    w->type.dtype = TYPE_f32;
+    w->other = intern("observe");
+    Node n = {.op = OP_weight, .type = w->type, .weight = others_same(s, w)};
+    *out = val_node(graph_add(s->g, n));
+    return true;
 }
 
 static Val no_member(Scope *s, const Ast *e, const Inst *inst)
@@ -178,7 +237,8 @@ static Val eval_dot(Scope *s, const Ast *e)
                  inst->def->text, s->each->name);
         return val_error;
     }
-    return found(&v) ? v : no_member(s, e, inst);
+    return found(&v) || observed(s, e, inst, &v) ? v
+                                                  : no_member(s, e, inst);
 }
 
 /* ---- operators ---- */

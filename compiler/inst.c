@@ -168,11 +168,15 @@ Inst *inst_unknown(Model *m, const Spec *spec, const Ast *def, const char *name)
 {
     Inst *inst = inst_new(m, spec, def, NULL, name, name);
     const Ast *params = params_of(def);
-    for (int i = 0; params && i < params->nkid; i++)
-        set_param(m, inst, params->kid[i],
-                  val_size(size_sym(params->kid[i]->text)));
-    inst_build(m, inst, &(Scope){.spec = spec, .model = m, .g = m->weights,
-                                 .inst = inst});
+    Scope own = {.spec = spec, .model = m, .g = m->weights, .inst = inst};
+    for (int i = 0; params && i < params->nkid; i++) {
+        const Ast *p = params->kid[i], *value = p->nkid ? p->kid[0] : NULL;
+        Val v = val_size(size_sym(p->text));
+        if (value && value->kind == AST_binary) /* f = F / E follows */
+            v = eval(&own, value);
+        set_param(m, inst, p, v);
+    }
+    inst_build(m, inst, &own);
     return inst;
 }
 

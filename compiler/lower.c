@@ -71,7 +71,7 @@ static Graph *iteration(Scope *s, const Ast *a, int i, const char *carried,
 {
     Graph *g = graph_new(s->g->arena, "body");
     Scope c = *s;
-    Node in = {.op = OP_input, .name = intern(carried), .type = *type,
+    Node in = {.op = OP_input, .name = intern("x"), .type = *type,
                .label = intern(carried)};
     c.g = g;
     c.body = body;
@@ -84,7 +84,7 @@ static Graph *iteration(Scope *s, const Ast *a, int i, const char *carried,
     Val *v = names_find(&c.local, carried);
     if (!v || v->kind != V_node)
         return NULL;
-    graph_output(g, carried, v->node);
+    graph_output(g, "y", v->node);
     g->nslots = body->weight.n;
     return g;
 }

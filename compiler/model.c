@@ -250,9 +250,64 @@ static bool known_layout(const Applied *a)
     return false;
 }
 
+static bool same_names(const Names *a, const Names *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (int i = 0; i < a->n; i++)
+        if (strcmp(val_text(&a->at[i].value), val_text(&b->at[i].value)))
+            return false;
+    return true;
+}
+
+static bool same_tree(const Inst *a, const Inst *b)
+{
+    if (!dsl_equal(a->def, b->def) || !same_names(&a->param, &b->param) ||
+        strcmp(a->file, b->file) || a->slot.n != b->slot.n ||
+        a->part.n != b->part.n)
+        return false;
+    for (int i = 0; i < a->slot.n; i++)
+        if (strcmp(a->slot.at[i].w->file, b->slot.at[i].w->file))
+            return false;
+    for (int i = 0; i < a->part.n; i++) {
+        const Part *p = &a->part.at[i], *q = &b->part.at[i];
+        if (p->n != q->n)
+            return false;
+        for (int j = 0; j < (p->unrolled ? p->n : 1); j++)
+            if (!same_tree(p->inst[j], q->inst[j]))
+                return false;
+    }
+    return true;
+}
+
+/* Are its modules those of the model's text again, whatever came between? */
+static bool is_base(const Model *m)
+{
+    Model *fresh = model_new(m->arena, m->spec, m->root->def, m->dtype);
+    Err err;
+    fresh->config = m->config;
+    return model_fill(fresh, &err) && same_tree(m->root, fresh->root);
+}
+
+/* Fields that a transform set whose modules are gone. */
+static void drop_fields(const Applied *a, cJSON *config)
+{
+    for (int i = 0; i < a->def->nkid; i++) {
+        const Ast *c = a->def->kid[i];
+        for (int j = 1; c && c->kind == AST_config && j < c->nkid; j++)
+            if (strcmp(c->kid[j]->text, "architectures") &&
+                strcmp(c->kid[j]->text, "model_type"))
+                cJSON_DeleteItemFromObjectCaseSensitive(config,
+                                                        c->kid[j]->text);
+    }
+}
+
 /* Names of the architecture the model text itself reads. */
 static void restore_base(const Model *m, cJSON *config)
 {
+    for (int i = 0; i < m->applied.n; i++)
+        if (!applied_alive(m, m->applied.at[i]))
+            drop_fields(m->applied.at[i], config);
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(config,
                                                          "architectures");
     const cJSON *first = cJSON_GetArrayItem(list, 0);
@@ -295,10 +350,10 @@ cJSON *model_config(const Model *m)
         if (!applied_alive(m, a))
             continue;
         config_block(m, a, config, base);
-        known = known_layout(a);
+        known |= known_layout(a);
         cJSON_AddItemToArray(list, applied_json(a));
     }
-    if (!cJSON_GetArraySize(list)) {
+    if (!cJSON_GetArraySize(list) || (!cJSON_GetArraySize(base) && is_base(m))) {
         cJSON_Delete(list);
         cJSON_Delete(base);
         return config;
@@ -322,9 +377,9 @@ char *model_graft_text(const Model *m)
     for (int i = 0; i < m->applied.n; i++)
         if (applied_alive(m, m->applied.at[i])) {
             last = m->applied.at[i];
-            known = known_layout(last);
+            known |= known_layout(last);
         }
-    return last && !known ? spec_closure(last->spec) : NULL;
+    return last && !known && !is_base(m) ? spec_closure(last->spec) : NULL;
 }
 
 /* ---- show --stage model ---- */

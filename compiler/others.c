@@ -43,6 +43,8 @@ bool bind_others(Scope *s, const Ast *def, Model *const *with, int nwith,
 /* The instance at a path such as "layer[3].ffn"; NULL: none there. */
 Inst *inst_at(Inst *inst, const char *path)
 {
+    if (!strcmp(inst->path, path)) /* a match that stands alone */
+        return inst;
     while (*path && inst) {
         size_t len = strcspn(path, ".[");
         Part *part = inst_part(inst, intern_n(path, len));

@@ -42,6 +42,10 @@ static const char *text_of(const void *value)
 static void print_number(FILE *out, double v)
 {
     char s[40];
+    if (v == floor(v) && fabs(v) < 1e15) {
+        fprintf(out, "%.0f", v);
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(s, sizeof s, "%.*g", digits, v);
         if (strtod(s, NULL) == v)

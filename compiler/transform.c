@@ -553,7 +553,7 @@ static void check_given(Inst *inst, void *user)
     for (int i = 0; i < inst->slot.n; i++)
         if (!inst->slot.at[i].given && !inst->slot.at[i].absent)
             error_at(replace->src, end, "`%s` is given no value",
-                     inst->slot.at[i].w->path);
+                     inst->slot.at[i].name);
 }
 
 static void put(Inst *match, Inst *fresh)
