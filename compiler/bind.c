@@ -209,7 +209,7 @@ static Model *bound(Arena *arena, const Spec *spec, const Ast *def,
     return model_fill(m, err) ? m : NULL;
 }
 
-/* ---- Mixtral and such: read as a transform of the model it was made of ---- */
+/* ---- Mixtral and such: read as a transform of their base model ---- */
 
 static int args_from_config(const Ast *t, const cJSON *config, Arena *a,
                             Arg *arg)

@@ -168,6 +168,12 @@ const Dim *find_dim(Scope *s, const char *name);
 const char *val_text(const Val *v);
 Node *elementwise(Scope *s, Op op, Node *a, Node *b, const Ast *at);
 Val run_block(Scope *s, const Ast *block); /* the value it returns */
+Val eval_binary(Scope *s, const Ast *e); /* eval_op.c */
+Val eval_not(Scope *s, const Ast *e);
+Val eval_neg(Scope *s, const Ast *e);
+Val eval_cond(Scope *s, const Ast *e);
+Val eval_index(Scope *s, const Ast *e); /* eval_index.c */
+Val flag_value(Scope *s, const char *name);
 #define val_error ((Val){.kind = V_error})
 static inline Val val_node(Node *n)
 {
@@ -213,6 +219,21 @@ Model *model_new(Arena *arena, const Spec *spec, const Ast *def, Dtype dtype);
 bool model_fill(Model *m, Err *err); /* config, weights, parts */
 cJSON *json_of_val(const Val *v);
 bool applied_alive(const Model *m, const struct Applied *a);
+
+/* bind_left.c, bind_value.c, bind_each.c: `left = right` of transforms */
+typedef struct {
+    Inst *inst;       /* a part, or */
+    Slot *slot;       /* a weight */
+    const Ast *dims;  /* as written: gate[E, f, D] */
+    const Dim *index; /* expert[e]: the array's dim */
+    const char *name; /* e */
+} Left;
+/* `fresh`: the new module, whose parts a left side names; NULL: the match. */
+bool resolve_left(Scope *s, Inst *fresh, const Ast *e, Left *out);
+Scope right_scope(const Scope *s, const Left *left);
+void give(Scope *s, const Left *left, Node *n, const Ast *at);
+void bind_item(Scope *s, Inst *fresh, const Ast *item);
+void bind_each(Scope *s, Inst *fresh, Inst *whole, const Ast *item);
 
 /* transform.c */
 const char *fill_message(Scope *s, const char *text);

@@ -353,7 +353,8 @@ cJSON *model_config(const Model *m)
         known |= known_layout(a);
         cJSON_AddItemToArray(list, applied_json(a));
     }
-    if (!cJSON_GetArraySize(list) || (!cJSON_GetArraySize(base) && is_base(m))) {
+    if (!cJSON_GetArraySize(list) ||
+        (!cJSON_GetArraySize(base) && is_base(m))) {
         cJSON_Delete(list);
         cJSON_Delete(base);
         return config;

@@ -64,8 +64,8 @@ void run_statement(Scope *s, const Ast *a)
 {
     Val ignored;
     if (run(s, a, &ignored))
-        error_at(a->src, a->loc, "`return` stands at the end of forward, not in "
-                                 "a loop");
+        error_at(a->src, a->loc,
+                 "`return` stands at the end of forward, not in a loop");
 }
 
 Val run_block(Scope *s, const Ast *block)

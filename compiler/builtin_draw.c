@@ -1,0 +1,134 @@
+/* Built-ins that draw: initial values, noise, permutations. */
+#include "compiler/builtin.h"
+#include <string.h>
+
+static Node *draw(Scope *s, Op op, const char *name, const Dims *d)
+{
+    Node n = {.op = op, .type = {.dtype = TYPE_f32, .rank = d->n},
+              .name = intern(name)};
+    memcpy(n.type.dim, d->at, sizeof d->at);
+    return graph_add(s->g, n);
+}
+
+Val run_draw(Scope *s, const Ast *call, int op)
+{
+    Dims d;
+    if (!dims_of(s, call, 1, NULL, &d))
+        return val_error;
+    const char *name =
+        s->target ? s->target->path
+        : s->inst ? intern_printf("%s.%d", s->inst->def->text, call->loc.at)
+                  : intern_printf("draw.%d", call->loc.at);
+    return val_node(draw(s, (Op)op, name, &d));
+}
+
+/* normal(mean, deviation), uniform(a) in [-a, a), uniform(a, b): the left
+ * side's shape, seeded by its name. */
+Val run_init(Scope *s, const Ast *call, int op)
+{
+    const Weight *w = s->target;
+    Node *a = arg_node(s, call, 1),
+         *b = call->nkid > 2 ? arg_node(s, call, 2) : NULL;
+    Graph *g = s->g;
+    if (!w) {
+        error_at(call->src, call->loc,
+                 "%s is an initialiser: it stands on the right of a weight",
+                 call->kid[0]->text);
+        return val_error;
+    }
+    if (!a || (call->nkid > 2 && !b))
+        return val_error;
+    Dims d = {.n = w->type.rank};
+    memcpy(d.at, w->type.dim, sizeof d.at);
+    Node *x = draw(s, (Op)op, w->path, &d);
+    if (op == OP_gaussian && !b)
+        return val_node(g_map2(g, OP_mul, x, a));
+    if (op == OP_gaussian)
+        return val_node(g_map2(g, OP_add, g_map2(g, OP_mul, x, b), a));
+    Node *low = b ? a : g_map1(g, OP_neg, a), *high = b ? b : a;
+    x = g_map2(g, OP_mul, x, g_map2(g, OP_sub, high, low));
+    return val_node(g_map2(g, OP_add, x, low));
+}
+
+Val run_dropout(Scope *s, const Ast *call, int unused)
+{
+    (void)unused;
+    Node *x = arg_node(s, call, 1), *p = arg_node(s, call, 2);
+    Graph *g = s->g;
+    if (!x || !p)
+        return val_error;
+    Dims d = {.n = x->type.rank};
+    memcpy(d.at, x->type.dim, sizeof d.at);
+    Node *u = draw(s, OP_uniform, intern_printf("dropout.%d", call->loc.at),
+                   &d);
+    Node *keep = g_map2(g, OP_ge, u, p);
+    Node *scaled = g_map2(g, OP_div, x,
+                          g_map2(g, OP_sub, g_num(g, TYPE_f32, 1), p));
+    Node *zero = g_num(g, x->type.dtype, 0);
+    Node *flag = graph_add(g, (Node){.op = OP_flag, .type.dtype = TYPE_bool,
+                                     .name = intern("training")});
+    return val_node(g_select(g, flag, g_select(g, keep, scaled, zero), x));
+}
+
+Val run_shuffle(Scope *s, const Ast *call, int unused)
+{
+    (void)unused;
+    const Ast *arg = call->kid[1];
+    const Dim *d = arg->kind == AST_name ? find_dim(s, arg->text) : NULL;
+    const Size *seed = size_num(0);
+    if (!d) {
+        error_at(arg->src, arg->loc, "shuffle wants a dim");
+        return val_error;
+    }
+    if (call->nkid > 2 && !eval_size(s, call->kid[2], &seed))
+        return val_error;
+    double number;
+    Node n = {.op = OP_shuffle, .ndim = 1, .dim = {d}, .size = seed,
+              .type = {TYPE_i32, d, 1, {d}}};
+    if (size_is_num(seed, &number))
+        n.num = number, n.size = NULL;
+    return val_node(graph_add(s->g, n));
+}
+
+/* part(permutation, e, E): the e-th of E equal cuts. */
+Val run_part(Scope *s, const Ast *call, int unused)
+{
+    (void)unused;
+    Node *p = arg_node(s, call, 1), *e = arg_node(s, call, 2);
+    const Ast *arg = call->kid[3];
+    const Dim *d = arg->kind == AST_name ? find_dim(s, arg->text) : NULL;
+    if (!p || !e)
+        return val_error;
+    if (!p->type.index_of || p->type.rank != 1 || !e->type.index_of ||
+        e->type.rank != 1) {
+        error_at(call->src, call->loc,
+                 "part wants a permutation, an index and how many parts");
+        return val_error;
+    }
+    if (!d || e->type.index_of->size != d->size) {
+        error_at(arg->src, arg->loc, "part wants as many parts as %s has",
+                 call->kid[2]->text ? call->kid[2]->text : "the index");
+        return val_error;
+    }
+    return (Val){.kind = V_place, .node = p, .dim = e->type.index_of};
+}
+
+Node *take_place(Scope *s, Node *x, const Dim *d, Val place, const Ast *at)
+{
+    const Dim *whole = place.node->type.dim[0];
+    const Size *cut = size_div(whole->size, place.dim->size);
+    if (whole != d && place.node->type.index_of != d) {
+        error_at(at->src, at->loc, "the permutation is of %s, not of %s",
+                 whole->name, d->name);
+        return NULL;
+    }
+    if (!size_fits(cut)) {
+        error_at(at->src, at->loc, "%s = %s does not divide into %s parts",
+                 d->name, size_text(whole->size), size_text(place.dim->size));
+        return NULL;
+    }
+    const Dim *f = new_dim(s, intern_printf("%s.part", d->name), cut);
+    Node split = {.op = OP_split, .arg = {place.node}, .ndim = 3,
+                  .dim = {whole, place.dim, f}};
+    return g_gather(s->g, x, d, graph_add(s->g, split));
+}

@@ -1,0 +1,25 @@
+/* Private to the room: transforms tried on unknowns, claims judged. */
+#pragma once
+#include "compiler/elab.h"
+
+/* One pattern of a transform with its replacement; both over unknowns. */
+typedef struct {
+    Model *m;
+    Scope scope;
+    Applied applied;
+    Inst *match, *fresh;
+} Trial;
+
+typedef struct {
+    Spec *spec;
+    const Rules *rules;
+    Claims *claims;
+} Judge;
+
+const Ast *first_of(const Ast *def, AstKind kind);
+Model *symbolic_model(const Spec *s, const Ast *def);
+/* One pattern; with its parameters' defaults, or unknown. */
+bool try_pattern(Spec *s, const Ast *def, const Ast *call, bool defaults,
+                 Trial *t);
+void judge_transform(Judge *j, const Ast *def); /* claims.c */
+void judge_prove(Judge *j, const Ast *def);

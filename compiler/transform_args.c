@@ -1,0 +1,64 @@
+/* Parameters of a transform, as a command or a folder gives them. */
+#include "compiler/elab.h"
+#include <math.h>
+#include <string.h>
+
+static Val arg_value(const char *text)
+{
+    char *end;
+    double v = strtod(text, &end);
+    if (*text && !*end && isfinite(v))
+        return val_size(size_num(v));
+    if (!strcmp(text, "true") || !strcmp(text, "false"))
+        return val_bool(*text == 't');
+    if (!strcmp(text, "none"))
+        return (Val){.kind = V_none};
+    return val_string(intern(text));
+}
+
+static bool known_param(const Ast *params, const char *name, const Ast *def,
+                        Err *err)
+{
+    const char *names[64];
+    int n = 0;
+    for (; n < params->nkid && n < 64; n++) {
+        if (!strcmp(params->kid[n]->text, name))
+            return true;
+        names[n] = params->kid[n]->text;
+    }
+    const char *near = nearest(name, names, n);
+    return err_set(err, "transform `%s` has no parameter `%s`%s%s%s",
+                   def->text, name, near ? " (did you mean `" : "",
+                   near ? near : "", near ? "`?)" : "");
+}
+
+/* Sets every parameter: as given, else unknown (symbolic), else its default. */
+bool bind_params(Scope *s, const Ast *def, const Arg *arg, int narg,
+                 bool symbolic, Applied *applied, Err *err)
+{
+    const Ast *params = def->kid[0];
+    for (int i = 0; i < narg; i++)
+        if (!known_param(params, arg[i].name, def, err))
+            return false;
+    for (int i = 0; i < params->nkid; i++) {
+        const Ast *p = params->kid[i];
+        Val v = val_error;
+        bool given = false;
+        if (p->kind == AST_param_model)
+            continue;
+        for (int j = 0; j < narg; j++)
+            if (!strcmp(arg[j].name, p->text))
+                v = arg_value(arg[j].value), given = true;
+        if (!given && p->nkid && p->kid[0])
+            v = eval(s, p->kid[0]);
+        if (!given && symbolic && (v.kind == V_size || v.kind == V_error))
+            v = val_size(size_sym(p->text));
+        if (v.kind == V_error)
+            return err_set(err, "transform `%s` needs a value for `%s`",
+                           def->text, p->text);
+        v.dim = NULL;
+        names_set(s->model->arena, &s->local, p->text, v);
+        names_set(s->model->arena, &applied->param, p->text, v);
+    }
+    return true;
+}
