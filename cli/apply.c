@@ -171,7 +171,7 @@ static bool transform(Job *j, Err *err)
         return err_set(err, "%s", *why.text ? why.text
                                             : "it cannot be applied, see "
                                               "above");
-    plan_make(&j->plan, &a->arena, &j->sources, j->made, &a->common);
+    file_plan_make(&j->plan, &a->arena, &j->sources, j->made, &a->common);
     return true;
 }
 

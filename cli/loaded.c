@@ -41,16 +41,8 @@ bool loaded_open(Loaded *l, const char *path, const Common *common, Err *err)
     return check_tensors(l, err);
 }
 
-void loaded_drop_copies(Loaded *l)
-{
-    for (int i = 0; i < l->copy.n; i++)
-        free(l->copy.at[i].at);
-    l->copy.n = 0;
-}
-
 void loaded_close(Loaded *l)
 {
-    loaded_drop_copies(l);
     checkpoint_close(l->checkpoint);
     diags_free(&l->diags);
     arena_free(&l->arena);
@@ -81,50 +73,28 @@ const FileTensor *loaded_tensor(const Loaded *l, const Weight *w,
     return t;
 }
 
-static int64_t elements(const TensorInfo *t)
+static const void *in_place(void *user, const Weight *w, int64_t index,
+                            Dtype want)
 {
-    int64_t n = 1;
-    for (int i = 0; i < t->rank; i++)
-        n *= t->shape[i];
-    return n;
+    return tensor_in_place(loaded_tensor(user, w, index), want);
 }
 
-/* Rows that lie in another order are put right in a copy. */
-static bool get(void *user, const Weight *w, int64_t index, TensorInfo *out,
-                Err *err)
+static bool read(void *user, const Weight *w, int64_t index, int64_t first,
+                 int64_t count, Dtype to, void *out, Err *err)
 {
     (void)err;
-    Loaded *l = user;
-    const FileTensor *t = loaded_tensor(l, w, index);
-    *out = t->info;
-    if (t->rows == ROWS_plain)
-        return true;
-    bool narrow = t->info.dtype == TYPE_bf16 || t->info.dtype == TYPE_f16;
-    out->dtype = narrow ? t->info.dtype : TYPE_f32;
-    out->bytes = type_bytes(out->dtype, elements(out));
-    struct Copy copy = {t, xmalloc((size_t)out->bytes)};
-    tensor_read_all(t, out->dtype, copy.at);
-    list_push(&l->arena, &l->copy, copy);
-    out->data = copy.at;
+    tensor_read(loaded_tensor(user, w, index), first, count, to, out);
     return true;
 }
 
 static void done(void *user, const Weight *w, int64_t index)
 {
-    Loaded *l = user;
-    const FileTensor *t = loaded_tensor(l, w, index);
-    tensor_release(t);
-    for (int i = 0; i < l->copy.n; i++)
-        if (l->copy.at[i].of == t) {
-            free(l->copy.at[i].at);
-            l->copy.at[i] = l->copy.at[--l->copy.n];
-            return;
-        }
+    tensor_release(loaded_tensor(user, w, index));
 }
 
 WeightSource loaded_source(Loaded *l)
 {
-    return (WeightSource){l, get, done};
+    return (WeightSource){l, in_place, read, done};
 }
 
 bool loaded_weight(void *user, const Weight *w, double *out)

@@ -12,10 +12,6 @@ typedef struct {
     Checkpoint *checkpoint;
     Model *model;
     Dtype dtype; /* what modules compute in */
-    LIST(struct Copy {
-        const FileTensor *of;
-        void *at;
-    }) copy; /* of tensors that do not lie as they should */
 } Loaded;
 
 /* Opens, binds and checks by headers alone. False with err set (mistakes in a
@@ -31,5 +27,4 @@ int64_t weight_stacked(const Weight *w); /* how many tensors it is */
 /* The weights as compiled programs and the interpreter want them. The user
  * pointers are the Loaded. */
 WeightSource loaded_source(Loaded *l);
-void loaded_drop_copies(Loaded *l); /* what `get` gave is no longer used */
 bool loaded_weight(void *user, const Weight *w, double *out);

@@ -224,7 +224,7 @@ static void plan_weight(FilePlan *p, Arena *a, const Sources *s,
     list_push(a, &p->weight, planned);
 }
 
-void plan_make(FilePlan *p, Arena *a, const Sources *s, const Model *made,
+void file_plan_make(FilePlan *p, Arena *a, const Sources *s, const Model *made,
                const Common *common)
 {
     const Weight *const *w;

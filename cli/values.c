@@ -113,25 +113,28 @@ static Loaded *owner(Values *v, const Weight *w)
     return l;
 }
 
-static bool get(void *user, const Weight *w, int64_t index, TensorInfo *out,
-                Err *err)
+static const void *in_place(void *user, const Weight *w, int64_t index,
+                            Dtype want)
 {
-    Values *v = user;
-    Sources *s = v->sources;
-    Loaded *l = owner(v, w);
-    WeightSource from = loaded_source(l);
-    list_push(&s->arena, &s->touched, loaded_tensor(l, w, index));
-    return from.get(from.user, w, index, out, err);
+    Loaded *l = owner(user, w);
+    return loaded_source(l).in_place(l, w, index, want);
 }
 
-static void release_touched(Values *v)
+static bool read(void *user, const Weight *w, int64_t index, int64_t first,
+                 int64_t count, Dtype to, void *out, Err *err)
 {
-    Sources *s = v->sources;
-    for (int i = 0; i < s->touched.n; i++)
-        tensor_release(s->touched.at[i]);
-    s->touched.n = 0;
-    for (int i = 0; i < s->n; i++)
-        loaded_drop_copies(&s->at[i]);
+    Loaded *l = owner(user, w);
+    return loaded_source(l).read(l, w, index, first, count, to, out, err);
+}
+
+/* What a formula read goes out of memory again. */
+static void release(Values *v, const Formula *f)
+{
+    for (int i = 0; i < f->weight.n; i++) {
+        const Weight *w = f->weight.at[i];
+        for (int64_t j = 0; j < weight_stacked(w); j++)
+            tensor_release(loaded_tensor(owner(v, w), w, j));
+    }
 }
 
 static Kept *kept(Values *v, const Weight *w, uint64_t key)
@@ -150,7 +153,7 @@ static Kept *kept(Values *v, const Weight *w, uint64_t key)
 static bool run_compiled(Values *v, const Kept *k, const Formula *f,
                          Dtype dtype, void *out, Err *err)
 {
-    const WeightSource source = {v, get, NULL};
+    const WeightSource source = {v, in_place, read, NULL};
     const Column column = {"value", dtype, out};
     const int32_t pos = 0;
     for (int i = 0; i < f->weight.n; i++)
@@ -158,7 +161,7 @@ static bool run_compiled(Values *v, const Kept *k, const Formula *f,
     bool fine = program_load(k->program, &source, err) &&
                 program_run(k->program, NULL, 1, &pos, NULL, 0, &column, 1,
                             err);
-    release_touched(v);
+    release(v, f);
     return fine;
 }
 

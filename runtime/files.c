@@ -63,7 +63,7 @@ bool checkpoint_add(Checkpoint *c, FileTensor t, Err *err)
 
 const FileTensor *checkpoint_find(const Checkpoint *c, const char *name)
 {
-    int i = names_find(c->index, name);
+    int i = name_index_find(c->index, name);
     return i < 0 ? NULL : &c->tensor[i];
 }
 

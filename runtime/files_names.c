@@ -35,7 +35,7 @@ bool names_add(NameIndex *x, const char *name, int value)
     return true;
 }
 
-int names_find(const NameIndex *x, const char *name)
+int name_index_find(const NameIndex *x, const char *name)
 {
     if (!x->room)
         return -1;

@@ -31,7 +31,7 @@ typedef struct NameIndex {
 } NameIndex;
 
 bool names_add(NameIndex *x, const char *name, int value); /* false: there */
-int names_find(const NameIndex *x, const char *name);      /* -1: absent */
+int name_index_find(const NameIndex *x, const char *name); /* -1: absent */
 void names_free(NameIndex *x);
 /* Printable UTF-8 of 1 to 500 bytes, without control characters. */
 bool name_printable(const char *name, size_t len);

@@ -5,7 +5,7 @@
 
 const GgufValue *gguf_value(const Gguf *g, const char *key)
 {
-    int i = names_find(&g->index, key);
+    int i = name_index_find(&g->index, key);
     return i < 0 ? NULL : &g->value[i];
 }
 
