@@ -187,3 +187,6 @@ typedef struct {
 } Trial;
 /* Runs a and b at sizes and leaves drawn from `seed`. */
 Trial prove_trial(const ProveEnv *env, Node *a, Node *b, uint64_t seed);
+/* max |a - b| / max |b|, dims matched, copies along those that one lacks;
+ * worst[2]: the two values there. */
+double tensors_differ(const Tensor *a, const Tensor *b, double *worst);

@@ -226,29 +226,35 @@ static double largest_of(const Tensor *t)
     return m;
 }
 
-static void compare_at(double a, double b, double scale, double *diff,
-                       Trial *out)
+typedef struct {
+    double diff, scale, low, high;
+    double worst[2]; /* where they differ most */
+} Compared;
+
+static void compare_at(double a, double b, Compared *c)
 {
     if (isnan(a) && isnan(b))
         return;
-    double d = fabs(a - b) / scale;
-    if (!(d <= *diff))
-        *diff = isnan(d) ? INFINITY : d;
-    if (out && fabs(b) > 1e-3 * scale) {
-        out->low = fmin(out->low, a / b);
-        out->high = fmax(out->high, a / b);
+    double d = a == b ? 0 : fabs(a - b) / c->scale;
+    if (!(d <= c->diff)) {
+        c->diff = isnan(d) ? INFINITY : d;
+        c->worst[0] = a;
+        c->worst[1] = b;
+    }
+    if (fabs(b) > 1e-3 * c->scale) {
+        c->low = fmin(c->low, a / b);
+        c->high = fmax(c->high, a / b);
     }
 }
 
-/* max |a - b| / max |b|; the range of a / b into `out` if given. */
-static double compare(const Tensor *a, const Tensor *b, Trial *out)
+static Compared compare(const Tensor *a, const Tensor *b)
 {
     Space s = {0};
     add_type(&s, a, 0);
     add_type(&s, b, 1);
     int64_t total = 1;
-    double diff = 0, scale = largest_of(b);
-    scale = scale > 0 ? scale : 1;
+    Compared c = {.scale = largest_of(b), .low = INFINITY, .high = -INFINITY};
+    c.scale = c.scale > 0 ? c.scale : 1;
     for (int i = 0; i < s.rank; i++)
         total *= s.size[i];
     for (int64_t at = 0; at < total; at++) {
@@ -258,9 +264,16 @@ static double compare(const Tensor *a, const Tensor *b, Trial *out)
             ib += rest % s.size[i] * s.step[1][i];
             rest /= s.size[i];
         }
-        compare_at(a->at[ia], b->at[ib], scale, &diff, out);
+        compare_at(a->at[ia], b->at[ib], &c);
     }
-    return diff;
+    return c;
+}
+
+double tensors_differ(const Tensor *a, const Tensor *b, double *worst)
+{
+    Compared c = compare(a, b);
+    memcpy(worst, c.worst, sizeof c.worst);
+    return c.diff;
 }
 
 static bool run(Try *t, Graph *g, bool exact, Tensor **out)
@@ -308,13 +321,16 @@ Trial prove_trial(const ProveEnv *env, Node *a, Node *b, uint64_t seed)
     find_syms(&t, b, seen);
     if (find_instance(&t, pair, seed < 2) && run(&t, t.g, true, value)) {
         out.ran = true;
-        out.diff[0] = compare(value[0], value[1], &out);
+        Compared c = compare(value[0], value[1]);
+        out.diff[0] = c.diff;
+        out.low = c.low;
+        out.high = c.high;
         out.instance = describe(&t, env->arena);
         if (run(&t, t.g, false, value))
-            out.diff[1] = compare(value[0], value[1], NULL);
+            out.diff[1] = compare(value[0], value[1]).diff;
         Graph *half = in_bf16(&t, pair);
         if (half && run(&t, half, false, value))
-            out.diff[2] = compare(value[0], value[1], NULL);
+            out.diff[2] = compare(value[0], value[1]).diff;
     }
     arena_free(&t.arena);
     return out;

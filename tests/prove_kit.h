@@ -19,7 +19,7 @@ typedef struct {
     Node *x;
 } Kit;
 
-static Rules *kit_rules(Kit *k, const char *path)
+static inline Rules *kit_rules(Kit *k, const char *path)
 {
     Err err;
     size_t len;
@@ -35,12 +35,12 @@ static Rules *kit_rules(Kit *k, const char *path)
     return r;
 }
 
-static const Dim *kit_dim(const char *name)
+static inline const Dim *kit_dim(const char *name)
 {
     return dim_new(name, size_sym(name));
 }
 
-static Kit *kit_new(void)
+static inline Kit *kit_new(void)
 {
     Kit *k = xmalloc(sizeof *k);
     memset(k, 0, sizeof *k);
@@ -54,14 +54,14 @@ static Kit *kit_new(void)
     return k;
 }
 
-static void kit_free(Kit *k)
+static inline void kit_free(Kit *k)
 {
     arena_free(&k->arena);
     diags_free(&k->diags);
     free(k);
 }
 
-static Type kit_type(int rank, const Dim *const *dim)
+static inline Type kit_type(int rank, const Dim *const *dim)
 {
     Type t = {.dtype = TYPE_f32, .rank = rank};
     for (int i = 0; i < rank; i++)
@@ -72,26 +72,29 @@ static Type kit_type(int rank, const Dim *const *dim)
     (int)(sizeof((const Dim *[]){__VA_ARGS__}) / sizeof(const Dim *)), \
         (const Dim *const[]){__VA_ARGS__}
 
-static Node *weight(Kit *k, const char *name, int rank, const Dim *const *dim)
+static inline Node *weight(Kit *k, const char *name, int rank,
+                           const Dim *const *dim)
 {
     Weight *w = arena_alloc(&k->arena, sizeof *w);
     *w = (Weight){.path = intern(name), .type = kit_type(rank, dim)};
     return g_weight(k->g, w);
 }
 
-static Node *input(Kit *k, const char *name, int rank, const Dim *const *dim)
+static inline Node *input(Kit *k, const char *name, int rank,
+                          const Dim *const *dim)
 {
     return graph_add(k->g, (Node){.op = OP_input, .name = intern(name),
                                   .type = kit_type(rank, dim)});
 }
 
-static Node *drawn(Kit *k, const char *name, int rank, const Dim *const *dim)
+static inline Node *drawn(Kit *k, const char *name, int rank,
+                          const Dim *const *dim)
 {
     return graph_add(k->g, (Node){.op = OP_gaussian, .name = intern(name),
                                   .type = kit_type(rank, dim)});
 }
 
-static Node *learned(Kit *k, const char *name, int rank,
+static inline Node *learned(Kit *k, const char *name, int rank,
                      const Dim *const *dim)
 {
     Weight *w = arena_alloc(&k->arena, sizeof *w);
@@ -100,18 +103,18 @@ static Node *learned(Kit *k, const char *name, int rank,
                                   .type = w->type});
 }
 
-static Node *named(Node *n, const char *label)
+static inline Node *named(Node *n, const char *label)
 {
     n->label = intern(label);
     return n;
 }
 
-static Node *num(Kit *k, double v)
+static inline Node *num(Kit *k, double v)
 {
     return g_num(k->g, TYPE_f32, v);
 }
 
-static Node *scalar(Kit *k, const char *sym)
+static inline Node *scalar(Kit *k, const char *sym)
 {
     return g_scalar(k->g, TYPE_f32, size_sym(sym));
 }
@@ -123,7 +126,7 @@ static Node *scalar(Kit *k, const char *sym)
 #define mul(k, a, b) g_map2((k)->g, OP_mul, a, b)
 #define quo(k, a, b) g_map2((k)->g, OP_div, a, b)
 
-static Node *topk(Kit *k, Node *a, const Dim *over, const Dim *as)
+static inline Node *topk(Kit *k, Node *a, const Dim *over, const Dim *as)
 {
     return along(k, OP_topk, a, over, as);
 }
@@ -132,27 +135,27 @@ typedef struct {
     Node *gate, *up, *down;
 } Ffn;
 
-static Ffn ffn_weights(Kit *k)
+static inline Ffn ffn_weights(Kit *k)
 {
     return (Ffn){weight(k, "ffn.gate", DIMS(k->F, k->D)),
                  weight(k, "ffn.up", DIMS(k->F, k->D)),
                  weight(k, "ffn.down", DIMS(k->D, k->F))};
 }
 
-static Node *ffn_over(Kit *k, Ffn w, Node *x, const Dim *F)
+static inline Node *ffn_over(Kit *k, Ffn w, Node *x, const Dim *F)
 {
     Node *h = mul(k, g_map1(k->g, OP_silu, dot(k, x, w.gate, k->D)),
                   dot(k, x, w.up, k->D));
     return dot(k, h, w.down, F);
 }
 
-static Node *ffn(Kit *k, Ffn w, Node *x)
+static inline Node *ffn(Kit *k, Ffn w, Node *x)
 {
     return ffn_over(k, w, x, k->F);
 }
 
 /* expert[i] of E copies: each weight repeated along E, then gathered. */
-static Ffn copied(Kit *k, Ffn w, Node *i)
+static inline Ffn copied(Kit *k, Ffn w, Node *i)
 {
     Node **at[] = {&w.gate, &w.up, &w.down};
     for (int j = 0; j < 3; j++)
@@ -161,14 +164,14 @@ static Ffn copied(Kit *k, Ffn w, Node *i)
 }
 
 /* Scores of the experts, [T, E]. */
-static Node *scores(Kit *k, Node *x)
+static inline Node *scores(Kit *k, Node *x)
 {
     Node *router = mul(k, num(k, 0.02),
                        drawn(k, "router", DIMS(k->E, k->D)));
     return dot(k, g_cast(k->g, TYPE_f32, x), router, k->D);
 }
 
-static Proof prove(Kit *k, ProveEnv env, Node *a, Node *b)
+static inline Proof prove(Kit *k, ProveEnv env, Node *a, Node *b)
 {
     env.arena = &k->arena;
     env.rules = k->rules;
