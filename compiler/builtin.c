@@ -11,7 +11,7 @@ typedef struct {
 
 /* ---- elementwise ---- */
 
-Val run_map(Scope *s, const Ast *call, int op)
+Val built_map(Scope *s, const Ast *call, int op)
 {
     Val v = eval(s, call->kid[1]);
     if (v.kind == V_size && op == OP_ceil)
@@ -24,13 +24,13 @@ Val run_map(Scope *s, const Ast *call, int op)
     return n ? val_node(g_map1(s->g, (Op)op, n)) : val_error;
 }
 
-Val run_cast(Scope *s, const Ast *call, int type)
+Val built_cast(Scope *s, const Ast *call, int type)
 {
     Node *n = arg_node(s, call, 1);
     return n ? val_node(g_cast(s->g, (Dtype)type, n)) : val_error;
 }
 
-Val run_pair(Scope *s, const Ast *call, int op)
+Val built_pair(Scope *s, const Ast *call, int op)
 {
     Val l = eval(s, call->kid[1]), r = eval(s, call->kid[2]);
     if (l.kind == V_size && r.kind == V_size)
@@ -44,7 +44,7 @@ Val run_pair(Scope *s, const Ast *call, int op)
     return val_node(elementwise(s, (Op)op, a, b, call));
 }
 
-Val run_clamp(Scope *s, const Ast *call, int unused)
+Val built_clamp(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
     Node *x = arg_node(s, call, 1), *lo = arg_node(s, call, 2),
@@ -57,55 +57,55 @@ Val run_clamp(Scope *s, const Ast *call, int unused)
 
 static const Builtin builtins[] = {
     /* name      least most  run          what */
-    {"exp",       1, 1, run_map, OP_exp},
-    {"log",       1, 1, run_map, OP_log},
-    {"sqrt",      1, 1, run_map, OP_sqrt},
-    {"rsqrt",     1, 1, run_map, OP_rsqrt},
-    {"tanh",      1, 1, run_map, OP_tanh},
-    {"sigmoid",   1, 1, run_map, OP_sigmoid},
-    {"silu",      1, 1, run_map, OP_silu},
-    {"gelu",      1, 1, run_map, OP_gelu},
-    {"gelu_tanh", 1, 1, run_map, OP_gelu_tanh},
-    {"relu",      1, 1, run_map, OP_relu},
-    {"softplus",  1, 1, run_map, OP_softplus},
-    {"cdf",       1, 1, run_map, OP_cdf},
-    {"abs",       1, 1, run_map, OP_abs},
-    {"sin",       1, 1, run_map, OP_sin},
-    {"cos",       1, 1, run_map, OP_cos},
-    {"acos",      1, 1, run_map, OP_acos},
-    {"floor",     1, 1, run_map, OP_floor},
-    {"ceil",      1, 1, run_map, OP_ceil},
-    {"stop",      1, 1, run_map, OP_stop},
-    {"f64",       1, 1, run_cast, TYPE_f64},
-    {"f32",       1, 1, run_cast, TYPE_f32},
-    {"bf16",      1, 1, run_cast, TYPE_bf16},
-    {"f16",       1, 1, run_cast, TYPE_f16},
-    {"maximum",   2, 2, run_pair, OP_maximum},
-    {"minimum",   2, 2, run_pair, OP_minimum},
-    {"clamp",     3, 3, run_clamp, 0},
-    {"sum",       1, 9, run_reduce, OP_sum},
-    {"max",       1, 9, run_reduce, OP_max},
-    {"softmax",   2, 9, run_reduce, OP_softmax},
-    {"logsumexp", 1, 9, run_reduce, OP_logsumexp},
-    {"mean",      1, 9, run_mean, 0},
-    {"norm",      1, 9, run_norm, 0},
-    {"cv2",       1, 9, run_cv2, 0},
-    {"dot",       2, 9, run_dot, 0},
-    {"size",      1, 9, run_size, 0},
-    {"topk",      2, 3, run_topk, 0},
-    {"count",     2, 2, run_count, 0},
-    {"place",     1, 2, run_place, 0},
-    {"largest",   2, 9, run_largest, 0},
-    {"scatter",   2, 2, run_scatter, 0},
-    {"gaussian",  1, 9, run_draw, OP_gaussian},
-    {"random",    1, 9, run_draw, OP_uniform},
-    {"normal",    1, 2, run_init, OP_gaussian},
-    {"uniform",   1, 2, run_init, OP_uniform},
-    {"dropout",   2, 2, run_dropout, 0},
-    {"shuffle",   1, 2, run_shuffle, 0},
-    {"part",      3, 3, run_part, 0},
-    {"attend",    3, 4, run_attend, 0},
-    {"rope",      2, 4, run_rope, 0},
+    {"exp",       1, 1, built_map, OP_exp},
+    {"log",       1, 1, built_map, OP_log},
+    {"sqrt",      1, 1, built_map, OP_sqrt},
+    {"rsqrt",     1, 1, built_map, OP_rsqrt},
+    {"tanh",      1, 1, built_map, OP_tanh},
+    {"sigmoid",   1, 1, built_map, OP_sigmoid},
+    {"silu",      1, 1, built_map, OP_silu},
+    {"gelu",      1, 1, built_map, OP_gelu},
+    {"gelu_tanh", 1, 1, built_map, OP_gelu_tanh},
+    {"relu",      1, 1, built_map, OP_relu},
+    {"softplus",  1, 1, built_map, OP_softplus},
+    {"cdf",       1, 1, built_map, OP_cdf},
+    {"abs",       1, 1, built_map, OP_abs},
+    {"sin",       1, 1, built_map, OP_sin},
+    {"cos",       1, 1, built_map, OP_cos},
+    {"acos",      1, 1, built_map, OP_acos},
+    {"floor",     1, 1, built_map, OP_floor},
+    {"ceil",      1, 1, built_map, OP_ceil},
+    {"stop",      1, 1, built_map, OP_stop},
+    {"f64",       1, 1, built_cast, TYPE_f64},
+    {"f32",       1, 1, built_cast, TYPE_f32},
+    {"bf16",      1, 1, built_cast, TYPE_bf16},
+    {"f16",       1, 1, built_cast, TYPE_f16},
+    {"maximum",   2, 2, built_pair, OP_maximum},
+    {"minimum",   2, 2, built_pair, OP_minimum},
+    {"clamp",     3, 3, built_clamp, 0},
+    {"sum",       1, 9, built_reduce, OP_sum},
+    {"max",       1, 9, built_reduce, OP_max},
+    {"softmax",   2, 9, built_reduce, OP_softmax},
+    {"logsumexp", 1, 9, built_reduce, OP_logsumexp},
+    {"mean",      1, 9, built_mean, 0},
+    {"norm",      1, 9, built_norm, 0},
+    {"cv2",       1, 9, built_cv2, 0},
+    {"dot",       2, 9, built_dot, 0},
+    {"size",      1, 9, built_size, 0},
+    {"topk",      2, 3, built_topk, 0},
+    {"count",     2, 2, built_count, 0},
+    {"place",     1, 2, built_place, 0},
+    {"largest",   2, 9, built_largest, 0},
+    {"scatter",   2, 2, built_scatter, 0},
+    {"gaussian",  1, 9, built_draw, OP_gaussian},
+    {"random",    1, 9, built_draw, OP_uniform},
+    {"normal",    1, 2, built_init, OP_gaussian},
+    {"uniform",   1, 2, built_init, OP_uniform},
+    {"dropout",   2, 2, built_dropout, 0},
+    {"shuffle",   1, 2, built_shuffle, 0},
+    {"part",      3, 3, built_part, 0},
+    {"attend",    3, 4, built_attend, 0},
+    {"rope",      2, 4, built_rope, 0},
 };
 
 static const Builtin *builtin(const char *name)

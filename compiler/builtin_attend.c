@@ -2,7 +2,7 @@
 #include "compiler/builtin.h"
 #include <string.h>
 
-Val run_attend(Scope *s, const Ast *call, int unused)
+Val built_attend(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
     Node n = {.op = OP_attend,
@@ -84,7 +84,7 @@ static bool rope_scaling(Rope *r, const Val *v, const Ast *at)
 }
 
 /* rope(x, theta, scaling, part: share of a head that turns) */
-Val run_rope(Scope *s, const Ast *call, int unused)
+Val built_rope(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
     Node *x = arg_node(s, call, 1);

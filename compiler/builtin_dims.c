@@ -98,7 +98,7 @@ static Node *mean(Scope *s, Node *x, const Dims *d)
                   g_scalar(s->g, sum->type.dtype, count_of(d)));
 }
 
-Val run_reduce(Scope *s, const Ast *call, int op)
+Val built_reduce(Scope *s, const Ast *call, int op)
 {
     Node *x = arg_node(s, call, 1);
     Dims d;
@@ -111,7 +111,7 @@ Val run_reduce(Scope *s, const Ast *call, int op)
     return val_node(over(s, (Op)op, x, &d));
 }
 
-Val run_mean(Scope *s, const Ast *call, int unused)
+Val built_mean(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
     Node *x = arg_node(s, call, 1);
@@ -121,7 +121,7 @@ Val run_mean(Scope *s, const Ast *call, int unused)
     return val_node(mean(s, x, &d));
 }
 
-Val run_norm(Scope *s, const Ast *call, int unused)
+Val built_norm(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
     Node *x = arg_node(s, call, 1);
@@ -133,7 +133,7 @@ Val run_norm(Scope *s, const Ast *call, int unused)
 }
 
 /* var(v) / (mean(v)^2 + 1e-10), var with the n - 1 divisor; 0 for one. */
-Val run_cv2(Scope *s, const Ast *call, int unused)
+Val built_cv2(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
     Node *x = arg_node(s, call, 1);
@@ -152,7 +152,7 @@ Val run_cv2(Scope *s, const Ast *call, int unused)
     return val_node(g_map2(g, OP_div, var, square));
 }
 
-Val run_dot(Scope *s, const Ast *call, int unused)
+Val built_dot(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
     Node *a = arg_node(s, call, 1), *b = arg_node(s, call, 2);
@@ -163,7 +163,7 @@ Val run_dot(Scope *s, const Ast *call, int unused)
     return val_node(over(s, OP_sum, ab, &d));
 }
 
-Val run_size(Scope *s, const Ast *call, int unused)
+Val built_size(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
     Dims d;

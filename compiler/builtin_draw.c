@@ -10,7 +10,7 @@ static Node *draw(Scope *s, Op op, const char *name, const Dims *d)
     return graph_add(s->g, n);
 }
 
-Val run_draw(Scope *s, const Ast *call, int op)
+Val built_draw(Scope *s, const Ast *call, int op)
 {
     Dims d;
     if (!dims_of(s, call, 1, NULL, &d))
@@ -24,7 +24,7 @@ Val run_draw(Scope *s, const Ast *call, int op)
 
 /* normal(mean, deviation), uniform(a) in [-a, a), uniform(a, b): the left
  * side's shape, seeded by its name. */
-Val run_init(Scope *s, const Ast *call, int op)
+Val built_init(Scope *s, const Ast *call, int op)
 {
     const Weight *w = s->target;
     Node *a = arg_node(s, call, 1),
@@ -50,7 +50,7 @@ Val run_init(Scope *s, const Ast *call, int op)
     return val_node(g_map2(g, OP_add, x, low));
 }
 
-Val run_dropout(Scope *s, const Ast *call, int unused)
+Val built_dropout(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
     Node *x = arg_node(s, call, 1), *p = arg_node(s, call, 2);
@@ -70,7 +70,7 @@ Val run_dropout(Scope *s, const Ast *call, int unused)
     return val_node(g_select(g, flag, g_select(g, keep, scaled, zero), x));
 }
 
-Val run_shuffle(Scope *s, const Ast *call, int unused)
+Val built_shuffle(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
     const Ast *arg = call->kid[1];
@@ -91,7 +91,7 @@ Val run_shuffle(Scope *s, const Ast *call, int unused)
 }
 
 /* part(permutation, e, E): the e-th of E equal cuts. */
-Val run_part(Scope *s, const Ast *call, int unused)
+Val built_part(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
     Node *p = arg_node(s, call, 1), *e = arg_node(s, call, 2);

@@ -38,7 +38,7 @@ static Val pair(Scope *s, Node *a, Node *b)
     return (Val){.kind = V_list, .list = list, .nlist = 2};
 }
 
-Val run_topk(Scope *s, const Ast *call, int unused)
+Val built_topk(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
     Node *x = arg_node(s, call, 1);
@@ -71,7 +71,7 @@ Val run_topk(Scope *s, const Ast *call, int unused)
     return pair(s, g_gather(s->g, x, from, i), i);
 }
 
-Val run_count(Scope *s, const Ast *call, int unused)
+Val built_count(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
     Node *i = arg_node(s, call, 1);
@@ -89,7 +89,7 @@ Val run_count(Scope *s, const Ast *call, int unused)
     return val_node(g_along(s->g, OP_sum, one, 1, &last));
 }
 
-Val run_place(Scope *s, const Ast *call, int unused)
+Val built_place(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
     Node *i = arg_node(s, call, 1);
@@ -104,7 +104,7 @@ Val run_place(Scope *s, const Ast *call, int unused)
     return val_node(graph_add(s->g, (Node){.op = OP_place, .arg = {i}}));
 }
 
-Val run_largest(Scope *s, const Ast *call, int unused)
+Val built_largest(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
     Node *x = arg_node(s, call, 1), *share = arg_node(s, call, call->nkid - 1);
@@ -124,7 +124,7 @@ Val run_largest(Scope *s, const Ast *call, int unused)
     return val_node(graph_add(s->g, n));
 }
 
-Val run_scatter(Scope *s, const Ast *call, int unused)
+Val built_scatter(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
     Node *x = arg_node(s, call, 1);
