@@ -116,14 +116,14 @@ void dsl_complain(Parse *p, Loc loc, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    Complaint c = {loc, arena_strn(p->arena, text, strlen(text))};
+    Complaint c = {loc, p->said.n, arena_strn(p->arena, text, strlen(text))};
     list_push(p->arena, &p->said, c);
 }
 
 static int by_place(const void *a, const void *b)
 {
     const Complaint *x = a, *y = b;
-    return (x->loc.at > y->loc.at) - (x->loc.at < y->loc.at);
+    return x->loc.at != y->loc.at ? x->loc.at - y->loc.at : x->order - y->order;
 }
 
 /* In the order of the text, one a place. */
@@ -182,17 +182,44 @@ bool dsl_equal(const Ast *a, const Ast *b)
     return true;
 }
 
-static void print_node(const Ast *a, int depth, FILE *out)
+/* Where printing is in a source. Nodes come in the order of the text, so that
+ * lines are counted once. */
+typedef struct {
+    const Source *src;
+    int at, line, col;
+    FILE *out;
+} Printer;
+
+static void go_to(Printer *p, const Ast *a)
 {
-    fprintf(out, "%*s%s", 2 * depth, "", a ? ast_kind_name[a->kind] : "-");
-    if (a && a->text)
-        fprintf(out, a->kind == AST_string ? " \"%s\"" : " %s", a->text);
-    fputc('\n', out);
+    if (p->src != a->src || p->at > a->loc.at) {
+        p->src = a->src;
+        p->at = 0;
+        p->line = p->col = 1;
+    }
+    for (; p->at < a->loc.at; p->at++)
+        if (p->src->text[p->at] == '\n')
+            p->line++, p->col = 1;
+        else if (((unsigned char)p->src->text[p->at] & 0xc0) != 0x80)
+            p->col++;
+}
+
+static void print_node(Printer *p, const Ast *a, int depth)
+{
+    fprintf(p->out, "%*s%s", 2 * depth, "", a ? ast_kind_name[a->kind] : "-");
+    if (a) {
+        if (a->text)
+            fprintf(p->out, a->kind == AST_string ? " \"%s\"" : " %s", a->text);
+        go_to(p, a);
+        fprintf(p->out, " @%d:%d", p->line, p->col);
+    }
+    fputc('\n', p->out);
     for (int i = 0; a && i < a->nkid; i++)
-        print_node(a->kid[i], depth + 1, out);
+        print_node(p, a->kid[i], depth + 1);
 }
 
 void dsl_print(const Ast *file, FILE *out)
 {
-    print_node(file, 0, out);
+    Printer p = {.out = out};
+    print_node(&p, file, 0);
 }

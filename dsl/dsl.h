@@ -39,7 +39,7 @@ char *dsl_format(const Ast *file);
 /* One expression as the user would write it, for messages; in `arena`. */
 const char *dsl_expr_text(Arena *arena, const Ast *expr);
 
-/* The tree, one node a line, indented: `show --stage ast`. */
+/* The tree, a node a line, indented, with its place: `show --stage ast`. */
 void dsl_print(const Ast *file, FILE *out);
 /* Same shape, kinds, texts and numbers; places and comments left aside. */
 bool dsl_equal(const Ast *a, const Ast *b);

@@ -327,8 +327,10 @@ void dsl_explain(Parse *p, int at, const char *const *names, int n)
         p->bad_end = at;
     if (c.t->kind == NL && leads_line(p, at + 1))
         p->bad_end = -1;
-    else if (!rest && !told_already(&c, end))
+    else if (!rest && !told_already(&c, end)) {
         say(&c);
+        p->stop = ++p->errors >= 20;
+    }
     if (at == c.first && dsl_expects(&c, "module") && c.t->kind)
         end = next_declaration(p, at);
     if (end > at)

@@ -23,6 +23,7 @@ typedef LIST(Token) Tokens;
 
 typedef struct {
     Loc loc;
+    int order; /* of equals in place the first counts */
     const char *text;
 } Complaint;
 
@@ -33,7 +34,8 @@ typedef struct {
     Tokens toks; /* for the parser; each statement ends with NL, last is EOF */
     int next;    /* index in toks of what yylex gives next */
     int bad_end; /* index in toks of an NL that came too early */
-    bool stop;   /* nested too deep: give up */
+    int errors;  /* told by the parser; after 20 it stops */
+    bool stop;   /* give up: nested too deep, or enough was told */
     LIST(Complaint) said; /* sorted by place before they are reported */
     Ast *file;
 } Parse;

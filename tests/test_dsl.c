@@ -257,6 +257,37 @@ static void formats_items_of_several_files(void **state)
     parsed_free(&q);
 }
 
+static void prints_nodes_with_places(void **state)
+{
+    static const char text[] = "# \xc3\xa4\nuse a\nrule r: \"\xc3\xa4\" + b @ "
+                               "1.50 => f(..)[T: 0]\n";
+    char *out;
+    size_t len;
+    Parsed p;
+    (void)state;
+    parse_text(&p, "case", text, strlen(text));
+    FILE *f = open_memstream(&out, &len);
+    dsl_print(p.file, f);
+    fclose(f);
+    assert_string_equal(out, "file @1:1\n"
+                             "  use a @2:1\n"
+                             "  rule r @3:1\n"
+                             "    binary + @3:9\n"
+                             "      string \"\xc3\xa4\" @3:9\n"
+                             "      binary @ @3:15\n"
+                             "        name b @3:15\n"
+                             "        number 1.50 @3:19\n"
+                             "    index @3:27\n"
+                             "      call @3:27\n"
+                             "        name f @3:27\n"
+                             "        dots .. @3:29\n"
+                             "      named T @3:33\n"
+                             "        number 0 @3:36\n"
+                             "    -\n");
+    free(out);
+    parsed_free(&p);
+}
+
 static void knows_its_words(void **state)
 {
     (void)state;
@@ -289,6 +320,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(places_span_the_construct),
         cmocka_unit_test(formats_items_of_several_files),
+        cmocka_unit_test(prints_nodes_with_places),
         cmocka_unit_test(knows_its_words),
         cmocka_unit_test(trees_differ_by_kind_text_and_number),
     };
