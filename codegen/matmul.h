@@ -10,9 +10,9 @@
  * [K / chunk][rows][chunk], a chunk being 32 bytes: 8 f32 or 16 bf16. Both have
  * zeros from K to the next multiple of TILE_K. */
 #pragma once
-#include "codegen/emit.h"
+#include "codegen/kernel.h"
 
-enum { TILE_K = 16 };
+enum { TILE_K = 16, CHUNK = 32 };
 
 typedef enum {
     TILE_f32,  /* x and w f32; pair 1 */
@@ -26,9 +26,63 @@ typedef struct {
     int most;    /* rows of the largest tile */
 } Tile;
 
+/* ---- tiles (matmul_tile.c) ---- */
+
 Tile tile_choose(const Emit *e, TileKind kind, int vectors);
 /* The smallest variant with at least `rows` rows: 1, 2, 4 .. most. */
 int tile_rows(const Tile *t, int rows);
 /* A function (x, w, i64 chunks, c) of the module, made on first use. `rows` is
  * a variant. */
 Val tile_function(Emit *e, const Tile *t, int rows);
+int tile_chunk(const Tile *t);           /* elements of x in a chunk */
+int64_t tile_w_bytes(const Emit *e, const Tile *t); /* of w a chunk */
+
+/* ---- blocks of rows (matmul_block.c) ----
+ * The rows of a block stand in tiles of `most` rows, the last in the smallest
+ * variant that holds what is left; tile i at i * most * chunks * CHUNK. */
+
+/* A function (src, i64 count, dst, i64 step): the elements of a row to its
+ * place dst in a tile, whose next chunk is `step` bytes on; zeros behind. */
+Val block_pack_row(Emit *e, const Tile *t, Dtype from);
+/* Where row r of `rows` goes in the packed block x, and its step. */
+Val block_row(Emit *e, const Tile *t, Val x, Val chunks, Val rows, Val r,
+              Val *step);
+/* A function (x, w, i64 all, i64 rows, c, i64 first, i64 count): adds the
+ * products of chunks first .. first + count - 1 of `all` to C[rows][cols]. */
+Val block_function(Emit *e, const Tile *t);
+
+/* ---- a matmul kernel (matmul.c; grouped.c finds the rows otherwise) ---- */
+
+typedef struct {
+    Tile tile;
+    int64_t cols, panels, total; /* columns of a panel, of one weight; bytes of
+                                  * a panel */
+    int64_t n;                   /* columns of a weight */
+    bool ragged;                 /* the last panel is not full */
+} PartInfo;
+
+typedef struct Mm {
+    Walk w;
+    const Matmul *m;
+    TileKind kind;
+    int64_t k, chunks, depth; /* of K: elements, chunks, chunks at a time */
+    int block;                /* rows of a block */
+    PartInfo part[8];
+    /* of the task being written */
+    Val mem;           /* the packed block, then C */
+    Val first, rows;   /* the block's rows */
+    Val order;         /* grouped: elements of the index by expert; or NULL */
+    Places batch;      /* of the dims matched up, and the expert */
+    /* of the vector being written out */
+    const MatmulPart *out;
+    const PartInfo *info;
+    Val c;
+    const Places *here;
+} Mm;
+
+void mm_begin(Mm *mm, Emit *e, Plan *p, Kernel *k);
+/* Panels of a task and tasks of a block, for this many blocks. */
+Val mm_grain(Mm *mm, Val blocks, Val *groups);
+/* All of a task, once first, rows, order and batch are set. */
+void mm_block(Mm *mm, Val group, Val grain);
+Val mm_blocks_of(Mm *mm, Val rows); /* rows / block, rounded up */

@@ -1,7 +1,18 @@
 /* Tiles: the innermost loops of every matmul and of attention. */
 #include "codegen/matmul.h"
 
-enum { UNITS = 8 }; /* 32-bit units of x in a chunk */
+enum { UNITS = CHUNK / 4 }; /* 32-bit units of x in a chunk */
+
+int tile_chunk(const Tile *t)
+{
+    return t->kind == TILE_dot ? 2 * UNITS : UNITS;
+}
+
+int64_t tile_w_bytes(const Emit *e, const Tile *t)
+{
+    int64_t bytes = (int64_t)UNITS * t->vectors * e->lanes * 4;
+    return t->kind == TILE_wide ? bytes / 2 : bytes;
+}
 
 static int registers(const Target *t)
 {
@@ -13,7 +24,8 @@ Tile tile_choose(const Emit *e, TileKind kind, int vectors)
     int room = (registers(e->target) - vectors - 1) / vectors;
     if (kind == TILE_wide)
         room = (registers(e->target) - 2 * vectors - 1) / vectors;
-    return (Tile){kind, vectors, room > 12 ? 12 : room < 1 ? 1 : room};
+    int most = kind == TILE_wide ? 8 : 12;
+    return (Tile){kind, vectors, room > most ? most : room < 1 ? 1 : room};
 }
 
 int tile_rows(const Tile *t, int rows)
@@ -118,9 +130,8 @@ static void ask_ahead(Body *b, int64_t bytes)
 
 static void chunk(Body *b)
 {
-    int wide = b->t->kind == TILE_wide;
-    int64_t bytes = (int64_t)UNITS * b->t->vectors * b->e->lanes * 4;
-    ask_ahead(b, wide ? bytes / 2 : bytes);
+    bool wide = b->t->kind == TILE_wide;
+    ask_ahead(b, tile_w_bytes(b->e, b->t));
     for (int u = 0; u < (wide ? UNITS / 2 : UNITS); u++)
         if (wide)
             unit_wide(b, u);
@@ -141,15 +152,13 @@ static void body(Body *b)
     Val c = param(e, 3, "c");
     int count = b->rows * b->t->vectors;
     Ty t = vec(ty(e, TY_f32), e->lanes);
-    int64_t w_bytes = (int64_t)UNITS * b->t->vectors * e->lanes * 4;
-    if (b->t->kind == TILE_wide)
-        w_bytes /= 2;
+    int64_t w_bytes = tile_w_bytes(e, b->t);
     for (int i = 0; i < count; i++) {
         b->sum[i] = var(e, t, "sum");
         set(e, b->sum[i], load(e, t, c_at(b, c, i)));
     }
     Loop k = loop_begin(e, "k", i64(e, 0), n, 1);
-    b->x = at_bytes(e, x, mul(e, k.index, i64(e, b->rows * UNITS * 4)));
+    b->x = at_bytes(e, x, mul(e, k.index, i64(e, b->rows * CHUNK)));
     b->w = at_bytes(e, w, mul(e, k.index, i64(e, w_bytes)));
     chunk(b);
     loop_end(e, k);
@@ -160,25 +169,16 @@ static void body(Body *b)
 
 Val tile_function(Emit *e, const Tile *t, int rows)
 {
-    static const char *kinds[] = {"f32", "wide", "dot"};
+    static const char *const kinds[] = {"f32", "wide", "dot"};
     char name[64];
+    Helper h;
     snprintf(name, sizeof name, "tile_%s_%dx%d", kinds[t->kind], rows,
              t->vectors);
-    Val f = LLVMGetNamedFunction(e->module, name);
-    if (f)
-        return f;
-    LLVMBasicBlockRef here = LLVMGetInsertBlock(e->at);
-    LLVMBasicBlockRef vars = LLVMGetInsertBlock(e->top);
-    Val fn = e->fn;
     Ty p = ty_ptr(e), args[] = {p, p, ty(e, TY_i64), p};
-    f = function(e, name, LLVMVoidTypeInContext(e->ctx), 4, args);
-    LLVMSetLinkage(f, LLVMInternalLinkage);
+    if (!helper_begin(e, &h, name, 4, args))
+        return h.fn;
     Body b = {.e = e, .t = t, .rows = rows};
     body(&b);
-    e->fn = fn;
-    if (fn) {
-        LLVMPositionBuilderAtEnd(e->at, here);
-        LLVMPositionBuilderBefore(e->top, LLVMGetBasicBlockTerminator(vars));
-    }
-    return f;
+    helper_end(e, &h);
+    return h.fn;
 }

@@ -1,0 +1,303 @@
+/* Matmuls: tasks are blocks of rows by groups of panels. A task packs its rows,
+ * then goes through its panels: all tiles of the block over one panel, then
+ * what follows the products, written out. */
+#include "codegen/matmul.h"
+
+enum {
+    BLOCK_ROWS = 96,          /* a multiple of every tile's `most` */
+    BLOCK_BYTES = 1150 << 10, /* of packed rows: the second cache's size */
+    PANEL_BYTES = 384 << 10,  /* beyond that K is cut, for the same reason */
+    TASKS = 12,               /* a thread, about */
+};
+
+static TileKind kind_of(const Emit *e, const Matmul *m)
+{
+    const Pack *p = &m->part[0].w->pack;
+    if (p->dtype != TYPE_bf16 || p->pair != 2)
+        return TILE_f32;
+    return e->target->bf16_dot && m->x->type.dtype == TYPE_bf16 ? TILE_dot
+                                                                : TILE_wide;
+}
+
+static int64_t known(int n, const Dim *const *d)
+{
+    int64_t count = 1;
+    for (int i = 0; i < n; i++) {
+        double size;
+        if (!size_is_num(d[i]->size, &size))
+            BUG("a matmul's weight has dim %s of unknown size", d[i]->name);
+        count *= (int64_t)size;
+    }
+    return count;
+}
+
+static void part_info(Mm *mm, Emit *e, int i)
+{
+    const Pack *p = &mm->m->part[i].w->pack;
+    PartInfo *to = &mm->part[i];
+    int cols = p->cols * p->parts;
+    if (p->cols % e->lanes || cols / e->lanes > 4)
+        BUG("a panel of %d x %d columns for vectors of %d", p->parts, p->cols,
+            e->lanes);
+    to->tile = tile_choose(e, mm->kind, cols / e->lanes);
+    to->n = known(p->nn, p->n);
+    to->cols = p->cols;
+    to->panels = (to->n + p->cols - 1) / p->cols;
+    to->total = mm->chunks * tile_w_bytes(e, &to->tile);
+    to->ragged = to->n % p->cols != 0;
+}
+
+void mm_begin(Mm *mm, Emit *e, Plan *p, Kernel *k)
+{
+    const Matmul *m = &k->matmul;
+    *mm = (Mm){.m = m, .kind = kind_of(e, m)};
+    kernel_begin(&mm->w, e, p, k);
+    Tile tile = tile_choose(e, mm->kind, 1);
+    mm->k = known(m->nk, m->k);
+    mm->chunks = (mm->k + TILE_K - 1) / TILE_K * (TILE_K / tile_chunk(&tile));
+    mm->block = BLOCK_ROWS;
+    while (mm->block > 24 && mm->block * mm->chunks * CHUNK > BLOCK_BYTES)
+        mm->block /= 2;
+    int64_t most = 0, cols = 0;
+    for (int i = 0; i < m->nparts; i++) {
+        part_info(mm, e, i);
+        const PartInfo *in = &mm->part[i];
+        most = in->total > most ? in->total : most;
+        if (in->tile.vectors > cols)
+            cols = in->tile.vectors;
+    }
+    int64_t cuts = 1 + most / PANEL_BYTES;
+    mm->depth = (mm->chunks + cuts - 1) / cuts;
+    k->scratch = mm->block * (mm->chunks * CHUNK + cols * e->lanes * 4);
+}
+
+Val mm_blocks_of(Mm *mm, Val rows)
+{
+    Emit *e = mm->w.e;
+    return quot(e, add(e, rows, i64(e, mm->block - 1)), i64(e, mm->block));
+}
+
+static Val groups_of(Mm *mm, int i, Val grain)
+{
+    Emit *e = mm->w.e;
+    Val up = add(e, i64(e, mm->part[i].panels - 1), grain);
+    return quot(e, up, grain);
+}
+
+Val mm_grain(Mm *mm, Val blocks, Val *groups)
+{
+    Emit *e = mm->w.e;
+    int64_t panels = 0;
+    for (int i = 0; i < mm->m->nparts; i++)
+        panels += mm->part[i].panels;
+    Val want = mul(e, walk_run(&mm->w, RUN_threads), i64(e, TASKS));
+    Val grain = quot(e, mul(e, blocks, i64(e, panels)), want);
+    grain = greatest(e, i64(e, 1), least(e, grain, i64(e, panels)));
+    Val all = i64(e, 0);
+    for (int i = 0; i < mm->m->nparts; i++)
+        all = add(e, all, groups_of(mm, i, grain));
+    *groups = all;
+    return grain;
+}
+
+/* ---- what goes in ---- */
+
+static Val index_of(const Places *p, const Dim *d)
+{
+    for (int i = 0; i < p->n; i++)
+        if (p->at[i].dim == d)
+            return p->at[i].index;
+    BUG("dim %s has no place in its matmul", d->name);
+}
+
+static Val flat_index(Walk *w, int n, const Dim *const *d, const Places *p)
+{
+    Emit *e = w->e;
+    Val v = i64(e, 0);
+    for (int i = 0; i < n; i++)
+        v = add(e, mul(e, v, walk_size(w, d[i]->size)), index_of(p, d[i]));
+    return v;
+}
+
+/* The places of row r of the block. */
+static Places row_places(Mm *mm, Val r)
+{
+    Emit *e = mm->w.e;
+    Places p = mm->batch;
+    Val number = add(e, mm->first, r);
+    if (mm->order) {
+        Ty t = ty(e, TY_i32);
+        Val from = load(e, t, at(e, t, mm->order, number));
+        number = to_int(e, from, ty(e, TY_i64));
+    }
+    p.lanes = 1;
+    walk_unflatten(&mm->w, &p, mm->m->nm, mm->m->m, number, false);
+    return p;
+}
+
+static void pack_rows(Mm *mm, const PartInfo *in)
+{
+    Emit *e = mm->w.e;
+    const Type *x = &mm->m->x->type;
+    Val base = walk_base(&mm->w, mm->m->x);
+    Loop r = loop_begin(e, "row", i64(e, 0), mm->rows, 1);
+    Places p = row_places(mm, r.index);
+    Val flat = flat_index(&mm->w, x->rank - mm->m->nk, x->dim, &p);
+    Val src = at(e, ty_mem(e, x->dtype), base, mul(e, flat, i64(e, mm->k)));
+    Val step, dst = block_row(e, &in->tile, mm->mem, i64(e, mm->chunks),
+                              mm->rows, r.index, &step);
+    Val args[] = {src, i64(e, mm->k), dst, step};
+    call(e, block_pack_row(e, &in->tile, x->dtype), 4, args);
+    loop_end(e, r);
+}
+
+/* ---- what comes out ---- */
+
+/* A contract's value: from C, where the vector being written stands. */
+static Val product(Walk *w, const Node *n, const Places *p)
+{
+    Mm *mm = w->user;
+    Emit *e = w->e;
+    const Pack *pack = &mm->out->w->pack;
+    for (int i = 0; i < pack->parts; i++) {
+        if (n != mm->out->contract[i])
+            continue;
+        for (int d = 0; d < pack->nn; d++)
+            if (index_of(p, pack->n[d]) != index_of(mm->here, pack->n[d]))
+                BUG("%s: a product read at another column", w->kernel->name);
+        Ty t = ty(e, TY_f32);
+        Val from = at(e, t, mm->c, i64(e, i * mm->info->cols));
+        return round_to(e, n->type.dtype, load(e, vec(t, p->lanes), from));
+    }
+    return NULL;
+}
+
+/* One vector of columns of one row: every result of the part. */
+static void write_vector(Mm *mm, Val row, Val c, Val column, const Places *at_row)
+{
+    Emit *e = mm->w.e;
+    Places p = *at_row;
+    const Pack *pack = &mm->out->w->pack;
+    (void)row;
+    p.lanes = e->lanes;
+    if (mm->info->ragged)
+        p.mask = mask_first(e, e->lanes,
+                            sub(e, i64(e, mm->info->n), column));
+    walk_unflatten(&mm->w, &p, pack->nn, pack->n, column, true);
+    mm->c = c;
+    mm->here = &p;
+    for (int i = 0; i < mm->out->nout; i++) {
+        Buffer *b = mm->w.kernel->out[mm->out->first_out + i];
+        walk_store(&mm->w, b, &p, walk(&mm->w, b->node, &p));
+    }
+    mm->here = NULL;
+}
+
+static void write_panel(Mm *mm, Val c, Val panel)
+{
+    Emit *e = mm->w.e;
+    int64_t width = mm->info->tile.vectors * e->lanes;
+    mm->w.hole = product;
+    mm->w.user = mm;
+    Loop r = loop_begin(e, "row", i64(e, 0), mm->rows, 1);
+    Places p = row_places(mm, r.index);
+    Val row = at(e, ty(e, TY_f32), c, mul(e, r.index, i64(e, width)));
+    for (int64_t v = 0; v < mm->info->cols; v += e->lanes) {
+        Val column = mul(e, panel, i64(e, mm->info->cols));
+        column = add(e, column, i64(e, v));
+        write_vector(mm, r.index, at(e, ty(e, TY_f32), row, i64(e, v)), column,
+                     &p);
+    }
+    loop_end(e, r);
+    mm->w.hole = NULL;
+}
+
+/* ---- a task ---- */
+
+static void add_products(Mm *mm, Val w, Val c)
+{
+    Emit *e = mm->w.e;
+    const Tile *t = &mm->info->tile;
+    Val all = i64(e, mm->chunks);
+    Val bytes = mul(e, mm->rows, i64(e, (int64_t)t->vectors * e->lanes * 4));
+    LLVMBuildMemSet(e->at, c, LLVMConstNull(ty(e, TY_i8)), bytes, 64);
+    Loop k = loop_begin(e, "depth", i64(e, 0), all, mm->depth);
+    Val count = least(e, i64(e, mm->depth), sub(e, all, k.index));
+    Val args[] = {mm->mem, w, all, mm->rows, c, k.index, count};
+    call(e, block_function(e, t), 7, args);
+    loop_end(e, k);
+}
+
+static void part_task(Mm *mm, int i, Val group, Val grain)
+{
+    Emit *e = mm->w.e;
+    mm->out = &mm->m->part[i];
+    mm->info = &mm->part[i];
+    const Pack *pack = &mm->out->w->pack;
+    pack_rows(mm, mm->info);
+    Val w = walk_base(&mm->w, mm->out->w);
+    Val which = flat_index(&mm->w, pack->nb, pack->b, &mm->batch);
+    w = at_bytes(e, w, mul(e, which, i64(e, mm->info->total *
+                                                mm->info->panels)));
+    Val c = at_bytes(e, mm->mem, i64(e, mm->block * mm->chunks * CHUNK));
+    Val from = mul(e, group, grain);
+    Val to = least(e, add(e, from, grain), i64(e, mm->info->panels));
+    Loop p = loop_begin(e, "panel", from, to, 1);
+    add_products(mm, at_bytes(e, w, mul(e, p.index, i64(e, mm->info->total))),
+                 c);
+    write_panel(mm, c, p.index);
+    loop_end(e, p);
+}
+
+void mm_block(Mm *mm, Val group, Val grain)
+{
+    Emit *e = mm->w.e;
+    mm->mem = kernel_mem(&mm->w);
+    for (int i = 0; i < mm->m->nparts; i++) {
+        Val mine = groups_of(mm, i, grain);
+        Val in = bit_and(e, less_eq(e, i64(e, 0), group), less(e, group, mine));
+        If here = if_begin(e, in);
+        part_task(mm, i, group, grain);
+        if_end(e, here);
+        group = sub(e, group, mine);
+    }
+}
+
+/* ---- the plain kernel: rows in their order ---- */
+
+static Val blocks_of_all(Mm *mm, Val *each)
+{
+    Emit *e = mm->w.e;
+    const Matmul *m = mm->m;
+    *each = mm_blocks_of(mm, walk_count(&mm->w, m->nm, m->m));
+    return mul(e, *each, walk_count(&mm->w, m->nb, m->b));
+}
+
+static void task(Mm *mm)
+{
+    Emit *e = mm->w.e;
+    const Matmul *m = mm->m;
+    Val each, groups, blocks = blocks_of_all(mm, &each);
+    Val grain = mm_grain(mm, blocks, &groups);
+    Val number = quot(e, kernel_task(&mm->w), groups);
+    Val group = rest(e, kernel_task(&mm->w), groups);
+    mm->batch.lanes = 1;
+    walk_unflatten(&mm->w, &mm->batch, m->nb, m->b, quot(e, number, each),
+                   false);
+    mm->first = mul(e, rest(e, number, each), i64(e, mm->block));
+    Val left = sub(e, walk_count(&mm->w, m->nm, m->m), mm->first);
+    mm->rows = named(least(e, left, i64(e, mm->block)), "rows");
+    mm_block(mm, group, grain);
+}
+
+void emit_matmul(Emit *e, Plan *p, Kernel *k)
+{
+    Mm mm;
+    mm_begin(&mm, e, p, k);
+    task(&mm);
+    kernel_end(&mm.w);
+    kernel_begin_tasks(&mm.w);
+    Val each, groups, blocks = blocks_of_all(&mm, &each);
+    mm_grain(&mm, blocks, &groups);
+    ret(e, mul(e, blocks, groups));
+}
