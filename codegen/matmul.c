@@ -10,11 +10,14 @@ enum {
     TASKS = 12,               /* a thread, about */
 };
 
-static TileKind kind_of(const Emit *e, const Matmul *m)
+static TileKind kind_of(const Emit *e, const Matmul *m, const Pack *p)
 {
-    const Pack *p = &m->part[0].w->pack;
-    if (p->dtype != TYPE_bf16 || p->pair != 2)
+    if (p->dtype == TYPE_f32 && p->pair == 1)
         return TILE_f32;
+    if (p->dtype == TYPE_f16 && p->pair == 1)
+        return TILE_half;
+    if (p->dtype != TYPE_bf16 || p->pair != 2)
+        BUG("a weight packed as %s by %d", type_info[p->dtype].name, p->pair);
     return e->target->bf16_dot && m->x->type.dtype == TYPE_bf16 ? TILE_dot
                                                                 : TILE_wide;
 }
@@ -39,36 +42,34 @@ static void part_info(Mm *mm, Emit *e, int i)
     if (p->cols % e->lanes || cols / e->lanes > 4)
         BUG("a panel of %d x %d columns for vectors of %d", p->parts, p->cols,
             e->lanes);
-    to->tile = tile_choose(e, mm->kind, cols / e->lanes);
+    to->tile = tile_choose(e, kind_of(e, mm->m, p), cols / e->lanes);
     to->n = known(p->nn, p->n);
     to->cols = p->cols;
     to->panels = (to->n + p->cols - 1) / p->cols;
-    to->total = mm->chunks * tile_w_bytes(e, &to->tile);
+    to->chunks = (mm->k + TILE_K - 1) / TILE_K * TILE_K;
+    to->chunks /= tile_chunk(&to->tile);
+    to->bytes = to->chunks * tile_w_bytes(e, &to->tile);
+    int64_t cuts = 1 + to->bytes / PANEL_BYTES;
+    to->depth = (to->chunks + cuts - 1) / cuts;
     to->ragged = to->n % p->cols != 0;
 }
 
 void mm_begin(Mm *mm, Emit *e, Plan *p, Kernel *k)
 {
     const Matmul *m = &k->matmul;
-    *mm = (Mm){.m = m, .kind = kind_of(e, m)};
+    *mm = (Mm){.m = m, .k = known(m->nk, m->k), .block = BLOCK_ROWS};
     kernel_begin(&mm->w, e, p, k);
-    Tile tile = tile_choose(e, mm->kind, 1);
-    mm->k = known(m->nk, m->k);
-    mm->chunks = (mm->k + TILE_K - 1) / TILE_K * (TILE_K / tile_chunk(&tile));
-    mm->block = BLOCK_ROWS;
-    while (mm->block > 24 && mm->block * mm->chunks * CHUNK > BLOCK_BYTES)
-        mm->block /= 2;
-    int64_t most = 0, cols = 0;
+    int64_t chunks = 0, vectors = 0;
     for (int i = 0; i < m->nparts; i++) {
         part_info(mm, e, i);
         const PartInfo *in = &mm->part[i];
-        most = in->total > most ? in->total : most;
-        if (in->tile.vectors > cols)
-            cols = in->tile.vectors;
+        chunks = in->chunks > chunks ? in->chunks : chunks;
+        vectors = in->tile.vectors > vectors ? in->tile.vectors : vectors;
     }
-    int64_t cuts = 1 + most / PANEL_BYTES;
-    mm->depth = (mm->chunks + cuts - 1) / cuts;
-    k->scratch = mm->block * (mm->chunks * CHUNK + cols * e->lanes * 4);
+    while (mm->block > 24 && mm->block * chunks * CHUNK > BLOCK_BYTES)
+        mm->block /= 2;
+    mm->x_bytes = (mm->block * chunks * CHUNK + 63) / 64 * 64;
+    k->scratch = mm->x_bytes + mm->block * vectors * e->lanes * 4;
 }
 
 Val mm_blocks_of(Mm *mm, Val rows)
@@ -135,16 +136,17 @@ static Places row_places(Mm *mm, Val r)
     return p;
 }
 
-static void pack_rows(Mm *mm, const PartInfo *in)
+static void pack_rows(Mm *mm)
 {
     Emit *e = mm->w.e;
+    const PartInfo *in = mm->info;
     const Type *x = &mm->m->x->type;
     Val base = walk_base(&mm->w, mm->m->x);
     Loop r = loop_begin(e, "row", i64(e, 0), mm->rows, 1);
     Places p = row_places(mm, r.index);
     Val flat = flat_index(&mm->w, x->rank - mm->m->nk, x->dim, &p);
     Val src = at(e, ty_mem(e, x->dtype), base, mul(e, flat, i64(e, mm->k)));
-    Val step, dst = block_row(e, &in->tile, mm->mem, i64(e, mm->chunks),
+    Val step, dst = block_row(e, &in->tile, mm->mem, i64(e, mm->info->chunks),
                               mm->rows, r.index, &step);
     Val args[] = {src, i64(e, mm->k), dst, step};
     call(e, block_pack_row(e, &in->tile, x->dtype), 4, args);
@@ -173,12 +175,11 @@ static Val product(Walk *w, const Node *n, const Places *p)
 }
 
 /* One vector of columns of one row: every result of the part. */
-static void write_vector(Mm *mm, Val row, Val c, Val column, const Places *at_row)
+static void write_vector(Mm *mm, Val c, Val column, const Places *at_row)
 {
     Emit *e = mm->w.e;
     Places p = *at_row;
     const Pack *pack = &mm->out->w->pack;
-    (void)row;
     p.lanes = e->lanes;
     if (mm->info->ragged)
         p.mask = mask_first(e, e->lanes,
@@ -205,8 +206,7 @@ static void write_panel(Mm *mm, Val c, Val panel)
     for (int64_t v = 0; v < mm->info->cols; v += e->lanes) {
         Val column = mul(e, panel, i64(e, mm->info->cols));
         column = add(e, column, i64(e, v));
-        write_vector(mm, r.index, at(e, ty(e, TY_f32), row, i64(e, v)), column,
-                     &p);
+        write_vector(mm, at(e, ty(e, TY_f32), row, i64(e, v)), column, &p);
     }
     loop_end(e, r);
     mm->w.hole = NULL;
@@ -218,11 +218,11 @@ static void add_products(Mm *mm, Val w, Val c)
 {
     Emit *e = mm->w.e;
     const Tile *t = &mm->info->tile;
-    Val all = i64(e, mm->chunks);
+    Val all = i64(e, mm->info->chunks);
     Val bytes = mul(e, mm->rows, i64(e, (int64_t)t->vectors * e->lanes * 4));
     LLVMBuildMemSet(e->at, c, LLVMConstNull(ty(e, TY_i8)), bytes, 64);
-    Loop k = loop_begin(e, "depth", i64(e, 0), all, mm->depth);
-    Val count = least(e, i64(e, mm->depth), sub(e, all, k.index));
+    Loop k = loop_begin(e, "depth", i64(e, 0), all, mm->info->depth);
+    Val count = least(e, i64(e, mm->info->depth), sub(e, all, k.index));
     Val args[] = {mm->mem, w, all, mm->rows, c, k.index, count};
     call(e, block_function(e, t), 7, args);
     loop_end(e, k);
@@ -234,16 +234,16 @@ static void part_task(Mm *mm, int i, Val group, Val grain)
     mm->out = &mm->m->part[i];
     mm->info = &mm->part[i];
     const Pack *pack = &mm->out->w->pack;
-    pack_rows(mm, mm->info);
+    pack_rows(mm);
     Val w = walk_base(&mm->w, mm->out->w);
     Val which = flat_index(&mm->w, pack->nb, pack->b, &mm->batch);
-    w = at_bytes(e, w, mul(e, which, i64(e, mm->info->total *
+    w = at_bytes(e, w, mul(e, which, i64(e, mm->info->bytes *
                                                 mm->info->panels)));
-    Val c = at_bytes(e, mm->mem, i64(e, mm->block * mm->chunks * CHUNK));
+    Val c = at_bytes(e, mm->mem, i64(e, mm->x_bytes));
     Val from = mul(e, group, grain);
     Val to = least(e, add(e, from, grain), i64(e, mm->info->panels));
     Loop p = loop_begin(e, "panel", from, to, 1);
-    add_products(mm, at_bytes(e, w, mul(e, p.index, i64(e, mm->info->total))),
+    add_products(mm, at_bytes(e, w, mul(e, p.index, i64(e, mm->info->bytes))),
                  c);
     write_panel(mm, c, p.index);
     loop_end(e, p);

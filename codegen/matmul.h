@@ -17,6 +17,7 @@ enum { TILE_K = 16, CHUNK = 32 };
 typedef enum {
     TILE_f32,  /* x and w f32; pair 1 */
     TILE_wide, /* x f32, w bf16, widened; pair 2 */
+    TILE_half, /* x f32, w f16, widened; pair 1 */
     TILE_dot,  /* x and w bf16, dot products of pairs; pair 2 */
 } TileKind;
 
@@ -29,6 +30,7 @@ typedef struct {
 /* ---- tiles (matmul_tile.c) ---- */
 
 Tile tile_choose(const Emit *e, TileKind kind, int vectors);
+const char *tile_name(TileKind kind);
 /* The smallest variant with at least `rows` rows: 1, 2, 4 .. most. */
 int tile_rows(const Tile *t, int rows);
 /* A function (x, w, i64 chunks, c) of the module, made on first use. `rows` is
@@ -55,18 +57,18 @@ Val block_function(Emit *e, const Tile *t);
 
 typedef struct {
     Tile tile;
-    int64_t cols, panels, total; /* columns of a panel, of one weight; bytes of
-                                  * a panel */
-    int64_t n;                   /* columns of a weight */
-    bool ragged;                 /* the last panel is not full */
+    int64_t n, cols, panels; /* columns of a weight, of it in a panel; panels */
+    int64_t bytes;           /* of a panel */
+    int64_t chunks, depth;   /* of K: all, and taken at a time */
+    bool ragged;             /* the last panel is not full */
 } PartInfo;
 
 typedef struct Mm {
     Walk w;
     const Matmul *m;
-    TileKind kind;
-    int64_t k, chunks, depth; /* of K: elements, chunks, chunks at a time */
-    int block;                /* rows of a block */
+    int64_t k;   /* elements of K */
+    int block;   /* rows of a block */
+    int64_t x_bytes; /* of a packed block */
     PartInfo part[8];
     /* of the task being written */
     Val mem;           /* the packed block, then C */

@@ -122,10 +122,10 @@ static void all_tiles(Emit *e, const Tile *t)
 
 Val block_function(Emit *e, const Tile *t)
 {
-    static const char *const kinds[] = {"f32", "wide", "dot"};
     char name[64];
     Helper h;
-    snprintf(name, sizeof name, "block_%s_%d", kinds[t->kind], t->vectors);
+    snprintf(name, sizeof name, "block_%s_%d", tile_name(t->kind),
+             t->vectors);
     Ty p = ty_ptr(e), n = ty(e, TY_i64), args[] = {p, p, n, n, p, n, n};
     if (!helper_begin(e, &h, name, 7, args))
         return h.fn;

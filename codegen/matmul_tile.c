@@ -11,7 +11,13 @@ int tile_chunk(const Tile *t)
 int64_t tile_w_bytes(const Emit *e, const Tile *t)
 {
     int64_t bytes = (int64_t)UNITS * t->vectors * e->lanes * 4;
-    return t->kind == TILE_wide ? bytes / 2 : bytes;
+    return t->kind == TILE_wide || t->kind == TILE_half ? bytes / 2 : bytes;
+}
+
+const char *tile_name(TileKind kind)
+{
+    static const char *const names[] = {"f32", "wide", "half", "dot"};
+    return names[kind];
 }
 
 static int registers(const Target *t)
@@ -53,10 +59,11 @@ static Val x_unit(Body *b, int row, int unit)
     return splat(e, load(e, t, p), e->lanes);
 }
 
-static Val w_vector(Body *b, Ty t, int number)
+static Val w_vector(Body *b, Dtype t, int number)
 {
     Emit *e = b->e;
-    return load(e, vec(t, e->lanes), at(e, t, b->w, i64(e, number * e->lanes)));
+    Val p = at(e, ty_mem(e, t), b->w, i64(e, number * e->lanes));
+    return load_as(e, t, e->lanes, p, NULL);
 }
 
 static Val dot(Emit *e, Val sum, Val x, Val w)
@@ -74,10 +81,9 @@ static void add_products(Body *b, int unit, Val *w)
     for (int r = 0; r < b->rows; r++) {
         Val x = x_unit(b, r, unit);
         for (int v = 0; v < nv; v++) {
-            Val s = b->sum[r * nv + v], old = get(e, s);
-            set(e, s,
-                b->t->kind == TILE_dot ? dot(e, old, x, w[v])
-                                       : mul_add(e, x, w[v], old));
+            Val *s = &b->sum[r * nv + v];
+            *s = b->t->kind == TILE_dot ? dot(e, *s, x, w[v])
+                                        : mul_add(e, x, w[v], *s);
         }
     }
 }
@@ -98,7 +104,7 @@ static void unit_wide(Body *b, int pair)
     Val low[4], high[4];
     int nv = b->t->vectors;
     for (int v = 0; v < nv; v++) {
-        Val p = w_vector(b, ty(e, TY_i32), pair * nv + v);
+        Val p = w_vector(b, TYPE_i32, pair * nv + v);
         low[v] = low_half(e, p);
         high[v] = high_half(e, p);
     }
@@ -108,10 +114,12 @@ static void unit_wide(Body *b, int pair)
 
 static void unit_same(Body *b, int unit)
 {
-    Emit *e = b->e;
+    static const Dtype types[] = {[TILE_f32] = TYPE_f32,
+                                  [TILE_half] = TYPE_f16,
+                                  [TILE_dot] = TYPE_i32};
     Val w[4];
     int nv = b->t->vectors;
-    Ty t = ty(e, b->t->kind == TILE_dot ? TY_i32 : TY_f32);
+    Dtype t = types[b->t->kind];
     for (int v = 0; v < nv; v++)
         w[v] = w_vector(b, t, unit * nv + v);
     add_products(b, unit, w);
@@ -145,6 +153,38 @@ static Val c_at(Body *b, Val c, int i)
     return at(e, ty(e, TY_f32), c, i64(e, i * e->lanes));
 }
 
+/* The chunks, one or more; sums go round as phis, so that there is nothing for
+ * the optimiser to find. */
+static void all_chunks(Body *b, Val x, Val w, Val n)
+{
+    Emit *e = b->e;
+    int count = b->rows * b->t->vectors;
+    Val phi[32], one = i64(e, 1);
+    Ty t = vec(ty(e, TY_f32), e->lanes);
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(e->at);
+    LLVMBasicBlockRef loop = LLVMAppendBasicBlockInContext(e->ctx, e->fn, "k");
+    LLVMBasicBlockRef done =
+        LLVMAppendBasicBlockInContext(e->ctx, e->fn, "done");
+    LLVMBuildBr(e->at, loop);
+    LLVMPositionBuilderAtEnd(e->at, loop);
+    Val k = LLVMBuildPhi(e->at, ty(e, TY_i64), "chunk"), zero = i64(e, 0);
+    LLVMAddIncoming(k, &zero, &before, 1);
+    for (int i = 0; i < count; i++) {
+        phi[i] = LLVMBuildPhi(e->at, t, "sum");
+        LLVMAddIncoming(phi[i], &b->sum[i], &before, 1);
+        b->sum[i] = phi[i];
+    }
+    b->x = at_bytes(e, x, mul(e, k, i64(e, b->rows * CHUNK)));
+    b->w = at_bytes(e, w, mul(e, k, i64(e, tile_w_bytes(e, b->t))));
+    chunk(b);
+    Val next = add(e, k, one);
+    LLVMAddIncoming(k, &next, &loop, 1);
+    for (int i = 0; i < count; i++)
+        LLVMAddIncoming(phi[i], &b->sum[i], &loop, 1);
+    LLVMBuildCondBr(e->at, less(e, next, n), loop, done);
+    LLVMPositionBuilderAtEnd(e->at, done);
+}
+
 static void body(Body *b)
 {
     Emit *e = b->e;
@@ -152,27 +192,19 @@ static void body(Body *b)
     Val c = param(e, 3, "c");
     int count = b->rows * b->t->vectors;
     Ty t = vec(ty(e, TY_f32), e->lanes);
-    int64_t w_bytes = tile_w_bytes(e, b->t);
-    for (int i = 0; i < count; i++) {
-        b->sum[i] = var(e, t, "sum");
-        set(e, b->sum[i], load(e, t, c_at(b, c, i)));
-    }
-    Loop k = loop_begin(e, "k", i64(e, 0), n, 1);
-    b->x = at_bytes(e, x, mul(e, k.index, i64(e, b->rows * CHUNK)));
-    b->w = at_bytes(e, w, mul(e, k.index, i64(e, w_bytes)));
-    chunk(b);
-    loop_end(e, k);
     for (int i = 0; i < count; i++)
-        store(e, get(e, b->sum[i]), c_at(b, c, i));
+        b->sum[i] = load(e, t, c_at(b, c, i));
+    all_chunks(b, x, w, n);
+    for (int i = 0; i < count; i++)
+        store(e, b->sum[i], c_at(b, c, i));
     ret(e, NULL);
 }
 
 Val tile_function(Emit *e, const Tile *t, int rows)
 {
-    static const char *const kinds[] = {"f32", "wide", "dot"};
     char name[64];
     Helper h;
-    snprintf(name, sizeof name, "tile_%s_%dx%d", kinds[t->kind], rows,
+    snprintf(name, sizeof name, "tile_%s_%dx%d", tile_name(t->kind), rows,
              t->vectors);
     Ty p = ty_ptr(e), args[] = {p, p, ty(e, TY_i64), p};
     if (!helper_begin(e, &h, name, 4, args))

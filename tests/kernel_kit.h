@@ -1,0 +1,139 @@
+/* For tests and measurements of kernels: a graph's plan, each kernel compiled
+ * alone, its buffers against guard pages, its tasks in any order. */
+#pragma once
+#include "codegen/jit.h"
+#include "codegen/kernel.h"
+#include "tests/graph_kit.h"
+#include <sys/mman.h>
+#include <unistd.h>
+
+typedef void (*KernelFn)(void *const *arg, const int64_t *run, int64_t task,
+                         void *mem);
+typedef int64_t (*TasksFn)(void *const *arg, const int64_t *run);
+
+typedef struct {
+    Plan *plan;
+    Jit *jit;
+    void **at; /* by Buffer.id */
+    int64_t *run, T;
+    void *mem;
+} Rig;
+
+/* bytes that end (or, with `before`, begin) at a page nobody may touch. */
+static inline void *guarded(int64_t bytes, bool before)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t size = ((size_t)bytes + page - 1) / page * page + page;
+    char *p = mmap(NULL, size + page, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        die("no memory");
+    mprotect(p, page, PROT_NONE);
+    mprotect(p + size, page, PROT_NONE);
+    return before ? p + page : p + size - (size_t)bytes;
+}
+
+static inline void rig_emit(Emit *e, Plan *p, Kernel *k)
+{
+    switch (k->skeleton) {
+    case SKEL_matmul: emit_matmul(e, p, k); break;
+    case SKEL_grouped: emit_grouped(e, p, k); break;
+    case SKEL_map: emit_map(e, p, k); break;
+    case SKEL_attend: emit_attend(e, p, k); break;
+    case SKEL_route: emit_route(e, p, k); break;
+    default: BUG("kernel kit: skeleton %d", k->skeleton);
+    }
+}
+
+static inline Rig rig_new(Kit *kit, const Target *t, int threads)
+{
+    Rig r = {.T = kit->env.T};
+    CutOptions o = {.lanes = t->width / 4, .vectors = 2, .pair = 2};
+    int64_t scratch = 64;
+    r.plan = kernels_cut(kit->g, &kit->arena, &o);
+    r.jit = jit_new(t, &(JitOptions){.threads = 1});
+    r.at = arena_alloc(&kit->arena, 100 * sizeof *r.at);
+    for (int i = 0; i < r.plan->kernel.n; i++) {
+        Emit *e = emit_new(&kit->arena, t, r.plan->kernel.at[i]->name);
+        rig_emit(e, r.plan, r.plan->kernel.at[i]);
+        jit_add(r.jit, e);
+        if (r.plan->kernel.at[i]->scratch > scratch)
+            scratch = r.plan->kernel.at[i]->scratch;
+    }
+    jit_link(r.jit);
+    r.run = (int64_t *)arena_alloc(&kit->arena, 64 * 8) + RUN_below;
+    r.run[RUN_threads] = threads;
+    for (int i = 0; i < r.plan->sizes->at.n; i++)
+        r.run[i] = size_at(r.plan->sizes->at.at[i].size, r.T);
+    r.mem = guarded((scratch + 63) / 64 * 64, false);
+    return r;
+}
+
+static inline int64_t rig_bytes(const Rig *r, const Buffer *b)
+{
+    if (b->kind == BUF_packed)
+        return pack_bytes(&b->pack);
+    return type_count(&b->type, r->T) * type_bytes(b->type.dtype, 1);
+}
+
+static inline void rig_fill(const Kit *kit, const Rig *r, const Buffer *b)
+{
+    const Node *n = b->node;
+    const char *name = n->op == OP_weight ? n->weight->path : n->name;
+    const double *from = kit_data(kit, name);
+    for (int64_t i = 0; i < type_count(&b->type, r->T); i++)
+        type_store(b->type.dtype, r->at[b->id], i, from[i]);
+}
+
+static inline void rig_pack(const Kit *kit, const Rig *r, const Buffer *b)
+{
+    for (int i = 0; i < b->pack.parts; i++) {
+        const Type *t = &b->pack.part[i]->type;
+        const double *from = kit_data(kit, b->pack.part[i]->weight->path);
+        int64_t n = type_count(t, 1);
+        char *raw = xmalloc((size_t)n * 8);
+        for (int64_t j = 0; j < n; j++)
+            type_store(b->pack.dtype, raw, j, from[j]);
+        pack_part(&b->pack, i, 0, 0, raw, r->at[b->id]);
+        free(raw);
+    }
+}
+
+/* Memory for every buffer; inputs and weights filled in. */
+static inline void rig_load(const Kit *kit, Rig *r, bool before)
+{
+    for (int i = 0; i < r->plan->buffer.n; i++) {
+        Buffer *b = r->plan->buffer.at[i];
+        r->at[b->id] = guarded(rig_bytes(r, b), before);
+        if (b->kind == BUF_packed)
+            rig_pack(kit, r, b);
+        else if (b->kind == BUF_input || b->kind == BUF_weight)
+            rig_fill(kit, r, b);
+    }
+}
+
+static inline void rig_kernel(const Rig *r, const Kernel *k, bool backwards)
+{
+    void *arg[2 * KERNEL_ARGS];
+    for (int i = 0; i < k->nin; i++)
+        arg[i] = r->at[k->in[i]->id];
+    for (int i = 0; i < k->nout; i++)
+        arg[k->nin + i] = r->at[k->out[i]->id];
+    KernelFn f = (KernelFn)jit_symbol(r->jit, k->name);
+    TasksFn tasks = (TasksFn)jit_symbol(r->jit,
+                                        intern_printf("%s_tasks", k->name));
+    int64_t n = tasks(arg, r->run);
+    for (int64_t i = 0; i < n; i++)
+        f(arg, r->run, backwards ? n - 1 - i : i, r->mem);
+}
+
+static inline void rig_run(const Rig *r, bool backwards)
+{
+    for (int i = 0; i < r->plan->kernel.n; i++)
+        rig_kernel(r, r->plan->kernel.at[i], backwards);
+}
+
+static inline void rig_free(Rig *r)
+{
+    jit_free(r->jit); /* guarded memory goes with the process */
+}

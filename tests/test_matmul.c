@@ -1,0 +1,264 @@
+/* Matmul kernels against sums in double: odd shapes, every type, several
+ * weights side by side, with trees behind; buffers end at guard pages. A row's
+ * bits depend on nothing but the row. */
+#include "tests/kernel_kit.h"
+
+typedef struct {
+    int T, K, N;
+    Dtype x, w;
+} Case;
+
+static const Case cases[] = {
+    {1, 16, 32, TYPE_f32, TYPE_f32},     {1, 1, 1, TYPE_f32, TYPE_f32},
+    {13, 33, 65, TYPE_f32, TYPE_f32},    {37, 64, 31, TYPE_f32, TYPE_f32},
+    {7, 100, 100, TYPE_f32, TYPE_bf16},  {12, 17, 48, TYPE_bf16, TYPE_bf16},
+    {29, 48, 40, TYPE_bf16, TYPE_bf16},  {200, 70, 33, TYPE_f32, TYPE_f32},
+    {101, 31, 64, TYPE_bf16, TYPE_bf16}, {5, 24, 20, TYPE_f32, TYPE_f16},
+    {9, 40, 70, TYPE_bf16, TYPE_f32},    {3, 5000, 36, TYPE_f32, TYPE_f32},
+    {11, 9000, 34, TYPE_bf16, TYPE_bf16},
+};
+
+static Node *weight(Kit *k, const char *name, Dtype t, int rank,
+                    const Dim *const *dims, const double *at)
+{
+    Weight *w = arena_alloc(&k->arena, sizeof *w);
+    w->path = w->file = intern(name);
+    w->type = type_of(t, rank, dims);
+    k->in[k->nin].name = w->path;
+    k->in[k->nin++].at = at;
+    return g_weight(k->g, w);
+}
+
+/* Numbers that the type holds. */
+static double *numbers(Kit *k, Dtype t, int64_t n)
+{
+    double *at = noise(k, n);
+    for (int64_t i = 0; i < n; i++) {
+        char raw[8];
+        type_store(t, raw, 0, at[i]);
+        at[i] = type_load(t, raw, 0);
+    }
+    return at;
+}
+
+static double dot_of(const double *x, const double *w, int K)
+{
+    double s = 0;
+    for (int k = 0; k < K; k++)
+        s += x[k] * w[k];
+    return s;
+}
+
+static double silu(double x)
+{
+    return x / (1 + exp(-x));
+}
+
+/* A kit with x [T, K]; T a size known at run time. */
+typedef struct {
+    Kit *kit;
+    const Case *c;
+    const Dim *T, *K, *N;
+    double *x;
+    Node *in;
+} Setup;
+
+static Setup setup(const Case *c, int T)
+{
+    Setup s = {.kit = kit_new(T), .c = c};
+    s.T = dim_new("T", size_sym("T"));
+    s.K = dim("K", c->K);
+    s.N = dim("N", c->N);
+    s.x = numbers(s.kit, c->x, (int64_t)T * c->K);
+    s.in = given_type(s.kit, "x", type_of(c->x, 2, (const Dim *[]){s.T, s.K}),
+                      s.x);
+    return s;
+}
+
+static Node *times(Setup *s, const char *name, double **at)
+{
+    *at = numbers(s->kit, s->c->w, (int64_t)s->c->N * s->c->K);
+    Node *w = weight(s->kit, name, s->c->w, 2, (const Dim *[]){s->N, s->K},
+                     *at);
+    return g_contract(s->kit->g, s->in, w, 1, &s->K);
+}
+
+static const Buffer *result(const Rig *r, const char *name)
+{
+    const Node *n = graph_find_output(r->plan->graph, name);
+    for (int i = 0; i < r->plan->buffer.n; i++)
+        if (r->plan->buffer.at[i]->node == n)
+            return r->plan->buffer.at[i];
+    fail_msg("no output %s", name);
+    return NULL;
+}
+
+static double got(const Rig *r, const Buffer *b, int64_t i)
+{
+    return type_load(b->type.dtype, r->at[b->id], i);
+}
+
+static void near(double a, double want, double scale, Dtype t, int64_t i)
+{
+    double part = t == TYPE_bf16 ? 0x1p-8 : 2e-6;
+    if (!(fabs(a - want) <= part * (fabs(want) + 1) + 4e-7 * scale))
+        fail_msg("element %d is %.9g, not %.9g", (int)i, a, want);
+}
+
+static void check_plain(const Case *c, const Target *t)
+{
+    Setup s = setup(c, c->T);
+    double *w;
+    Node *y = times(&s, "w", &w);
+    graph_output(s.kit->g, "y", y);
+    Rig r = rig_new(s.kit, t, 2);
+    for (int before = 0; before < 2; before++) {
+        rig_load(s.kit, &r, before);
+        rig_run(&r, before);
+        const Buffer *b = result(&r, "y");
+        for (int64_t i = 0; i < c->T * c->N; i++)
+            near(got(&r, b, i),
+                 dot_of(s.x + i / c->N * c->K, w + i % c->N * c->K, c->K),
+                 c->K, b->type.dtype, i);
+    }
+    rig_free(&r);
+    kit_free(s.kit);
+}
+
+static void test_shapes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++)
+        check_plain(&cases[i], target_host());
+}
+
+static void test_generic(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i += 3)
+        check_plain(&cases[i], target_generic());
+}
+
+/* silu(gate) * up + x2, three weights of other columns beside it */
+static void test_trees(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const Case *c = &cases[i];
+        Setup s = setup(c, c->T);
+        Graph *g = s.kit->g;
+        double *gate, *up, *third;
+        Node *a = times(&s, "gate", &gate), *b = times(&s, "up", &up);
+        double *more = numbers(s.kit, TYPE_f32, (int64_t)c->T * c->N);
+        Node *add = given(s.kit, "more", 2, (const Dim *[]){s.T, s.N}, more);
+        Node *h = g_map2(g, OP_mul, g_map1(g, OP_silu, a), b);
+        graph_output(g, "y", g_map2(g, OP_add, add, h));
+        s.N = dim("M", c->N / 2 + 1);
+        Node *z = times(&s, "third", &third);
+        graph_output(g, "z", z);
+        Rig r = rig_new(s.kit, target_host(), 2);
+        rig_load(s.kit, &r, i & 1);
+        rig_run(&r, i & 1);
+        const Buffer *y = result(&r, "y");
+        for (int64_t j = 0; j < (int64_t)c->T * c->N; j++) {
+            const double *x = s.x + j / c->N * c->K;
+            double u = dot_of(x, gate + j % c->N * c->K, c->K);
+            double v = dot_of(x, up + j % c->N * c->K, c->K);
+            bool narrow = a->type.dtype != TYPE_f32;
+            near(got(&r, y, j), silu(u) * v + more[j],
+                 narrow ? 4e4 * (1 + fabs(u)) * (1 + fabs(v))
+                        : c->K * (2 + fabs(u) + fabs(v)),
+                 TYPE_f32, j);
+        }
+        int M = c->N / 2 + 1;
+        const Buffer *o = result(&r, "z");
+        for (int64_t j = 0; j < (int64_t)c->T * M; j++)
+            near(got(&r, o, j),
+                 dot_of(s.x + j / M * c->K, third + j % M * c->K, c->K), c->K,
+                 o->type.dtype, j);
+        rig_free(&r);
+        kit_free(s.kit);
+    }
+}
+
+/* The last row of a batch of `T`, as bytes. */
+static void last_row(const Case *c, int T, int threads, int skip, void *out)
+{
+    Setup s = setup(c, 37);
+    double *w;
+    Node *y = times(&s, "w", &w);
+    graph_output(s.kit->g, "y", y);
+    Rig r = rig_new(s.kit, target_host(), threads);
+    rig_load(s.kit, &r, false);
+    const Buffer *b = result(&r, "y");
+    int64_t row = c->K * type_bytes(c->x, 1);
+    for (int i = 0; i < r.plan->buffer.n; i++)
+        if (r.plan->buffer.at[i]->kind == BUF_input)
+            r.at[i] = (char *)r.at[i] + skip * row;
+    r.run[0] = T;
+    rig_run(&r, false);
+    int64_t bytes = c->N * type_bytes(b->type.dtype, 1);
+    memcpy(out, (char *)r.at[b->id] + (T - 1) * bytes, (size_t)bytes);
+    kit_free(s.kit);
+}
+
+static void test_bits(void **state)
+{
+    (void)state;
+    for (size_t i = 2; i < COUNT(cases); i++) {
+        char one[4096], some[4096], all[4096], two[4096];
+        const Case *c = &cases[i];
+        size_t bytes = (size_t)c->N * 2; /* at least */
+        last_row(c, 37, 1, 0, all);
+        last_row(c, 37, 2, 0, two);
+        last_row(c, 1, 2, 36, one);
+        last_row(c, 6, 1, 31, some);
+        assert_memory_equal(all, two, bytes);
+        assert_memory_equal(all, one, bytes);
+        assert_memory_equal(all, some, bytes);
+    }
+}
+
+/* q[H, hd, D] and x[T, D]; then o[D, H, hd] back over both. */
+static void test_heads(void **state)
+{
+    enum { T = 19, D = 40, H = 3, HD = 12 };
+    (void)state;
+    Case c = {T, D, 1, TYPE_f32, TYPE_f32};
+    Setup s = setup(&c, T);
+    const Dim *h = dim("H", H), *hd = dim("hd", HD), *d[] = {h, hd};
+    double *q = numbers(s.kit, TYPE_f32, H * HD * D);
+    Node *w = weight(s.kit, "q", TYPE_f32, 3, (const Dim *[]){h, hd, s.K}, q);
+    Node *y = g_contract(s.kit->g, s.in, w, 1, &s.K);
+    double *o = numbers(s.kit, TYPE_f32, H * HD * D);
+    Node *back = weight(s.kit, "o", TYPE_f32, 3, (const Dim *[]){s.K, h, hd},
+                        o);
+    graph_output(s.kit->g, "y", y);
+    graph_output(s.kit->g, "z", g_contract(s.kit->g, y, back, 2, d));
+    Rig r = rig_new(s.kit, target_host(), 2);
+    rig_load(s.kit, &r, true);
+    rig_run(&r, false);
+    for (int t = 0; t < T; t++) {
+        double mid[H * HD];
+        for (int n = 0; n < H * HD; n++) {
+            mid[n] = dot_of(s.x + t * D, q + n * D, D);
+            near(got(&r, result(&r, "y"), t * H * HD + n), mid[n], D, TYPE_f32,
+                 n);
+        }
+        for (int n = 0; n < D; n++)
+            near(got(&r, result(&r, "z"), t * D + n),
+                 dot_of(mid, o + n * H * HD, H * HD), 4 * D, TYPE_f32, n);
+    }
+    rig_free(&r);
+    kit_free(s.kit);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shapes), cmocka_unit_test(test_generic),
+        cmocka_unit_test(test_trees),  cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_heads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
