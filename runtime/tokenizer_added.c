@@ -23,8 +23,10 @@ static bool read_token(Reader *r, const cJSON *a, int place)
         return reader_fail(r, "added_tokens[%d].content: a string is needed",
                            place);
     if (!read_id(field(a, "id"), &id))
-        return reader_fail(r, "added_tokens[%d].id: a whole number from 0 to "
-                              "%d is needed", place, MAX_TOKENS - 1);
+        return reader_fail(r,
+                           "added_tokens[%d].id: a whole number from 0 to "
+                           "%d is needed",
+                           place, MAX_TOKENS - 1);
     if (!token_put(r, content->valuestring, id))
         return false;
     Token *k = &r->t->token.at[id];

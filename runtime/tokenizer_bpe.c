@@ -17,8 +17,8 @@ static void push_symbol(Bpe *b, int32_t id)
 {
     if (b->symbols == b->symbol_room) {
         b->symbol_room = b->symbol_room ? 2 * b->symbol_room : 64;
-        b->symbol = xrealloc(b->symbol,
-                             (size_t)b->symbol_room * sizeof *b->symbol);
+        b->symbol =
+            xrealloc(b->symbol, (size_t)b->symbol_room * sizeof *b->symbol);
     }
     int i = b->symbols++;
     b->symbol[i] = (struct Symbol){id, i - 1, i + 1};
@@ -67,8 +67,8 @@ static void offer(const Tokenizer *t, Bpe *b, int i)
 {
     if (i < 0 || b->symbol[i].next < 0)
         return;
-    int32_t rank = pair_get(&t->ranks, b->symbol[i].id,
-                            b->symbol[b->symbol[i].next].id);
+    int32_t rank =
+        pair_get(&t->ranks, b->symbol[i].id, b->symbol[b->symbol[i].next].id);
     if (rank >= 0)
         heap_push(b, (uint64_t)rank << 32 | (uint32_t)i);
 }

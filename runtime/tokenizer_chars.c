@@ -138,11 +138,10 @@ int char_to_byte(int32_t c)
     return n < 33 ? n : n < 67 ? n - 33 + 127 : n == 67 ? 0xad : -1;
 }
 
-Span bytes_as_chars(Arena *a, Span bytes)
+size_t bytes_as_chars(Span bytes, char *out)
 {
-    char *at = arena_alloc(a, 2 * bytes.len + 4);
     size_t len = 0;
     for (size_t i = 0; i < bytes.len; i++)
-        len += char_write(byte_to_char((unsigned char)bytes.at[i]), at + len);
-    return (Span){at, len};
+        len += char_write(byte_to_char((unsigned char)bytes.at[i]), out + len);
+    return len;
 }

@@ -8,6 +8,7 @@ typedef struct {
     int flags;
     Arena arena;
     Matcher matcher;
+    Buffers buffers;
     Bpe bpe;
     Ids *out;
     Err *err;
@@ -47,8 +48,8 @@ static bool not_special(const Tokenizer *t, int32_t id)
 
 static bool word_char_at(Span text, size_t at)
 {
-    return at < text.len && char_is_word(char_read(text.at + at,
-                                                   text.len - at));
+    return at < text.len &&
+           char_is_word(char_read(text.at + at, text.len - at));
 }
 
 static bool alone(Span text, size_t from, size_t to)
@@ -112,15 +113,17 @@ static bool cut_added(Encoder *e, const Trie *trie, Piece p, Between between)
     return done == p.text.len || between(e, rest);
 }
 
+static void encode_word(void *encoder, Span word)
+{
+    Encoder *e = encoder;
+    bpe_word(e->t, &e->bpe, word, e->out);
+}
+
 static bool encode_words(Encoder *e, Piece p)
 {
-    Pieces words = {0};
-    list_push(&e->arena, &words, p);
-    if (!pre_tokenize(&e->t->pre, &e->arena, &e->matcher, &words, e->err))
-        return false;
-    for (int i = 0; i < words.n; i++)
-        bpe_word(e->t, &e->bpe, words.at[i].text, e->out);
-    return true;
+    PreTokenize pre = {&e->t->pre,  &e->matcher, &e->buffers,
+                       encode_word, e,           e->err};
+    return pre_tokenize(&pre, p);
 }
 
 static bool encode_raw(Encoder *e, Piece p)
@@ -153,6 +156,7 @@ bool tokenizer_encode(const Tokenizer *t, const char *text, size_t len,
     if (!ok)
         out->n = before;
     bpe_free(&e.bpe);
+    buffers_free(&e.buffers);
     matcher_free(&e.matcher);
     arena_free(&e.arena);
     return ok;

@@ -21,8 +21,10 @@ static bool push_special(Reader *r, const cJSON *post, const cJSON *name)
     const cJSON *table = field(post, "special_tokens");
     const cJSON *ids = field(field(table, name->valuestring), "ids");
     if (!cJSON_IsArray(ids))
-        return reader_fail(r, "post_processor.special_tokens: %s needs a list "
-                              "of ids", quoted(r, name->valuestring));
+        return reader_fail(r,
+                           "post_processor.special_tokens: %s needs a list "
+                           "of ids",
+                           quoted(r, name->valuestring));
     for (const cJSON *i = ids->child; i; i = i->next)
         if (!push_first(r, i, quoted(r, name->valuestring)))
             return false;

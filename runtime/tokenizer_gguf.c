@@ -154,8 +154,9 @@ static bool read_by_model(Import *in, const char *model)
     if (!strcmp(model, "llama"))
         return read_tokens(in) && read_pieces(in);
     if (strcmp(model, "gpt2"))
-        return err_set(in->err, "%s: " KEY "model: llama and gpt2 are "
-                                "supported, found \"%.40s\"",
+        return err_set(in->err,
+                       "%s: " KEY "model: llama and gpt2 are "
+                       "supported, found \"%.40s\"",
                        in->name, model);
     const char *pre = gguf_string(in->g, KEY "pre");
     in->v->pre = pre_find(pre ? pre : "default");

@@ -31,7 +31,8 @@ bool char_is_word(int32_t c);                 /* a regex's \w */
 /* GPT-2's way to write any byte as a printable character, and back (-1). */
 int32_t byte_to_char(unsigned char b);
 int char_to_byte(int32_t c);
-Span bytes_as_chars(Arena *a, Span bytes); /* each so written */
+/* Each so written; `out` has room for 2 * bytes.len + 2. The length. */
+size_t bytes_as_chars(Span bytes, char *out);
 
 /* ---- tables (tokenizer_tables.c) ---- */
 
@@ -183,10 +184,22 @@ typedef struct {
     Span text;
     bool first; /* begins where the whole text does */
 } Piece;
-typedef LIST(Piece) Pieces;
-/* Cuts pieces as the steps say: `pieces` becomes the words. */
-bool pre_tokenize(const Steps *steps, Arena *a, Matcher *m, Pieces *pieces,
-                  Err *err);
+/* Cuts a piece as the steps say, and gives each word to `word`. `buffers` is
+ * memory for one thread, {0} to begin with. */
+typedef struct {
+    struct Buffer *at; /* one a step */
+    int n;
+} Buffers;
+void buffers_free(Buffers *b);
+typedef struct {
+    const Steps *steps;
+    Matcher *matcher;
+    Buffers *buffers;
+    void (*word)(void *user, Span word);
+    void *user;
+    Err *err;
+} PreTokenize;
+bool pre_tokenize(const PreTokenize *p, Piece piece);
 
 /* BPE of words, with memory of its own for one thread; {0} to begin with. */
 typedef struct {
@@ -257,7 +270,7 @@ typedef struct {
     int tokens;
     const char **merge; /* "a b"; best first */
     int merges;
-    const PreTable *pre; /* NULL: SentencePiece */
+    const PreTable *pre;    /* NULL: SentencePiece */
     int bos, eos, unk, pad; /* -1: none */
     LIST(int) end;          /* eos and others */
     bool add_bos, space_prefix;

@@ -10,8 +10,9 @@ static bool read_vocab(Reader *r, const cJSON *vocab)
     for (const cJSON *v = vocab->child; v; v = v->next) {
         int32_t id;
         if (!read_id(v, &id))
-            return reader_fail(r, "model.vocab: the id of %s is not a whole "
-                                  "number from 0 to %d",
+            return reader_fail(r,
+                               "model.vocab: the id of %s is not a whole "
+                               "number from 0 to %d",
                                quoted(r, v->string), MAX_TOKENS - 1);
         if (!token_put(r, v->string, id))
             return false;
@@ -61,8 +62,7 @@ static bool read_merge(Reader *r, const cJSON *m, int place)
     Tokenizer *t = r->t;
     Span left, right;
     if (!merge_texts(m, &left, &right))
-        return reader_fail(r, "model.merges[%d]: two tokens are needed",
-                           place);
+        return reader_fail(r, "model.merges[%d]: two tokens are needed", place);
     Merge merge = {str_get(&t->model_ids, left), str_get(&t->model_ids, right),
                    made_by(t, left, right)};
     if (merge.left < 0 || merge.right < 0 || merge.made < 0) {
@@ -72,8 +72,10 @@ static bool read_merge(Reader *r, const cJSON *m, int place)
         size_t bad;
         if (!utf8_valid(text, strlen(text), &bad))
             text[bad] = 0;
-        return reader_fail(r, "model.merges[%d]: %s: %s is not in the "
-                              "vocabulary", place, quoted(r, text),
+        return reader_fail(r,
+                           "model.merges[%d]: %s: %s is not in the "
+                           "vocabulary",
+                           place, quoted(r, text),
                            merge.left < 0    ? "the first token"
                            : merge.right < 0 ? "the second token"
                                              : "what they make");
@@ -89,8 +91,8 @@ static bool read_merges(Reader *r, const cJSON *merges)
         return reader_fail(r, "model.merges: a list is needed");
     int i = 0;
     for (const cJSON *m = merges->child; m; m = m->next, i++) {
-        bool version = cJSON_IsString(m) &&
-                       !strncmp(m->valuestring, "#version", 8);
+        bool version =
+            cJSON_IsString(m) && !strncmp(m->valuestring, "#version", 8);
         if (!version && !read_merge(r, m, i))
             return false;
     }
@@ -122,7 +124,7 @@ bool read_model(Reader *r, const cJSON *model)
     if (!cJSON_IsObject(model))
         return reader_fail(r, "model: an object is needed");
     const cJSON *type = field(model, "type");
-    const char *name = cJSON_IsString(type) ? type->valuestring
+    const char *name = cJSON_IsString(type)     ? type->valuestring
                        : field(model, "merges") ? "BPE" /* old files */
                                                 : "(none)";
     if (strcmp(name, "BPE"))

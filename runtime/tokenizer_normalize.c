@@ -43,10 +43,9 @@ static bool replace(const Step *s, Arena *a, Matcher *m, Span text, Span *out)
 static bool unicode(Arena *a, Span text, int options, Span *out)
 {
     utf8proc_uint8_t *made = NULL;
-    utf8proc_ssize_t n =
-        utf8proc_map((const utf8proc_uint8_t *)text.at,
-                     (utf8proc_ssize_t)text.len, &made,
-                     (utf8proc_option_t)(options | UTF8PROC_STABLE));
+    utf8proc_ssize_t n = utf8proc_map(
+        (const utf8proc_uint8_t *)text.at, (utf8proc_ssize_t)text.len, &made,
+        (utf8proc_option_t)(options | UTF8PROC_STABLE));
     if (n < 0)
         return false;
     *out = (Span){arena_strn(a, (char *)made, (size_t)n), (size_t)n};
@@ -101,6 +100,7 @@ static Span strip(Span text, bool start, bool stop)
 
 static bool step(const Step *s, Arena *a, Matcher *m, Span *text)
 {
+    char *made;
     switch (s->kind) {
     case NORM_prepend:
         *text = prepend(a, *text, s->with);
@@ -113,7 +113,8 @@ static bool step(const Step *s, Arena *a, Matcher *m, Span *text)
         *text = strip(*text, s->start, s->stop);
         return true;
     case NORM_bytes:
-        *text = bytes_as_chars(a, *text);
+        made = arena_alloc(a, 2 * text->len + 2);
+        *text = (Span){made, bytes_as_chars(*text, made)};
         return true;
     default:
         *text = each_char(s->kind, a, *text);
@@ -126,8 +127,10 @@ bool normalize(const Steps *steps, Arena *a, Matcher *m, Span text, Span *out,
 {
     for (int i = 0; i < steps->n; i++)
         if (!step(&steps->at[i], a, m, &text))
-            return err_set(err, "normalizer, step %d: gave up on a text of %zu "
-                                "bytes", i, text.len);
+            return err_set(err,
+                           "normalizer, step %d: gave up on a text of %zu "
+                           "bytes",
+                           i, text.len);
     *out = text;
     return true;
 }

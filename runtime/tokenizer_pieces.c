@@ -18,8 +18,8 @@ static bool is_piece(const Vocabulary *v, int id)
            !strchr(v->token[id], ' '); /* spaces are "▁" by then */
 }
 
-static void add_ways(Arena *a, const Vocabulary *v, const StrTable *ids,
-                     int id, Ways *out)
+static void add_ways(Arena *a, const Vocabulary *v, const StrTable *ids, int id,
+                     Ways *out)
 {
     const char *text = v->token[id];
     size_t len = strlen(text);
@@ -61,7 +61,6 @@ void pieces_to_merges(Arena *a, Vocabulary *v)
     for (int i = 0; i < ways.n; i++)
         v->merge[i] = arena_printf(a, "%.*s %s", ways.at[i].cut,
                                    v->token[ways.at[i].piece],
-                                   v->token[ways.at[i].piece] +
-                                       ways.at[i].cut);
+                                   v->token[ways.at[i].piece] + ways.at[i].cut);
     str_free(&ids);
 }

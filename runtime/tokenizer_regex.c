@@ -15,17 +15,16 @@ enum { JIT_STACK_MAX = 16 << 20 };
 
 /* Long names of general categories, which PCRE2 has by letters only. */
 static const char *const category[][2] = {
-    {"Letter", "L"},      {"Mark", "M"},      {"Number", "N"},
-    {"Punctuation", "P"}, {"Symbol", "S"},    {"Separator", "Z"},
-    {"Other", "C"},       {"Alphabetic", "L"}};
+    {"Letter", "L"}, {"Mark", "M"},      {"Number", "N"}, {"Punctuation", "P"},
+    {"Symbol", "S"}, {"Separator", "Z"}, {"Other", "C"},  {"Alphabetic", "L"}};
 
 /* A name in \p{...} for PCRE2: a script's means the script alone, not its
  * extensions. */
 static void add_property(Arena *a, Text *t, Span name)
 {
     bool not = name.len && name.at[0] == '^';
-    Span bare = {name.at + not, name.len - not};
-    text_add(a, t, "^", not);
+    Span bare = {name.at + not, name.len - not };
+    text_add(a, t, "^", not );
     for (size_t i = 0; i < COUNT(category); i++)
         if (span_is(bare, span(category[i][0]))) {
             text_add(a, t, category[i][1], 1);
@@ -171,8 +170,7 @@ static int regex_find(const Regex *r, Matcher *m, Span text, size_t at,
                         m->context);
     if (n == PCRE2_ERROR_JIT_STACKLIMIT)
         n = pcre2_match(r->code, s, text.len, at,
-                        PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, m->data,
-                        m->context);
+                        PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, m->data, m->context);
     if (n == PCRE2_ERROR_NOMATCH)
         return 0;
     if (n < 0)
@@ -183,8 +181,7 @@ static int regex_find(const Regex *r, Matcher *m, Span text, size_t at,
     return out->from < at ? -1 : 1;
 }
 
-int pattern_find(const Pattern *p, Matcher *m, Span text, size_t at,
-                 Match *out)
+int pattern_find(const Pattern *p, Matcher *m, Span text, size_t at, Match *out)
 {
     if (p->regex)
         return regex_find(p->regex, m, text, at, out);

@@ -1,36 +1,106 @@
-/* Pre-tokenizers: a text is cut into words, which BPE never joins. */
+/* Pre-tokenizers: a text is cut into words, which BPE never joins. Each step
+ * gives its pieces to the next one as it finds them, so that no list of them
+ * is ever kept. */
 #include "runtime/tokenizer_impl.h"
 #include <string.h>
 
-/* A stretch of a text, all of it covered in order. */
+/* Where a step writes a piece that it changes. */
+struct Buffer {
+    char *at;
+    size_t room;
+};
+
+/* A stretch of a piece, all of which they cover in order. */
 typedef struct {
     size_t from, to;
     bool match;
 } Stretch;
 
+/* One step at work on one piece. */
 typedef struct {
-    Arena *a;
-    Matcher *m;
-    Pieces *out;
-    LIST(Stretch) found; /* in the piece at hand; its room is used again */
-} Cutter;
+    const PreTokenize *p;
+    int step;
+    Piece piece;
+    Stretch word; /* not yet given on: it may grow; empty at first */
+} Splitter;
 
-static void add(Cutter *c, size_t from, size_t to, bool match)
+void buffers_free(Buffers *b)
 {
-    if (from < to)
-        list_push(c->a, &c->found, (Stretch){from, to, match});
+    for (int i = 0; i < b->n; i++)
+        free(b->at[i].at);
+    free(b->at);
+    *b = (Buffers){0};
+}
+
+static char *room_for(const PreTokenize *p, int step, size_t len)
+{
+    struct Buffer *b = &p->buffers->at[step];
+    if (b->room < len) {
+        b->room = 2 * len;
+        free(b->at);
+        b->at = xmalloc(b->room);
+    }
+    return b->at;
+}
+
+static bool run(const PreTokenize *p, int step, Piece piece);
+
+/* Gives the word at hand to the next step. */
+static bool give(Splitter *s)
+{
+    Stretch w = s->word;
+    Behavior how = s->p->steps->at[s->step].behavior;
+    if (w.from == w.to || (how == SPLIT_removed && w.match))
+        return true;
+    Piece next = {{s->piece.text.at + w.from, w.to - w.from},
+                  s->piece.first && w.from == 0};
+    return run(s->p, s->step + 1, next);
+}
+
+/* Does a stretch go on the word that the one before it ends? */
+static bool joins(Behavior how, bool match_before, bool match)
+{
+    switch (how) {
+    case SPLIT_previous:
+        return match && !match_before;
+    case SPLIT_next:
+        return match_before && !match;
+    case SPLIT_contiguous:
+        return match == match_before;
+    default:
+        return false;
+    }
+}
+
+static bool add(Splitter *s, size_t from, size_t to, bool match)
+{
+    const Step *step = &s->p->steps->at[s->step];
+    Stretch new = {from, to, match != step->invert};
+    if (from == to)
+        return true;
+    bool any = s->word.from < s->word.to;
+    if (any && joins(step->behavior, s->word.match, new.match)) {
+        s->word.to = to, s->word.match = new.match;
+        return true;
+    }
+    if (!give(s))
+        return false;
+    s->word = new;
+    return true;
 }
 
 /* Matches and what is between. An empty match only cuts. */
-static bool find_all(Cutter *c, const Step *step, Span text)
+static bool split(const PreTokenize *p, int step, Piece piece)
 {
-    c->found.n = 0;
+    const Pattern *pattern = &p->steps->at[step].pattern;
+    Splitter s = {.p = p, .step = step, .piece = piece};
+    Span text = piece.text;
     size_t done = 0, at = 0;
     Match hit;
     int found;
-    while ((found = pattern_find(&step->pattern, c->m, text, at, &hit)) > 0) {
-        add(c, done, hit.from, step->invert);
-        add(c, hit.from, hit.to, !step->invert);
+    while ((found = pattern_find(pattern, p->matcher, text, at, &hit)) > 0) {
+        if (!add(&s, done, hit.from, false) || !add(&s, hit.from, hit.to, true))
+            return false;
         done = at = hit.to;
         if (hit.from < hit.to)
             continue;
@@ -38,105 +108,80 @@ static bool find_all(Cutter *c, const Step *step, Span text)
             break;
         at += (size_t)char_length(text.at + at, text.len - at);
     }
-    add(c, done, text.len, step->invert);
-    return found >= 0;
+    if (found < 0)
+        return err_set(p->err, "pre_tokenizer, step %d: the pattern gave up on "
+                               "a text of %zu bytes", step, text.len);
+    return add(&s, done, text.len, false) && give(&s);
 }
 
-/* Does stretch s[i] go on the word that s[i - 1] is in? */
-static bool joins(Behavior how, const Stretch *s, int i)
+static Piece in_front(const PreTokenize *p, int step, Piece piece, Span with)
 {
-    switch (how) {
-    case SPLIT_previous:
-        return s[i].match && !s[i - 1].match;
-    case SPLIT_next:
-        return s[i - 1].match && !s[i].match;
-    case SPLIT_contiguous:
-        return s[i].match == s[i - 1].match;
-    default:
-        return false;
+    if (span_starts(piece.text, with))
+        return piece;
+    char *made = room_for(p, step, piece.text.len + with.len);
+    memcpy(made, with.at, with.len);
+    memcpy(made + with.len, piece.text.at, piece.text.len);
+    return (Piece){{made, piece.text.len + with.len}, piece.first};
+}
+
+/* Spaces written as `with`; room is left to put one more in front. */
+static Piece metaspace(const PreTokenize *p, int step, Piece piece)
+{
+    const Step *s = &p->steps->at[step];
+    Span with = s->with, text = piece.text;
+    char *made = room_for(p, step, (text.len + 1) * (with.len + 1)) + with.len;
+    size_t len = 0;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] == ' ') {
+            memcpy(made + len, with.at, with.len);
+            len += with.len;
+        } else {
+            made[len++] = text.at[i];
+        }
+    piece.text = (Span){made, len};
+    bool wanted = s->prepend == PREPEND_always ||
+                  (s->prepend == PREPEND_first && piece.first);
+    if (!wanted || span_starts(piece.text, with))
+        return piece;
+    memcpy(made - with.len, with.at, with.len);
+    piece.text = (Span){made - with.len, len + with.len};
+    return piece;
+}
+
+static Piece as_chars(const PreTokenize *p, int step, Piece piece)
+{
+    char *made = room_for(p, step, 2 * piece.text.len + 2);
+    return (Piece){{made, bytes_as_chars(piece.text, made)}, piece.first};
+}
+
+/* Steps from this one on. */
+static bool run(const PreTokenize *p, int step, Piece piece)
+{
+    if (step == p->steps->n) {
+        p->word(p->user, piece.text);
+        return true;
     }
-}
-
-static bool split(Cutter *c, const Step *step, Piece p)
-{
-    if (!find_all(c, step, p.text))
-        return false;
-    const Stretch *s = c->found.at;
-    for (int i = 0, from = 0; i < c->found.n; i++) {
-        if (i + 1 < c->found.n && joins(step->behavior, s, i + 1))
-            continue;
-        size_t at = s[from].from, end = s[i].to;
-        bool dropped = step->behavior == SPLIT_removed && s[i].match;
-        if (!dropped)
-            list_push(c->a, c->out, (Piece){{p.text.at + at, end - at},
-                                            p.first && at == 0});
-        from = i + 1;
-    }
-    return true;
-}
-
-static Piece in_front(Arena *a, Piece p, Span with)
-{
-    if (span_starts(p.text, with))
-        return p;
-    Text t = {0};
-    text_add(a, &t, with.at, with.len);
-    text_add(a, &t, p.text.at, p.text.len);
-    return (Piece){{t.at, (size_t)t.n}, p.first};
-}
-
-static Piece metaspace(const Step *step, Arena *a, Piece p)
-{
-    Text t = {0};
-    for (size_t i = 0, n; i < p.text.len; i += n) {
-        const char *hit = memchr(p.text.at + i, ' ', p.text.len - i);
-        n = hit ? (size_t)(hit - p.text.at) - i : p.text.len - i;
-        text_add(a, &t, p.text.at + i, n);
-        if (hit)
-            text_add(a, &t, step->with.at, step->with.len), n++;
-    }
-    p.text = (Span){t.at, (size_t)t.n};
-    bool wanted = step->prepend == PREPEND_always ||
-                  (step->prepend == PREPEND_first && p.first);
-    return wanted ? in_front(a, p, step->with) : p;
-}
-
-static bool cut(Cutter *c, const Step *step, Piece p)
-{
-    switch (step->kind) {
+    switch (p->steps->at[step].kind) {
     case PRE_split:
-        return split(c, step, p);
+        return split(p, step, piece);
     case PRE_space:
-        p = in_front(c->a, p, span(" "));
-        break;
+        return run(p, step + 1, in_front(p, step, piece, span(" ")));
     case PRE_metaspace:
-        p = metaspace(step, c->a, p);
-        break;
+        return run(p, step + 1, metaspace(p, step, piece));
     case PRE_bytes:
-        p.text = bytes_as_chars(c->a, p.text);
-        break;
+        return run(p, step + 1, as_chars(p, step, piece));
     default:
-        BUG("step %d is no pre-tokenizer", (int)step->kind);
+        BUG("step %d is no pre-tokenizer", step);
     }
-    list_push(c->a, c->out, p);
-    return true;
 }
 
-bool pre_tokenize(const Steps *steps, Arena *a, Matcher *m, Pieces *pieces,
-                  Err *err)
+bool pre_tokenize(const PreTokenize *p, Piece piece)
 {
-    Pieces cuts = {0};
-    Cutter c = {.a = a, .m = m, .out = &cuts};
-    for (int i = 0; i < steps->n; i++) {
-        cuts.n = 0;
-        for (int j = 0; j < pieces->n; j++)
-            if (!cut(&c, &steps->at[i], pieces->at[j]))
-                return err_set(err,
-                               "pre_tokenizer, step %d: the pattern gave up "
-                               "on a text of %zu bytes",
-                               i, pieces->at[j].text.len);
-        Pieces before = *pieces;
-        *pieces = cuts, cuts = before;
+    if (!p->buffers->at && p->steps->n) {
+        size_t bytes = (size_t)p->steps->n * sizeof *p->buffers->at;
+        p->buffers->at = xmalloc(bytes);
+        memset(p->buffers->at, 0, bytes);
+        p->buffers->n = p->steps->n;
     }
-    return true;
+    return run(p, 0, piece);
 }

@@ -94,10 +94,10 @@ static bool norm_unicode(StepReader *in, const cJSON *json)
 {
     (void)json;
     bool compose = strchr(in->type, 'C'), compat = strchr(in->type, 'K');
-    push(in, (Step){.kind = NORM_unicode,
-                    .options = (compose ? UTF8PROC_COMPOSE
-                                        : UTF8PROC_DECOMPOSE) |
-                               (compat ? UTF8PROC_COMPAT : 0)});
+    push(in,
+         (Step){.kind = NORM_unicode,
+                .options = (compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
+                           (compat ? UTF8PROC_COMPAT : 0)});
     return true;
 }
 
@@ -303,7 +303,7 @@ static const struct {
     {"decoder", "Metaspace", metaspace},
 };
 
-enum { MAX_NESTED = 16 };
+enum { MAX_NESTED = 16, MAX_STEPS = 64 };
 
 static bool read_step(StepReader *in, const cJSON *json, int depth);
 
@@ -346,7 +346,10 @@ static bool read_list(Reader *r, const cJSON *root, const char *where,
 {
     const cJSON *json = field(root, where);
     StepReader in = {.r = r, .where = where, .out = out, .type = ""};
-    return !json || read_step(&in, json, 0);
+    if (json && !read_step(&in, json, 0))
+        return false;
+    return out->n <= MAX_STEPS ||
+           reader_fail(r, "%s: more than %d steps", where, MAX_STEPS);
 }
 
 bool read_steps(Reader *r, const cJSON *root)

@@ -45,8 +45,9 @@ static void write_added(FILE *f, const Vocabulary *v)
             continue;
         fprintf(f, "%s\n  {\"id\": %d, ", comma, i);
         put_field(f, "content", v->token[i]);
-        fprintf(f, ", \"single_word\": false, \"lstrip\": false, \"rstrip\": "
-                   "false, \"normalized\": false, \"special\": %s}",
+        fprintf(f,
+                ", \"single_word\": false, \"lstrip\": false, \"rstrip\": "
+                "false, \"normalized\": false, \"special\": %s}",
                 bool_text(v->kind[i] != KIND_user));
         comma = ",";
     }
@@ -80,8 +81,9 @@ static void write_pre(FILE *f, const Vocabulary *v)
         put_field(f, "Regex", *p);
         fprintf(f, "}, \"behavior\": \"Isolated\", \"invert\": false},");
     }
-    fprintf(f, "\n  {\"type\": \"ByteLevel\", \"add_prefix_space\": %s, "
-               "\"trim_offsets\": true, \"use_regex\": %s}]},\n",
+    fprintf(f,
+            "\n  {\"type\": \"ByteLevel\", \"add_prefix_space\": %s, "
+            "\"trim_offsets\": true, \"use_regex\": %s}]},\n",
             bool_text(v->space_prefix), bool_text(v->pre->gpt2));
 }
 
@@ -98,8 +100,10 @@ static void write_template(FILE *f, const Vocabulary *v)
         for (int i = 0; i <= pair; i++) {
             fprintf(f, "%s{\"SpecialToken\": {", i ? ", " : "");
             put_field(f, "id", v->token[v->bos]);
-            fprintf(f, ", \"type_id\": %d}}, {\"Sequence\": {\"id\": \"%c\", "
-                       "\"type_id\": %d}}", i, 'A' + i, i);
+            fprintf(f,
+                    ", \"type_id\": %d}}, {\"Sequence\": {\"id\": \"%c\", "
+                    "\"type_id\": %d}}",
+                    i, 'A' + i, i);
         }
         fprintf(f, "],");
     }
@@ -138,10 +142,11 @@ static void write_model(FILE *f, const Vocabulary *v)
         put_string(f, v->token[v->unk]);
     else
         fprintf(f, "null");
-    fprintf(f, ", \"continuing_subword_prefix\": null, "
-               "\"end_of_word_suffix\": null, \"fuse_unk\": %s, "
-               "\"byte_fallback\": %s, \"ignore_merges\": %s,\n"
-               "  \"vocab\": {",
+    fprintf(f,
+            ", \"continuing_subword_prefix\": null, "
+            "\"end_of_word_suffix\": null, \"fuse_unk\": %s, "
+            "\"byte_fallback\": %s, \"ignore_merges\": %s,\n"
+            "  \"vocab\": {",
             bool_text(pieces), bool_text(pieces),
             bool_text(!pieces && v->pre->ignore_merges));
     for (int i = 0; i < v->tokens; i++) {
@@ -180,9 +185,10 @@ static void put_token(FILE *f, const Vocabulary *v, const char *name, int id)
 
 void write_tokenizer_config(FILE *f, const Vocabulary *v)
 {
-    fprintf(f, "{\n \"tokenizer_class\": \"PreTrainedTokenizerFast\",\n "
-               "\"add_bos_token\": %s,\n \"add_eos_token\": false,\n "
-               "\"clean_up_tokenization_spaces\": false",
+    fprintf(f,
+            "{\n \"tokenizer_class\": \"PreTrainedTokenizerFast\",\n "
+            "\"add_bos_token\": %s,\n \"add_eos_token\": false,\n "
+            "\"clean_up_tokenization_spaces\": false",
             bool_text(v->add_bos && v->bos >= 0));
     put_token(f, v, "bos_token", v->bos);
     put_token(f, v, "eos_token", v->eos);

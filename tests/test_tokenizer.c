@@ -78,8 +78,8 @@ static void long_words(void **state)
 static void many_words(void **state)
 {
     (void)state;
-    Tokenizer *t = open_one(
-        TINY("'pre_tokenizer': {'type': 'WhitespaceSplit'}, ", ""));
+    Tokenizer *t =
+        open_one(TINY("'pre_tokenizer': {'type': 'WhitespaceSplit'}, ", ""));
     enum { N = 400000 };
     char *text = xmalloc(N + 1);
     for (int i = 0; i < N; i++)
@@ -129,10 +129,10 @@ static void unknown_characters(void **state)
     check_json(TINY("", ""), "axyb", "3"); /* left out */
 }
 
-#define BYTES \
-    "{'model': {'type': 'BPE', 'byte_fallback': true, 'unk_token': '<u>', " \
-    "'vocab': {'a': 0, '<u>': 1, '<0xC3>': 2, '<0xA9>': 3, '<0x0A>': 4}, " \
-    "'merges': []}, 'decoder': {'type': 'Sequence', 'decoders': [" \
+#define BYTES                                                                  \
+    "{'model': {'type': 'BPE', 'byte_fallback': true, 'unk_token': '<u>', "    \
+    "'vocab': {'a': 0, '<u>': 1, '<0xC3>': 2, '<0xA9>': 3, '<0x0A>': 4}, "     \
+    "'merges': []}, 'decoder': {'type': 'Sequence', 'decoders': ["             \
     "{'type': 'ByteFallback'}, {'type': 'Fuse'}]}}"
 
 static void byte_fallback(void **state)
@@ -161,7 +161,8 @@ static void odd_texts(void **state)
     (void)state;
     static const char *const none[] = {NULL};
     char *json = byte_level("'pre_tokenizer': {'type': 'ByteLevel', "
-                            "'add_prefix_space': false}, ", none);
+                            "'add_prefix_space': false}, ",
+                            none);
     Err err;
     Ids ids = {0};
     Tokenizer *t = tokenizer_parse(json, NULL, NULL, "bytes", &err);
@@ -184,10 +185,10 @@ static void odd_texts(void **state)
 /* ---- words ---- */
 
 /* Every word that matters is a token: what is found are the words. */
-#define WORDS(fields) \
+#define WORDS(fields)                                                          \
     TINY("'pre_tokenizer': " fields ", ", "'ignore_merges': true, ")
-#define SPLIT(pattern, behavior, invert) \
-    "{'type': 'Split', 'pattern': " pattern ", 'behavior': '" behavior \
+#define SPLIT(pattern, behavior, invert)                                       \
+    "{'type': 'Split', 'pattern': " pattern ", 'behavior': '" behavior         \
     "', 'invert': " invert "}"
 
 static void split_behaviors(void **state)
@@ -203,8 +204,7 @@ static void split_behaviors(void **state)
         {WORDS(SPLIT("{'String': 'b'}", "MergedWithNext", "false")),
          "a|b|bc|b"},
         {WORDS(SPLIT("{'Regex': '[bc]'}", "Removed", "true")), "b|b|c|b"},
-        {WORDS(SPLIT("{'Regex': '(?=b)'}", "Isolated", "false")),
-         "a|b|bc|b"},
+        {WORDS(SPLIT("{'Regex': '(?=b)'}", "Isolated", "false")), "a|b|bc|b"},
     };
     for (size_t i = 0; i < COUNT(row); i++) {
         Tokenizer *t = open_one(row[i].json);
@@ -227,7 +227,8 @@ static void check_cuts(const char *pre, const char *text, const char *want)
     snprintf(fields, sizeof fields,
              "'pre_tokenizer': {'type': 'Sequence', 'pretokenizers': [%s, "
              "{'type': 'Metaspace', 'replacement': '|', 'prepend_scheme': "
-             "'always', 'split': false}]}, ", pre);
+             "'always', 'split': false}]}, ",
+             pre);
     json = byte_level(fields, none);
     Tokenizer *t = tokenizer_parse(json, NULL, NULL, "words", &err);
     if (!t)
@@ -273,7 +274,8 @@ static void byte_level_words(void **state)
     (void)state;
     static const char *const merges[] = {"Ġ a", "a b", NULL};
     char *json = byte_level("'pre_tokenizer': {'type': 'ByteLevel', "
-                            "'add_prefix_space': true}, ", merges);
+                            "'add_prefix_space': true}, ",
+                            merges);
     Err err;
     Tokenizer *t = tokenizer_parse(json, NULL, NULL, "bytes", &err);
     check_words(t, "a ab", "Ġa|Ġa|b");
@@ -286,10 +288,12 @@ static void byte_level_words(void **state)
 static void metaspace(void **state)
 {
     (void)state;
-#define META(scheme) \
-    TINY("'added_tokens': [{'id': 9, 'content': '<u>', 'normalized': false}]" \
-         ", 'pre_tokenizer': {'type': 'Metaspace', 'replacement': '▁', " \
-         scheme "}, ", "")
+#define META(scheme)                                                           \
+    TINY(                                                                      \
+        "'added_tokens': [{'id': 9, 'content': '<u>', 'normalized': false}]"   \
+        ", 'pre_tokenizer': {'type': 'Metaspace', 'replacement': '▁', " scheme \
+        "}, ",                                                                 \
+        "")
     check_json(META("'prepend_scheme': 'always'"), "a a<u>b", "8 8 9 7 1");
     check_json(META("'prepend_scheme': 'first'"), "a a<u>b", "8 8 9 1");
     check_json(META("'prepend_scheme': 'never'"), "a a<u>b", "0 8 9 1");
@@ -307,24 +311,28 @@ static void normalizers(void **state)
     check_json(NORM("{'type': 'Prepend', 'prepend': '▁'}"), "a", "8");
     check_json(NORM("{'type': 'Prepend', 'prepend': '▁'}"), "", "");
     check_json(NORM("{'type': 'Replace', 'pattern': {'String': 'xx'}, "
-                    "'content': 'b'}"), "axxxxc", "3 4");
+                    "'content': 'b'}"),
+               "axxxxc", "3 4");
     check_json(NORM("{'type': 'Replace', 'pattern': {'Regex': 'x+'}, "
-                    "'content': 'b'}"), "axxxxcx", "5 1");
+                    "'content': 'b'}"),
+               "axxxxcx", "5 1");
     check_json(NORM("{'type': 'Replace', 'pattern': {'Regex': 'x*'}, "
-                    "'content': 'b'}"), "cc", "4 4 1");
+                    "'content': 'b'}"),
+               "cc", "4 4 1");
     check_json(NORM("{'type': 'Lowercase'}"), "ABC", "5");
     check_json(NORM("{'type': 'Strip'}"), " \n ab\t ", "3");
     check_json(NORM("{'type': 'NFKC'}"), "ａｂ", "3");
     check_json(NORM("{'type': 'Sequence', 'normalizers': [{'type': 'NFD'}, "
-                    "{'type': 'StripAccents'}]}"), "áb", "3");
+                    "{'type': 'StripAccents'}]}"),
+               "áb", "3");
     check_json(NORM("{'type': 'Sequence', 'normalizers': []}"), "ab", "3");
 }
 
 static void normalizers_compose(void **state)
 {
     (void)state;
-#define ACUTE(type) \
-    "{'normalizer': {'type': '" type "'}, 'model': {'type': 'BPE', 'vocab': " \
+#define ACUTE(type)                                                            \
+    "{'normalizer': {'type': '" type "'}, 'model': {'type': 'BPE', 'vocab': "  \
     "{'é': 0, 'e': 1, '\xcc\x81': 2}, 'merges': []}}"
     check_json(ACUTE("NFC"), "e\xcc\x81", "0");
     check_json(ACUTE("NFD"), "é", "1 2");
@@ -333,10 +341,11 @@ static void normalizers_compose(void **state)
 
 /* ---- added tokens ---- */
 
-#define ADDED(tokens) \
-    TINY("'added_tokens': [" tokens "], 'normalizer': {'type': 'Replace', " \
-         "'pattern': {'String': 'X'}, 'content': 'b'}, ", "")
-#define TOKEN(id, text, facts) \
+#define ADDED(tokens)                                                          \
+    TINY("'added_tokens': [" tokens "], 'normalizer': {'type': 'Replace', "    \
+         "'pattern': {'String': 'X'}, 'content': 'b'}, ",                      \
+         "")
+#define TOKEN(id, text, facts)                                                 \
     "{'id': " id ", 'content': '" text "', 'normalized': false" facts "}"
 
 static void special_tokens_when_asked(void **state)
@@ -366,8 +375,8 @@ static void longest_added_token(void **state)
 static void added_token_facts(void **state)
 {
     (void)state;
-    check_json(ADDED(TOKEN("11", "cc", ", 'single_word': true")),
-               "cc acc cc", "11 0 2 2 11");
+    check_json(ADDED(TOKEN("11", "cc", ", 'single_word': true")), "cc acc cc",
+               "11 0 2 2 11");
     check_json(ADDED(TOKEN("11", "cc", ", 'lstrip': true")), "a \n ccb",
                "0 11 1");
     check_json(ADDED(TOKEN("11", "cc", ", 'rstrip': true")), "acc \n b",

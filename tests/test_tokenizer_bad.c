@@ -76,7 +76,7 @@ static void bad_model(void **state)
 static void bad_merges(void **state)
 {
     (void)state;
-#define MERGES(text) \
+#define MERGES(text)                                                           \
     MODEL("'vocab': {'a': 0, 'b': 1, 'ab': 2}, 'merges': ['a b', " text "]")
     static const Bad row[] = {
         {MERGES("'a c'"), "model.merges[1]: \"a c\": the second token is not "
@@ -125,16 +125,21 @@ static void bad_steps(void **state)
         {PRE("{'type': 'Split', 'pattern': {'Regex': 'a'}}"),
          "Split: behavior: one of Isolated, Removed"},
         {PRE("{'type': 'Split', 'behavior': 'Isolated', 'pattern': {'Regex': "
-             "'a(b'}}"), "pre_tokenizer: Split: pattern, byte 3: missing"},
+             "'a(b'}}"),
+         "pre_tokenizer: Split: pattern, byte 3: missing"},
         {PRE("{'type': 'Split', 'behavior': 'Isolated', 'pattern': {'Regex': "
-             "'[a&&b]'}}"), "&& within [ ] is not supported"},
+             "'[a&&b]'}}"),
+         "&& within [ ] is not supported"},
         {PRE("{'type': 'Split', 'behavior': 'Isolated', 'pattern': {'Regex': "
-             "'\\\\p{Nonsense}'}}"), "Split: pattern"},
+             "'\\\\p{Nonsense}'}}"),
+         "Split: pattern"},
         {PRE("{'type': 'Split', 'behavior': 'Isolated', 'pattern': {'Regex': "
-             "'\\\\'}}"), "Split: pattern"},
+             "'\\\\'}}"),
+         "Split: pattern"},
         {PRE("{'type': 'Metaspace'}"), "replacement: a string is needed"},
         {PRE("{'type': 'Metaspace', 'replacement': '_', 'prepend_scheme': "
-             "'now'}"), "prepend_scheme: always, first or never"},
+             "'now'}"),
+         "prepend_scheme: always, first or never"},
         {TINY("'normalizer': {'type': 'Prepend'}, ", ""),
          "normalizer: Prepend: prepend: a string is needed"},
         {TINY("'normalizer': {'type': 'Replace', 'content': ''}, ", ""),
@@ -156,8 +161,8 @@ static void bad_template(void **state)
 {
     (void)state;
 #define POST(text) TINY("'post_processor': " text ", ", "")
-#define SINGLE(table) \
-    POST("{'type': 'TemplateProcessing', 'single': [{'SpecialToken': {'id': " \
+#define SINGLE(table)                                                          \
+    POST("{'type': 'TemplateProcessing', 'single': [{'SpecialToken': {'id': "  \
          "'S'}}], 'special_tokens': " table "}")
     static const Bad row[] = {
         {POST("{'type': 'Other'}"), "post_processor: \"Other\" is not"},
@@ -165,7 +170,8 @@ static void bad_template(void **state)
         {POST("{'type': 'TemplateProcessing'}"),
          "post_processor.single: a list is needed"},
         {POST("{'type': 'TemplateProcessing', 'single': [{'SpecialToken': {}}]"
-              "}"), "a SpecialToken needs an id"},
+              "}"),
+         "a SpecialToken needs an id"},
         {SINGLE("{}"), "post_processor.special_tokens: \"S\" needs a list"},
         {SINGLE("{'S': {'ids': [99]}}"), "\"S\": its id is no token"},
         {SINGLE("{'S': {'ids': ['a']}}"), "\"S\": its id is no token"},
@@ -184,8 +190,8 @@ static void bad_files_beside(void **state)
     assert_non_null(strstr(err.text, "generation_config.json: a JSON object"));
     assert_null(open_all(TINY("", ""), NULL, "{'eos_token_id': 'x'}", &err));
     assert_non_null(strstr(err.text, "eos_token_id: a token's id is needed"));
-    assert_null(open_all(TINY("", ""), NULL, "{'eos_token_id': [1, 2.5]}",
-                         &err));
+    assert_null(
+        open_all(TINY("", ""), NULL, "{'eos_token_id': [1, 2.5]}", &err));
     assert_non_null(strstr(err.text, "eos_token_id: a token's id is needed"));
     Tokenizer *t = open_all(TINY("", ""), "{'eos_token': 5, 'bos_token': []}",
                             "{'eos_token_id': null}", &err);
@@ -211,11 +217,41 @@ static void nested_too_deep(void **state)
     strcpy(p, "}");
     assert_null(tokenizer_parse(text, NULL, NULL, "test.json", &err));
     assert_non_null(strstr(err.text, "nested too deep"));
+    p = text + sprintf(text, "{\"model\": {\"type\": \"BPE\", \"vocab\": "
+                             "{\"a\": 0}, \"merges\": []}, "
+                             "\"pre_tokenizer\": {\"type\": \"Sequence\", "
+                             "\"pretokenizers\": [");
+    for (int i = 0; i < 3000; i++)
+        p += sprintf(p, "%s{\"type\": \"Digits\"}", i ? ", " : "");
+    strcpy(p, "]}}");
+    assert_null(tokenizer_parse(text, NULL, NULL, "test.json", &err));
+    assert_non_null(strstr(err.text, "pre_tokenizer: more than 64 steps"));
     memset(text, '[', DEEP);
     text[DEEP] = 0;
     assert_null(tokenizer_parse(text, NULL, NULL, "test.json", &err));
     assert_non_null(strstr(err.text, "not valid JSON"));
     free(text);
+}
+
+/* A pattern that tries everything gives up in good time. */
+static void pattern_gives_up(void **state)
+{
+    (void)state;
+    Err err;
+    Ids ids = {0};
+    char text[61];
+    memset(text, 'a', 60);
+    text[60] = 0;
+    Tokenizer *t = open_one(
+        PRE("{'type': 'Split', 'behavior': 'Isolated', 'pattern': {'Regex': "
+            "'((a|aa)*)*[x-z]'}}"));
+    assert_false(tokenizer_encode(t, text, 60, 0, &ids, &err));
+    assert_string_equal(err.text, "pre_tokenizer, step 0: the pattern gave up "
+                                  "on a text of 60 bytes");
+    assert_int_equal(ids.n, 0);
+    check_ids(t, "a", 0, "0");
+    ids_free(&ids);
+    tokenizer_close(t);
 }
 
 /* ---- any bytes ---- */
@@ -282,8 +318,8 @@ static void broken_at_random(void **state)
     for (uint64_t i = 0; i < 6000; i++) {
         size_t at = (size_t)(sample_uniform(1, 4 * i) * (double)len);
         size_t kind = (size_t)(sample_uniform(1, 4 * i + 1) * 4);
-        size_t pick = (size_t)(sample_uniform(1, 4 * i + 2) *
-                               (double)(sizeof bytes - 1));
+        size_t pick =
+            (size_t)(sample_uniform(1, 4 * i + 2) * (double)(sizeof bytes - 1));
         size_t skip_to = kind == 1 ? at + 1 : kind == 2 ? at - at / 3 : at;
         memcpy(copy, text, at);
         strcpy(copy + at, text + skip_to);
@@ -356,17 +392,12 @@ static void opens_a_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(not_json),
-        cmocka_unit_test(bad_model),
-        cmocka_unit_test(bad_merges),
-        cmocka_unit_test(bad_added_tokens),
-        cmocka_unit_test(bad_steps),
-        cmocka_unit_test(bad_template),
-        cmocka_unit_test(bad_files_beside),
-        cmocka_unit_test(nested_too_deep),
-        cmocka_unit_test(whole_file_works),
-        cmocka_unit_test(every_beginning),
-        cmocka_unit_test(broken_at_random),
+        cmocka_unit_test(not_json),         cmocka_unit_test(bad_model),
+        cmocka_unit_test(bad_merges),       cmocka_unit_test(bad_added_tokens),
+        cmocka_unit_test(bad_steps),        cmocka_unit_test(bad_template),
+        cmocka_unit_test(bad_files_beside), cmocka_unit_test(nested_too_deep),
+        cmocka_unit_test(pattern_gives_up), cmocka_unit_test(whole_file_works),
+        cmocka_unit_test(every_beginning),  cmocka_unit_test(broken_at_random),
         cmocka_unit_test(opens_a_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

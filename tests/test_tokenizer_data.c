@@ -67,8 +67,7 @@ static Tokenizer *open_gguf(const char *path, bool files)
     return t;
 }
 
-static void assert_ids(const Ids *ids, const int *want, int n,
-                       const char *text)
+static void assert_ids(const Ids *ids, const int *want, int n, const char *text)
 {
     bool same = ids->n == (size_t)n;
     for (int i = 0; same && i < n; i++)
@@ -143,16 +142,16 @@ static void check_gguf(const char *name, bool files)
     tokenizer_close(t);
 }
 
-#define GGUF_CASES(test, name) \
-    static void test(void **state) \
-    { \
-        (void)state; \
-        check_gguf("tokenizers/ggml-vocab-" name ".gguf", false); \
-    } \
-    static void test##_by_files(void **state) \
-    { \
-        (void)state; \
-        check_gguf("tokenizers/ggml-vocab-" name ".gguf", true); \
+#define GGUF_CASES(test, name)                                                 \
+    static void test(void **state)                                             \
+    {                                                                          \
+        (void)state;                                                           \
+        check_gguf("tokenizers/ggml-vocab-" name ".gguf", false);              \
+    }                                                                          \
+    static void test##_by_files(void **state)                                  \
+    {                                                                          \
+        (void)state;                                                           \
+        check_gguf("tokenizers/ggml-vocab-" name ".gguf", true);               \
     }
 GGUF_CASES(gguf_llama_spm, "llama-spm")
 GGUF_CASES(gguf_gpt2, "gpt-2")
@@ -193,8 +192,8 @@ static void check_encodes(const Tokenizer *t, const cJSON *golden,
     int n;
     int *want = ints(golden, ids_name, &n);
     Ids ids = {0};
-    assert_true(tokenizer_encode(t, text, strlen(text), ENCODE_prompt, &ids,
-                                 &err));
+    assert_true(
+        tokenizer_encode(t, text, strlen(text), ENCODE_prompt, &ids, &err));
     assert_ids(&ids, want, n, text);
     ids_free(&ids);
     free(want);
@@ -264,8 +263,7 @@ static bool cached_smollm2(char *path, size_t size)
 
 static void check_smollm2(const Tokenizer *t, const cJSON *golden)
 {
-    const cJSON *p =
-        cJSON_GetObjectItemCaseSensitive(golden, "prompts")->child;
+    const cJSON *p = cJSON_GetObjectItemCaseSensitive(golden, "prompts")->child;
     assert_non_null(p);
     for (; p; p = p->next) {
         check_encodes(t, p, string(p, "text"), "ids");

@@ -15,7 +15,7 @@ typedef struct {
     int tokens, scores, types; /* lengths; of the last two 0: as tokens */
     const char *const *merge;
     int merges;
-    const char *ids; /* "bos 1 eos 2 ..." : KEY_token_id */
+    const char *ids;        /* "bos 1 eos 2 ..." : KEY_token_id */
     int add_bos, add_space; /* 1 true, -1 false */
 } Meta;
 
@@ -145,8 +145,8 @@ static void check_fails(Meta m, const char *words)
 /* ---- pieces with scores ---- */
 
 static const char *const piece[] = {"<unk>", "<s>", "</s>", "<0xC3>", "<0xA9>",
-                                    "▁", "a", "b", "ab", "▁a", "aba", "ba",
-                                    "USER"};
+                                    "▁",     "a",   "b",    "ab",     "▁a",
+                                    "aba",   "ba",  "USER"};
 static const float score[] = {0, 0, 0, 0, 0, -9, -9, -9, -2, -3, -4, -1, 0};
 static const int kind[] = {2, 3, 3, 6, 6, 1, 1, 1, 1, 1, 1, 1, 4};
 static const Meta pieces = {.model = "llama",
@@ -239,9 +239,10 @@ static void all_named_patterns(void **state)
 {
     (void)state;
     static const char *const name[] = {
-        "default", "gpt-2", "smollm", "starcoder", "falcon", "llama-bpe",
-        "dbrx", "qwen2", "deepseek-coder", "deepseek-v3", "gpt-4o", "tekken",
-        "bloom", "viking", "seed-coder", "bailingmoe", "olmo", "refact"};
+        "default",    "gpt-2",  "smollm", "starcoder",      "falcon",
+        "llama-bpe",  "dbrx",   "qwen2",  "deepseek-coder", "deepseek-v3",
+        "gpt-4o",     "tekken", "bloom",  "viking",         "seed-coder",
+        "bailingmoe", "olmo",   "refact"};
     static const char text[] = "We're 12345 ab a'LL\n\n  \t x_y!? é漢字かな "
                                "नमस्ते ½ \xf0\x9f\xa6\x99 (a) END";
     for (size_t i = 0; i < COUNT(name); i++) {

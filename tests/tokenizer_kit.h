@@ -32,9 +32,9 @@ static inline Tokenizer *open_all(const char *json, const char *config,
 
 /* A BPE of a, b, c, "▁" and a few merges, with the given further fields of the
  * file and of the model ("'x': 1, " or ""). */
-#define TINY(fields, model) \
-    "{" fields "'model': {" model "'type': 'BPE', 'vocab': {'a': 0, 'b': 1, " \
-    "'c': 2, 'ab': 3, 'bc': 4, 'abc': 5, 'aa': 6, '▁': 7, '▁a': 8, " \
+#define TINY(fields, model)                                                    \
+    "{" fields "'model': {" model "'type': 'BPE', 'vocab': {'a': 0, 'b': 1, "  \
+    "'c': 2, 'ab': 3, 'bc': 4, 'abc': 5, 'aa': 6, '▁': 7, '▁a': 8, "       \
     "'<u>': 9, 'd': 10}, 'merges': ['a b', 'ab c', 'b c', 'a a', '▁ a']}}"
 
 static inline Tokenizer *open_one(const char *json)
@@ -100,8 +100,8 @@ static inline void check_text(const Tokenizer *t, int flags, int n,
     assert_string_equal(text, want);
     free(text);
 }
-#define CHECK_TEXT(t, flags, want, ...) \
-    check_text(t, flags, (int)COUNT(((int32_t[]){__VA_ARGS__})), \
+#define CHECK_TEXT(t, flags, want, ...)                                        \
+    check_text(t, flags, (int)COUNT(((int32_t[]){__VA_ARGS__})),               \
                (int32_t[]){__VA_ARGS__}, want)
 
 /* Encodes and decodes; the text must come back. */
@@ -127,8 +127,10 @@ static inline char *byte_level(const char *fields, const char *const *merges)
     size_t len;
     FILE *f = open_memstream(&json, &len);
     char *q = quotes(fields);
-    fprintf(f, "{%s\"decoder\": {\"type\": \"ByteLevel\"}, \"model\": "
-               "{\"type\": \"BPE\", \"vocab\": {", q);
+    fprintf(f,
+            "{%s\"decoder\": {\"type\": \"ByteLevel\"}, \"model\": "
+            "{\"type\": \"BPE\", \"vocab\": {",
+            q);
     free(q);
     for (int b = 0, other = 256; b < 256; b++) {
         bool plain = (b > 32 && b < 127) || (b > 160 && b != 173);
