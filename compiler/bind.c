@@ -179,10 +179,11 @@ bool model_fill(Model *m, Err *err)
 {
     Scope s = {.spec = m->spec, .model = m, .g = m->weights, .inst = m->root};
     const Ast *config = config_of(m->root->def);
+    int before = m->spec->diags->errors;
     if (config && !bind_config(&s, config, err))
         return false;
     inst_build(m, m->root, &s);
-    return !m->spec->diags->errors ||
+    return m->spec->diags->errors == before ||
            err_set(err, "the model's text does not fit the config");
 }
 

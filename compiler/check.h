@@ -21,5 +21,6 @@ Model *symbolic_model(const Spec *s, const Ast *def);
 /* One pattern; with its parameters' defaults, or unknown. */
 bool try_pattern(Spec *s, const Ast *def, const Ast *call, bool defaults,
                  Trial *t);
+void check_recipe(Spec *s, const Ast *def); /* recipe.c */
 void judge_transform(Judge *j, const Ast *def); /* claims.c */
 void judge_prove(Judge *j, const Ast *def);

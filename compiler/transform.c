@@ -365,6 +365,7 @@ bool apply_to(Scope *s, const Ast *def, Applied *applied, Err *err)
 {
     Shape t = shape_of(def);
     bool ok = true;
+    int before = s->spec->diags->errors;
     s->applying = applied;
     list_push(s->model->arena, &s->model->applied, applied);
     if (t.match) {
@@ -376,7 +377,7 @@ bool apply_to(Scope *s, const Ast *def, Applied *applied, Err *err)
         one.local = names_copy(s->model->arena, &s->local);
         transform_match(&one, def, NULL, applied);
     }
-    return ok && !s->spec->diags->errors;
+    return ok && s->spec->diags->errors == before;
 }
 
 Model *model_transform(Spec *spec, Model *m, const char *name, const Arg *arg,
