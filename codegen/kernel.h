@@ -85,11 +85,13 @@ void emit_matmul(Emit *e, Plan *p, Kernel *k);  /* matmul*.c */
 void emit_grouped(Emit *e, Plan *p, Kernel *k); /* grouped.c */
 void emit_attend(Emit *e, Plan *p, Kernel *k);  /* attend.c */
 
-/* ---- packing: plain C, in step with what emit_matmul reads (pack.c) ---- */
+/* ---- packing: in step with what matmul kernels read (pack.c) ---- */
 
-/* Bytes of a packed buffer; and the copy into it of one tensor of its weight
- * part[i]: that of `index` among the weight's stacked dims. `src`: row-major,
- * of type `from`. */
+enum { PACK_K = 16 }; /* K is filled up with zeros to a multiple of this */
+
+/* Bytes of a packed buffer, to be zeroed; and the copy into it of one tensor
+ * of its weight part[i]: that of `index` among the weight's stacked dims.
+ * `src`: row-major, of the pack's type. Uses all of OpenMP's threads. */
 int64_t pack_bytes(const Pack *p);
-void pack_part(const Pack *p, int i, Dtype from, const void *src,
-               int64_t index, void *dst);
+void pack_part(const Pack *p, int i, int stacked, int64_t index,
+               const void *src, void *dst);

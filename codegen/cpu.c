@@ -1,0 +1,179 @@
+/* Programs for the CPU: passes, cut, one LLVM module a thread, the JIT. */
+#include "codegen/cpu.h"
+#include <string.h>
+#include <time.h>
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- emission ---- */
+
+static void emit_kernel(Emit *e, Plan *plan, Kernel *k)
+{
+    switch (k->skeleton) {
+    case SKEL_map: emit_map(e, plan, k); break;
+    case SKEL_matmul: emit_matmul(e, plan, k); break;
+    case SKEL_grouped: emit_grouped(e, plan, k); break;
+    case SKEL_route: emit_route(e, plan, k); break;
+    case SKEL_attend: emit_attend(e, plan, k); break;
+    case SKEL_scatter: emit_scatter(e, plan, k); break;
+    case SKEL_call:
+    case SKEL_repeat: break;
+    }
+}
+
+typedef struct {
+    Program *p;
+    Emit *module[8];
+    int n;
+} Emission;
+
+/* Matmuls share their tiles within a module, so they stay together. */
+static Emit *module_for(Emission *m, const Kernel *k)
+{
+    bool heavy = k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped;
+    int i = heavy || m->n == 1 ? 0 : 1;
+    if (!m->module[i])
+        m->module[i] = emit_new(&m->p->arena, m->p->target,
+                                intern_printf("graft_%d", i));
+    return m->module[i];
+}
+
+static void emit_plan(Emission *m, Plan *plan)
+{
+    Program *p = m->p;
+    for (int i = 0; i < plan->body.n; i++)
+        emit_plan(m, plan->body.at[i]);
+    for (int i = 0; i < plan->kernel.n; i++) {
+        Kernel *k = plan->kernel.at[i];
+        if (k->skeleton == SKEL_call || k->skeleton == SKEL_repeat)
+            continue;
+        emit_kernel(module_for(m, k), plan, k);
+        Code c = {.kernel = k};
+        list_push(&p->arena, &p->code, c);
+    }
+}
+
+static void emit_all(Program *p)
+{
+    Emission m = {.p = p, .n = p->o.threads > 1 ? 2 : 1};
+    emit_plan(&m, p->plan);
+    for (int i = 0; i < m.n; i++)
+        if (m.module[i]) {
+            emit_verify(m.module[i]);
+            jit_add(p->jit, m.module[i]);
+        }
+}
+
+static void find_code(Program *p)
+{
+    for (int i = 0; i < p->code.n; i++) {
+        Code *c = &p->code.at[i];
+        const char *name = c->kernel->name;
+        void *run = jit_symbol(p->jit, name);
+        void *tasks = jit_symbol(p->jit, intern_printf("%s_tasks", name));
+        memcpy(&c->run, &run, sizeof run);
+        memcpy(&c->tasks, &tasks, sizeof tasks);
+    }
+}
+
+/* ---- the program ---- */
+
+static int64_t most_scratch(const Program *p)
+{
+    int64_t most = 64;
+    for (int i = 0; i < p->code.n; i++)
+        if (p->code.at[i].kernel->scratch > most)
+            most = p->code.at[i].kernel->scratch;
+    return most;
+}
+
+static void compile(Program *p, const Graph *g)
+{
+    double start = now();
+    PassOptions po = {.training = p->o.training, .last_only = p->o.last_only};
+    p->graph = passes_run(g, &p->arena, &po);
+    CutOptions co = {.lanes = p->target->width / 4,
+                     .vectors = p->target->width == 64 ? 4 : 2,
+                     .pair = 2};
+    p->plan = kernels_cut(p->graph, &p->arena, &co);
+    double cut = now();
+    JitOptions jo = {.keep_text = p->o.keep_text, .threads = p->o.threads};
+    p->jit = jit_new(p->target, &jo);
+    emit_all(p);
+    double emitted = now();
+    jit_link(p->jit);
+    find_code(p);
+    p->cost.passes = cut - start;
+    p->cost.emit = emitted - cut;
+    jit_seconds(p->jit, &p->cost.optimise, &p->cost.link);
+}
+
+Program *cpu_compile(const Graph *g, const CpuOptions *o, Err *err)
+{
+    Program *p = xmalloc(sizeof *p);
+    *p = (Program){.o = *o, .T = -1};
+    (void)err;
+    p->target = o->target ? o->target : target_host();
+    if (p->o.threads < 1)
+        p->o.threads = exec_cores();
+    compile(p, g);
+    program_steps(p);
+    p->team = exec_team(p->o.threads, most_scratch(p));
+    p->run = arena_alloc(&p->arena, (size_t)(RUN_below + p->plan->sizes->at.n) *
+                                        sizeof *p->run);
+    p->own = state_new(p);
+    return p;
+}
+
+void program_free(Program *p)
+{
+    if (!p)
+        return;
+    while (p->owned) {
+        Owned *o = p->owned;
+        p->owned = o->next;
+        free(o->at);
+        free(o);
+    }
+    for (int i = 0; i < p->rope.n; i++)
+        free(p->rope.at[i]->table);
+    state_free(p->own);
+    exec_team_free(p->team);
+    jit_free(p->jit);
+    free(p->cache);
+    free(p->memory);
+    arena_free(&p->arena);
+    free(p);
+}
+
+bool program_print(const Program *p, ProgramText what, FILE *out)
+{
+    switch (what) {
+    case TEXT_kernels: kernels_print(p->plan, out); return true;
+    case TEXT_llvm: jit_print(p->jit, JIT_llvm, out); break;
+    case TEXT_llvm_opt: jit_print(p->jit, JIT_optimised, out); break;
+    case TEXT_asm: jit_print(p->jit, JIT_asm, out); break;
+    }
+    return p->o.keep_text;
+}
+
+const KernelTime *program_times(Program *p, bool reset, int *n)
+{
+    for (int i = 0; i < p->time.n; i++) {
+        p->time.at[i].seconds = p->seconds[i];
+        if (reset)
+            p->seconds[i] = 0;
+    }
+    *n = p->time.n;
+    return p->time.at;
+}
+
+ProgramCost program_cost(const Program *p)
+{
+    return p->cost;
+}

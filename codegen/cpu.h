@@ -1,0 +1,112 @@
+/* Private to cpu*.c: a program: its plans, their code, the steps it runs. */
+#pragma once
+#include "codegen/jit.h"
+#include "codegen/kernel.h"
+#include "runtime/runtime.h"
+
+/* One pass through a plan: the top, or one iteration of a repeat. */
+typedef struct Instance {
+    Plan *plan;
+    const Iteration *pass; /* NULL at the top */
+    uint64_t place;        /* for draws: random_place */
+    struct Instance *parent;
+    void **at; /* by Buffer.id */
+    int first_cache;
+} Instance;
+
+/* What a repeat carries from pass to pass. */
+typedef struct {
+    Instance *in; /* that the repeat is a kernel of */
+    Kernel *kernel;
+    Instance **pass;
+    int n;
+} Looped;
+
+/* Of C functions as kernels: what they need besides buffers. */
+typedef struct {
+    const Node *node;
+    uint64_t key;
+    const void *extra;
+} CallInfo;
+
+typedef struct {
+    Instance *in;
+    Kernel *kernel;
+    CallInfo *info; /* of a call: its last argument */
+} StepOf;
+
+/* A table of cos and sin, made at the start of a run. */
+typedef struct {
+    const Rope *rope;
+    double *freq, scale;
+    float *table;
+    int64_t T; /* it has room for */
+} RopeTable;
+
+typedef struct {
+    Kernel *kernel;
+    ExecKernel run;
+    ExecTasks tasks;
+} Code;
+
+/* Of one T: where values lie in the memory of activations. */
+typedef struct {
+    int64_t T, bytes;
+    int64_t *at; /* by Buffer.id */
+} Layout;
+
+typedef struct Owned {
+    void *at;
+    struct Owned *next;
+} Owned;
+
+struct Swap {
+    const Weight *from, *to;
+};
+
+struct Program {
+    Arena arena;
+    CpuOptions o;
+    const Target *target;
+    Graph *graph; /* after the passes */
+    Plan *plan;
+    Jit *jit;
+    LIST(Code) code;
+    LIST(Instance *) instance;
+    LIST(Looped) loop;
+    LIST(ExecStep) step;
+    LIST(StepOf) step_of;
+    LIST(RopeTable *) rope;
+    struct {
+        const Buffer *keys, *vals;
+    } *cache; /* by Instance.first_cache + .. */
+    int ncaches;
+    LIST(struct Swap) swap;
+    Owned *owned; /* weights' memory, until the next load */
+    bool loaded;
+    ExecTeam *team;
+    State *own; /* for runs without a state */
+    char *memory;
+    int64_t memory_bytes, T;
+    int64_t *run; /* RUN_below, then sizes */
+    const int32_t *pos;
+    LIST(KernelTime) time;
+    double *seconds;
+    ProgramCost cost;
+};
+
+struct State {
+    Program *p;
+    int64_t length, capacity;
+    void **at; /* keys and values of each cache */
+};
+
+/* cpu_steps.c */
+void program_steps(Program *p); /* instances, steps, caches, ropes */
+ExecKernel call_kernel(const Node *n); /* cpu_calls.c */
+/* cpu_memory.c: activations of every instance for T tokens, and the pointers
+ * of all that a run does not bring. */
+bool program_memory(Program *p, int64_t T, Err *err);
+bool state_reserve(State *s, int64_t length, Err *err);
+Buffer *program_input(const Program *p, const char *name);
+int64_t buffer_bytes(const Buffer *b, int64_t T);

@@ -1,0 +1,73 @@
+/* Runs the passes: bodies first, each once, then the graph around them. */
+#include "passes/private.h"
+#include <string.h>
+
+typedef struct {
+    const Graph *from;
+    Graph *to;
+} Done;
+
+typedef struct {
+    Arena *arena;
+    const PassOptions *o;
+    LIST(Done) done; /* bodies */
+} Run;
+
+static Graph *run_graph(Run *r, const Graph *g, bool top);
+
+static Graph *run_body(Run *r, const Graph *g)
+{
+    for (int i = 0; i < r->done.n; i++)
+        if (r->done.at[i].from == g)
+            return r->done.at[i].to;
+    Graph *to = run_graph(r, g, false);
+    Done d = {g, to};
+    list_push(r->arena, &r->done, d);
+    return to;
+}
+
+static Node *with_new_bodies(Graph *to, Node n, const Node *old, void *user)
+{
+    Run *r = user;
+    (void)old;
+    if (n.op != OP_repeat)
+        return graph_add(to, n);
+    Repeat *now = arena_alloc(r->arena, sizeof *now);
+    now->n = n.repeat->n;
+    now->at = arena_alloc(r->arena, (size_t)now->n * sizeof *now->at + 1);
+    for (int i = 0; i < now->n; i++) {
+        now->at[i] = n.repeat->at[i];
+        now->at[i].body = run_body(r, n.repeat->at[i].body);
+    }
+    n.repeat = now;
+    return graph_add(to, n);
+}
+
+static Graph *run_graph(Run *r, const Graph *g, bool top)
+{
+    typedef Graph *Pass(const Graph *, Arena *, const PassOptions *);
+    static const struct {
+        const char *name;
+        Pass *run;
+    } pass[] = {
+#define PASS(name, what) {#name, pass_##name},
+#include "passes/passes.def"
+#undef PASS
+    };
+    PassOptions o = *r->o;
+    o.last_only &= top;
+    Graph *now = graph_map(g, r->arena, with_new_bodies, r);
+    for (size_t i = 0; i < COUNT(pass); i++) {
+        now = pass[i].run(now, r->arena, &o);
+        ir_verify(now, pass[i].name);
+        if (o.dump && !strcmp(o.dump, pass[i].name))
+            ir_print(now, stderr);
+    }
+    return now;
+}
+
+Graph *passes_run(const Graph *g, Arena *a, const PassOptions *o)
+{
+    Run r = {.arena = a, .o = o};
+    return run_graph(&r, g, true);
+}
