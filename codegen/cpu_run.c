@@ -119,7 +119,8 @@ static void give_outputs(Run *r)
     Program *p = r->p;
     for (int i = 0; i < r->nout; i++) {
         const Column *c = &r->out[i];
-        const Buffer *b = output_buffer(p, graph_find_output(p->graph, c->name));
+        const Node *node = graph_find_output(p->graph, c->name);
+        const Buffer *b = output_buffer(p, node);
         const void *from = p->instance.at[0]->at[b->id];
         int64_t n = type_count(&b->type, r->T);
         if (from == c->data)
