@@ -7,6 +7,7 @@
 #include "base/base.h"
 
 struct Gguf;
+struct Checkpoint;
 typedef struct Tokenizer Tokenizer;
 
 /* ---- opening (tokenizer_json.c, tokenizer_gguf.c) ---- */
@@ -22,6 +23,8 @@ Tokenizer *tokenizer_parse(const char *json, const char *config,
 /* From GGUF metadata; `g` is not needed afterwards. */
 Tokenizer *tokenizer_open_gguf(const struct Gguf *g, const char *name,
                                Err *err);
+/* Of a checkpoint: its tokenizer.json, or what its GGUF file has. */
+Tokenizer *tokenizer_open(const struct Checkpoint *c, Err *err);
 void tokenizer_close(Tokenizer *t); /* NULL is fine */
 
 /* The files that a folder made from this GGUF needs, each malloc'ed. Reading

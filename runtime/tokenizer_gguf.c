@@ -224,3 +224,13 @@ Tokenizer *tokenizer_open_gguf(const Gguf *g, const char *name, Err *err)
     tokenizer_files_free(&f);
     return t;
 }
+
+Tokenizer *tokenizer_open(const Checkpoint *c, Err *err)
+{
+    if (c->tokenizer)
+        return tokenizer_open_json(c->tokenizer, err);
+    if (c->gguf)
+        return tokenizer_open_gguf(c->gguf, c->path, err);
+    err_set(err, "%s: it has no tokenizer.json", c->path);
+    return NULL;
+}

@@ -228,6 +228,29 @@ static void check_stories(const Tokenizer *t)
     free(json);
 }
 
+/* As a program opens a model, folder or file. */
+static void checkpoints(void **state)
+{
+    (void)state;
+    static const char *const name[] = {"stories260K",
+                                       "stories260K/stories260K.gguf"};
+    Err err;
+    free(content("stories260K/golden.json"));
+    for (size_t i = 0; i < COUNT(name); i++) {
+        Checkpoint *c = checkpoint_open(data(name[i]), &err);
+        assert_non_null(c);
+        Tokenizer *t = tokenizer_open(c, &err);
+        checkpoint_close(c);
+        check_stories(t);
+        tokenizer_close(t);
+    }
+    Checkpoint *c = checkpoint_open(data("hf_tiny/llama"), &err);
+    assert_non_null(c);
+    assert_null(tokenizer_open(c, &err));
+    assert_non_null(strstr(err.text, "llama: it has no tokenizer.json"));
+    checkpoint_close(c);
+}
+
 static void json_stories(void **state)
 {
     (void)state;
@@ -328,6 +351,7 @@ int main(void)
         cmocka_unit_test(gguf_deepseek_coder_by_files),
         cmocka_unit_test(json_mistral),
         cmocka_unit_test(json_stories),
+        cmocka_unit_test(checkpoints),
         cmocka_unit_test(gguf_stories),
         cmocka_unit_test(gguf_smollm2),
         cmocka_unit_test(long_text),
