@@ -24,9 +24,41 @@ static bool check_tensors(Loaded *l, Err *err)
     return fine || err_set(err, "%s: %s", c->path, why.text);
 }
 
+/* A weight may be of any type that widens to a float. */
+static bool check_types(const Loaded *l, Err *err)
+{
+    const Weight *const *w;
+    int n = model_weights(l->model, &w);
+    for (int i = 0; i < n; i++)
+        for (int64_t j = 0; !w[i]->value && j < weight_stacked(w[i]); j++) {
+            const FileTensor *t = loaded_tensor(l, w[i], j);
+            const TypeInfo *type = &type_info[t->info.dtype];
+            if (!type_is_float(t->info.dtype) && type->block_len == 1)
+                return err_set(err, "%s: tensor %s: whole numbers cannot be "
+                                    "a weight",
+                               t->path, tensor_text(&t->info));
+        }
+    return true;
+}
+
+/* What is wrong with a model's text shows where its config does not fit. */
+static bool first_mistake(const Loaded *l, const char *path, Err *err)
+{
+    for (int i = 0; i < l->diags.said.n; i++) {
+        const Diag *d = &l->diags.said.at[i];
+        int line, col;
+        if (d->severity != SEVERITY_error)
+            continue;
+        loc_place(d->src, d->loc.at, &line, &col);
+        return err_set(err, "%s: its config does not fit: %s (%s:%d:%d)", path,
+                       d->text, d->src->path, line, col);
+    }
+    return err_set(err, "%s: its config does not fit its text", path);
+}
+
 bool loaded_open(Loaded *l, const char *path, const Common *common, Err *err)
 {
-    *l = (Loaded){0};
+    *l = (Loaded){.diags.quiet = true};
     Err why = {""};
     Checkpoint *c = l->checkpoint = checkpoint_open(path, err);
     if (!c)
@@ -34,11 +66,11 @@ bool loaded_open(Loaded *l, const char *path, const Common *common, Err *err)
     l->dtype = compute_dtype(c, common);
     l->model = model_bind(&l->arena, &l->diags, c->config, c->graft, l->dtype,
                           &why);
+    if (!l->model && l->diags.errors > 0)
+        return first_mistake(l, c->path, err);
     if (!l->model)
-        return err_set(err, "%s: %s", c->path,
-                       *why.text ? why.text
-                                 : "its text has mistakes, see above");
-    return check_tensors(l, err);
+        return err_set(err, "%s: %s", c->path, why.text);
+    return check_tensors(l, err) && check_types(l, err);
 }
 
 void loaded_close(Loaded *l)

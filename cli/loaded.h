@@ -14,8 +14,8 @@ typedef struct {
     Dtype dtype; /* what modules compute in */
 } Loaded;
 
-/* Opens, binds and checks by headers alone. False with err set (mistakes in a
- * model's own text are printed as they are found); loaded_close in any case. */
+/* Opens, binds and checks by headers alone. False with err set; loaded_close in
+ * any case. */
 bool loaded_open(Loaded *l, const char *path, const Common *common, Err *err);
 void loaded_close(Loaded *l);
 

@@ -63,9 +63,9 @@ bad config_not_json model/config.json
 bad nan_config model/config.json
 bad unknown_architecture LamaForCausalLM
 bad missing_field hidden_size
-bad text_field num_hidden_layers
-bad negative_field num_hidden_layers
-bad odd_heads
+bad text_field model four
+bad negative_field model "L = -4"
+bad odd_heads model "hd = 12.8"
 bad another_act gelu
 
 rm -rf model
