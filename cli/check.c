@@ -156,8 +156,9 @@ static void print_proof(const Claim *claim, const char *indent)
 
 static void print_claim(const Check *c, const Claim *claim)
 {
-    printf("%s: %s: %s%s\n", claim->name, claim->text,
-           claim->silent ? "not claimed, and " : "",
+    bool named = strcmp(claim->name, claim->text) != 0;
+    printf("%s%s%s: %s%s\n", named ? claim->name : "", named ? ": " : "",
+           claim->text, claim->silent ? "not claimed, and " : "",
            result_name[claim->proof->result]);
     print_proof(claim, "    ");
     if (!c->verbose)
