@@ -90,14 +90,14 @@ Val built_shuffle(Scope *s, const Ast *call, int unused)
     return val_node(graph_add(s->g, n));
 }
 
-/* part(permutation, e, E): the e-th of E equal cuts. */
+/* part(permutation, e, E): the e-th of E equal cuts; where e counts further
+ * than E, they come round again. */
 Val built_part(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
     Node *p = arg_node(s, call, 1), *e = arg_node(s, call, 2);
-    const Ast *arg = call->kid[3];
-    const Dim *d = arg->kind == AST_name ? find_dim(s, arg->text) : NULL;
-    if (!p || !e)
+    const Size *parts;
+    if (!p || !e || !eval_size(s, call->kid[3], &parts))
         return val_error;
     if (!p->type.index_of || p->type.rank != 1 || !e->type.index_of ||
         e->type.rank != 1) {
@@ -105,18 +105,38 @@ Val built_part(Scope *s, const Ast *call, int unused)
                  "part wants a permutation, an index and how many parts");
         return val_error;
     }
-    if (!d || e->type.index_of->size != d->size) {
-        error_at(arg->src, arg->loc, "part wants as many parts as %s has",
-                 call->kid[2]->text ? call->kid[2]->text : "the index");
+    if (!size_fits(size_div(e->type.index_of->size, parts))) {
+        error_at(call->src, call->kid[3]->loc,
+                 "%s counts %s, which %s parts do not divide",
+                 call->kid[2]->text ? call->kid[2]->text : "the index",
+                 size_text(e->type.index_of->size), size_text(parts));
         return val_error;
     }
-    return (Val){.kind = V_place, .node = p, .dim = e->type.index_of};
+    return (Val){.kind = V_place, .node = p, .dim = e->type.index_of,
+                 .size = parts};
+}
+
+/* The cuts of a permutation of F as an index [E, f]: F. */
+static Node *cuts(Scope *s, Node *p, const Dim *e, const Size *parts,
+                  const Dim *f)
+{
+    const Dim *whole = p->type.dim[0];
+    const Dim *n = e->size == parts ? e : dim_new("part", parts);
+    Node split = {.op = OP_split, .arg = {p}, .ndim = 3, .dim = {whole, n, f}};
+    Node *cut = graph_add(s->g, split);
+    if (n == e)
+        return cut;
+    const Dim *round = dim_new("round", size_div(e->size, parts));
+    Node again = {.op = OP_expand, .arg = {cut}, .ndim = 1, .dim = {round}};
+    Node flat = {.op = OP_flatten, .arg = {graph_add(s->g, again)}, .ndim = 3,
+                 .dim = {e, round, n}};
+    return graph_add(s->g, flat);
 }
 
 Node *take_place(Scope *s, Node *x, const Dim *d, Val place, const Ast *at)
 {
     const Dim *whole = place.node->type.dim[0];
-    const Size *cut = size_div(whole->size, place.dim->size);
+    const Size *cut = size_div(whole->size, place.size);
     if (whole != d && place.node->type.index_of != d) {
         error_at(at->src, at->loc, "the permutation is of %s, not of %s",
                  whole->name, d->name);
@@ -124,11 +144,9 @@ Node *take_place(Scope *s, Node *x, const Dim *d, Val place, const Ast *at)
     }
     if (!size_fits(cut)) {
         error_at(at->src, at->loc, "%s = %s does not divide into %s parts",
-                 d->name, size_text(whole->size), size_text(place.dim->size));
+                 d->name, size_text(whole->size), size_text(place.size));
         return NULL;
     }
     const Dim *f = new_dim(s, intern_printf("%s.part", d->name), cut);
-    Node split = {.op = OP_split, .arg = {place.node}, .ndim = 3,
-                  .dim = {whole, place.dim, f}};
-    return g_gather(s->g, x, d, graph_add(s->g, split));
+    return g_gather(s->g, x, d, cuts(s, place.node, place.dim, place.size, f));
 }

@@ -177,6 +177,15 @@ static bool is_library(const Ast *def)
     return !strncmp(def->src->path, "<library>/", 10);
 }
 
+/* Claims are judged of the files asked for, not of what they use. */
+static bool is_asked(const Spec *s, const Ast *def)
+{
+    for (int i = 0; i < s->seen.n; i++)
+        if (!strcmp(s->seen.at[i]->key, def->src->path))
+            return !s->seen.at[i]->used && !is_library(def);
+    return false;
+}
+
 bool spec_check(Spec *s, Claims *claims)
 {
     Judge j = {s, NULL, claims};
@@ -188,7 +197,7 @@ bool spec_check(Spec *s, Claims *claims)
     j.rules = library_rules(s);
     for (int i = 0; i < s->def.n; i++) {
         const Ast *def = s->def.at[i];
-        if (is_library(def))
+        if (!is_asked(s, def))
             continue;
         if (def->kind == AST_transform)
             judge_transform(&j, def);

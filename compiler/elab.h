@@ -89,6 +89,7 @@ struct Inst {
 typedef struct {
     const char *key; /* its path, or <library>/NAME.graft */
     bool reading;    /* it stands above in the chain of `use` */
+    bool used;       /* read because another uses it */
     const Ast *tree;
 } SpecFile;
 

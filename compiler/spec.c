@@ -185,7 +185,11 @@ static bool use(Spec *s, const Source *from, const Ast *at)
         return library_file(at->text) ? spec_library(s, at->text)
                                       : report_unknown(s, from, at);
     Err err = {""};
-    if (!spec_file(s, path, &err) && err.text[0])
+    bool ok = spec_file(s, path, &err);
+    seen = find_file(s, path);
+    if (seen)
+        seen->used = true;
+    if (!ok && err.text[0])
         error_at(from, at->name_loc, "%s", err.text);
     return !s->diags->errors;
 }
