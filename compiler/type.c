@@ -6,8 +6,9 @@
 
 const Dim *dim_new(const char *name, const Size *size)
 {
+    static Arena kept;
     static int count;
-    Dim *d = xmalloc(sizeof *d);
+    Dim *d = arena_alloc(&kept, sizeof *d);
     *d = (Dim){intern(name), size, ++count};
     return d;
 }
