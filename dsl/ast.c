@@ -1,5 +1,4 @@
-/* Nodes: making them, comparing and printing trees; and dsl_parse, which
- * runs the steps of syntax.h. */
+/* Nodes: making them, comparing and printing trees; the words. */
 #include "dsl/parse.h"
 #include "dsl/syntax.h"
 #include <string.h>
@@ -105,61 +104,6 @@ Ast *dsl_node_join(Parse *p, Ast *n, Ast *list)
     for (int i = 0; i < list->nkid; i++)
         dsl_node_add(p, n, list->kid[i]);
     return n;
-}
-
-/* ---- parsing ---- */
-
-void dsl_complain(Parse *p, Loc loc, const char *fmt, ...)
-{
-    va_list ap;
-    char text[1024];
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    Complaint c = {loc, p->said.n, arena_strn(p->arena, text, strlen(text))};
-    list_push(p->arena, &p->said, c);
-}
-
-static int by_place(const void *a, const void *b)
-{
-    const Complaint *x = a, *y = b;
-    return x->loc.at != y->loc.at ? x->loc.at - y->loc.at : x->order - y->order;
-}
-
-/* In the order of the text, one a place. */
-static void report_all(Parse *p)
-{
-    if (p->said.n)
-        qsort(p->said.at, (size_t)p->said.n, sizeof *p->said.at, by_place);
-    for (int i = 0; i < p->said.n; i++)
-        if (!i || p->said.at[i].loc.at != p->said.at[i - 1].loc.at)
-            error_at(p->src, p->said.at[i].loc, "%s", p->said.at[i].text);
-}
-
-static bool check_utf8(Parse *p)
-{
-    size_t bad;
-    if (utf8_valid(p->src->text, (size_t)p->src->len, &bad))
-        return true;
-    dsl_complain(p, (Loc){(int)bad, 1},
-                 "the file is not UTF-8: byte 0x%02x at "
-                 "offset %zu",
-                 (unsigned char)p->src->text[bad], bad);
-    return false;
-}
-
-Ast *dsl_parse(Arena *arena, const Source *src)
-{
-    Parse p = {.arena = arena, .src = src, .bad_end = -1};
-    p.file = dsl_node(&p, AST_file, (Loc){0, src->len}, NULL, NULL, 0);
-    if (check_utf8(&p)) {
-        dsl_lex(&p);
-        dsl_layout(&p);
-        dsl_yyparse(&p);
-    }
-    report_all(&p);
-    p.file->loc = (Loc){0, src->len};
-    return p.file;
 }
 
 /* ---- comparing, printing ---- */

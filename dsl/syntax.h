@@ -1,7 +1,6 @@
 /* Inside room dsl: tokens, the state of one parse, nodes. A text goes
  *   lex.l      bytes to tokens, newlines and comments among them
- *   layout.c   where statements end, which words are names, which brackets
- *              were never closed
+ *   layout.c   where statements end; brackets.c, words.c
  *   parse.y    tokens to a tree
  *   explain.c, hint.c  what to say where the grammar does not fit
  * format.c works on the tokens of lex.l, so no comment can be lost. */
@@ -24,6 +23,7 @@ typedef LIST(Token) Tokens;
 typedef struct {
     Loc loc;
     int order; /* of equals in place the first counts */
+    bool blames_line; /* others in its line are not worth telling */
     const char *text;
 } Complaint;
 

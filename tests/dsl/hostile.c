@@ -1,6 +1,7 @@
 /* Bad bytes, cut texts, deep and long ones: never a crash, always a message
  * where the text is wrong. Run with the sanitizers this is where memory errors
  * would show. */
+#include "dsl/syntax.h"
 #include "tests/dsl/cases.h"
 #include <string.h>
 
@@ -96,6 +97,48 @@ static void survives_moved_pieces(void **state)
         survive(changed, len + n);
         free(changed);
     }
+    free(text);
+}
+
+/* Errors of the text without one of its tokens. */
+static int errors_without(const char *text, size_t len, Loc gone)
+{
+    size_t at = (size_t)gone.at, n = (size_t)gone.len;
+    char *rest = xmalloc(len - n + 1);
+    memcpy(rest, text, at);
+    memcpy(rest + at, text + at + n, len - at - n + 1);
+    Parsed p;
+    parse_text(&p, "less", rest, len - n);
+    int errors = p.diags.errors;
+    parsed_free(&p);
+    free(rest);
+    return errors;
+}
+
+/* One mistake, one message: a missing token gives no more than that, but for
+ * the odd brace. */
+static void says_one_mistake_once(void **state)
+{
+    size_t len;
+    char *text = example_text(*state, &len);
+    if (!text)
+        skip();
+    Parsed whole;
+    parse_text(&whole, *state, text, len);
+    Parse p = {.arena = &whole.arena, .src = &whole.src};
+    dsl_lex(&p);
+    int cascades = 0, silent = 0, tried = 0;
+    for (int i = 0; i < p.raw.n; i += 4) {
+        if (p.raw.at[i].kind == RAW_newline || p.raw.at[i].kind == RAW_comment)
+            continue;
+        int errors = errors_without(text, len, p.raw.at[i].loc);
+        cascades += errors > 1;
+        silent += errors == 0; /* `-a` without its sign is still right */
+        tried++;
+    }
+    assert_true(cascades <= 1);
+    assert_true(silent < tried / 4);
+    parsed_free(&whole);
     free(text);
 }
 
@@ -279,6 +322,7 @@ int main(void)
     };
     return cmocka_run_group_tests(tests, NULL, NULL) +
            run_on_examples("cuts", survives_cuts) +
+           run_on_examples("missing tokens", says_one_mistake_once) +
            run_on_examples("changed bytes", survives_changed_bytes) +
            run_on_examples("moved pieces", survives_moved_pieces);
 }
