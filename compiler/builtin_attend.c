@@ -1,5 +1,6 @@
 /* Built-ins of transformers: attend and rope. */
 #include "compiler/builtin.h"
+#include <math.h>
 #include <string.h>
 
 Val built_attend(Scope *s, const Ast *call, int unused)
@@ -83,6 +84,25 @@ static bool rope_scaling(Rope *r, const Val *v, const Ast *at)
     return true;
 }
 
+/* How many elements of a head turn. An odd count n makes (n + 1) / 2 pairs
+ * whose frequencies are theta^(-2j / n), as transformers has them: an even
+ * n + 1 at theta^((n + 1) / n). */
+static bool turned(Rope *r, double hd, double share, const Ast *call)
+{
+    r->rotary = share > 0 && share <= 1 ? (int)(hd * share) : 0;
+    if (r->rotary < 1 || r->rotary + r->rotary % 2 > hd) {
+        error_at(call->src, call->loc,
+                 "rope turns pairs: a share %g of a head of %g has none", share,
+                 hd);
+        return false;
+    }
+    if (r->rotary % 2) {
+        r->theta = pow(r->theta, (r->rotary + 1.0) / r->rotary);
+        r->rotary++;
+    }
+    return true;
+}
+
 /* rope(x, theta, scaling, part: share of a head that turns) */
 Val built_rope(Scope *s, const Ast *call, int unused)
 {
@@ -107,14 +127,8 @@ Val built_rope(Scope *s, const Ast *call, int unused)
     Node node = {.op = OP_rope, .arg = {x}, .rope = r};
     if (!size_is_num(theta, &r->theta))
         node.size = theta;
-    if (size_is_num(x->type.dim[2]->size, &hd) && size_is_num(share, &n)) {
-        r->rotary = (int)(hd * n);
-        if (r->rotary < 2 || r->rotary % 2 || r->rotary > hd) {
-            error_at(call->src, call->loc,
-                     "rope turns pairs: %g of a head of %g is no even number",
-                     n, hd);
-            return val_error;
-        }
-    }
+    if (size_is_num(x->type.dim[2]->size, &hd) && size_is_num(share, &n) &&
+        !turned(r, hd, n, call))
+        return val_error;
     return val_node(graph_add(s->g, node));
 }

@@ -74,6 +74,11 @@ int main(void)
         TINY("llama3_rope"),
         TINY("mistral_window"),
         TINY("mixtral"),
+        TINY("qwen2"),
+        TINY("qwen3"),
+        TINY("stablelm"),
+        TINY("gpt_neox"),
+        TINY("olmoe"),
         STORIES("stories260K"),
         STORIES("stories260K/stories260K.gguf"),
     };
