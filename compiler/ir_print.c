@@ -38,6 +38,7 @@ typedef struct {
     Names dim, body, repeat, weight;
     LIST(const Weight *) order; /* what a weight's formula reads stands first */
     Names node;                 /* of the graph being printed, by position */
+    const Weight **column; /* of a body's first pass, for comments; or NULL */
 } Printer;
 
 /* ---- names ---- */
@@ -307,8 +308,9 @@ static void print_value(Printer *p, const Node *n)
     if (n->repeat)
         fprintf(p->out, "%s%s", comma, name_of(&p->repeat, n->repeat));
     fputc(')', p->out);
-    if (n->weight) /* for the reader's eye */
-        fprintf(p->out, "  # %s", n->weight->path);
+    const Weight *w = n->slot && p->column ? p->column[n->slot - 1] : n->weight;
+    if (w) /* for the reader's eye */
+        fprintf(p->out, "  # %s%s", w->path, n->slot ? ", ..." : "");
 }
 
 /* ---- sections ---- */
@@ -419,7 +421,9 @@ static void print_needs(Printer *p, const Graph *g)
                                                              : "body");
             fprintf(p->out, "body %s slots=%d", name_of(&p->body, body),
                     body->nslots);
+            p->column = r->at[j].weight;
             print_graph(p, body);
+            p->column = NULL;
             fputc('\n', p->out);
         }
         print_table(p, r);
