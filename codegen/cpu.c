@@ -69,15 +69,24 @@ static void emit_all(Program *p)
         }
 }
 
+static void find_pair(Program *p, const char *name, ExecKernel *run,
+                      ExecTasks *tasks)
+{
+    void *a = jit_symbol(p->jit, name);
+    void *b = jit_symbol(p->jit, intern_printf("%s_tasks", name));
+    memcpy(run, &a, sizeof a);
+    memcpy(tasks, &b, sizeof b);
+}
+
 static void find_code(Program *p)
 {
     for (int i = 0; i < p->code.n; i++) {
         Code *c = &p->code.at[i];
         const char *name = c->kernel->name;
-        void *run = jit_symbol(p->jit, name);
-        void *tasks = jit_symbol(p->jit, intern_printf("%s_tasks", name));
-        memcpy(&c->run, &run, sizeof run);
-        memcpy(&c->tasks, &tasks, sizeof tasks);
+        find_pair(p, name, &c->run, &c->tasks);
+        if (c->kernel->skeleton == SKEL_attend)
+            find_pair(p, intern_printf("%s_append", name), &c->append,
+                      &c->append_tasks);
     }
 }
 
@@ -98,8 +107,7 @@ static void compile(Program *p, const Graph *g)
     PassOptions po = {.training = p->o.training, .last_only = p->o.last_only};
     p->graph = passes_run(g, &p->arena, &po);
     CutOptions co = {.lanes = p->target->width / 4,
-                     .vectors = p->target->width == 64 ? 4 : 2,
-                     .pair = 2};
+                     .vectors = 2, .pair = 2};
     p->plan = kernels_cut(p->graph, &p->arena, &co);
     double cut = now();
     JitOptions jo = {.keep_text = p->o.keep_text, .threads = p->o.threads};

@@ -47,6 +47,8 @@ typedef struct {
     Kernel *kernel;
     ExecKernel run;
     ExecTasks tasks;
+    ExecKernel append; /* of an attend: a step before it */
+    ExecTasks append_tasks;
 } Code;
 
 /* Of one T: where values lie in the memory of activations. */

@@ -244,17 +244,16 @@ void state_truncate(State *s, int64_t length)
         s->length = length;
 }
 
-/* [G, capacity, hd]: each head's rows move to their new place. */
+/* A larger cache begins with the smaller one's bytes. */
 static void *grown(const State *s, const Buffer *b, const void *old,
                    int64_t capacity)
 {
-    int64_t G = size_at(b->type.dim[1]->size, 1);
-    int64_t row = type_bytes(b->type.dtype, size_at(b->type.dim[2]->size, 1));
-    char *new = aligned_alloc(64, (size_t)round_up64(G * capacity * row + 64));
-    for (int64_t g = 0; new && old && g < G; g++)
-        memcpy(new + g * capacity * row,
-               (const char *)old + g * s->capacity * row,
-               (size_t)(s->length * row));
+    bool keys = b->kind == BUF_keys;
+    const Target *t = s->p->target;
+    int64_t bytes = attend_bytes(t, &b->type, keys, capacity);
+    char *new = aligned_alloc(64, (size_t)round_up64(bytes + 64));
+    if (new && old)
+        memcpy(new, old, (size_t)attend_bytes(t, &b->type, keys, s->length));
     return new;
 }
 

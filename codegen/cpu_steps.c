@@ -163,8 +163,12 @@ static void add_steps(Program *p, Instance *in)
         } else if (!c) {
             add_call(p, in, k);
         } else {
-            ExecStep s = {c->run, c->tasks, NULL,
+            ExecStep s = {c->append, c->append_tasks, NULL,
                           timer(p, k->name, name[k->skeleton])};
+            if (s.kernel)
+                add_step(p, s, (StepOf){in, k, NULL}, k->nin + k->nout);
+            s.kernel = c->run;
+            s.tasks = c->tasks;
             add_step(p, s, (StepOf){in, k, NULL}, k->nin + k->nout);
         }
     }

@@ -169,6 +169,8 @@ Val room(Emit *e, int64_t bytes, const char *name); /* on the stack, 64 B */
  * pow 2 ulp; sigmoid, softplus, silu 3; cdf, gelu 5; gelu_tanh 8 (of 0.01 where
  * it is smaller). NaN and infinities as in C; angles up to 2^48. */
 Val vm_exp(Emit *e, Val x);
+/* 2^(x - m), m whole: the same bits, but for the exponent, whatever m is. */
+Val vm_exp2_less(Emit *e, Val x, Val m);
 Val vm_log(Emit *e, Val x);
 Val vm_tanh(Emit *e, Val x);
 Val vm_sigmoid(Emit *e, Val x);

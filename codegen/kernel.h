@@ -83,7 +83,13 @@ void emit_route(Emit *e, Plan *p, Kernel *k);   /* route.c */
 void emit_scatter(Emit *e, Plan *p, Kernel *k); /* scatter.c */
 void emit_matmul(Emit *e, Plan *p, Kernel *k);  /* matmul*.c */
 void emit_grouped(Emit *e, Plan *p, Kernel *k); /* grouped.c */
-void emit_attend(Emit *e, Plan *p, Kernel *k);  /* attend.c */
+/* Two more functions, NAME_append and NAME_append_tasks: a step of its own that
+ * must be done before NAME begins. */
+void emit_attend(Emit *e, Plan *p, Kernel *k); /* attend*.c */
+/* Bytes of a cache (keys or values) that has room for `rows` rows; kv: the type
+ * [T, G, hd] of k or v. A larger one begins with the smaller one's bytes; new
+ * memory may hold anything. */
+int64_t attend_bytes(const Target *t, const Type *kv, bool keys, int64_t rows);
 
 /* ---- packing: in step with what matmul kernels read (pack.c) ---- */
 

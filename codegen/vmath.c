@@ -80,6 +80,18 @@ Val vm_exp(Emit *e, Val x)
     return pick(e, is_nan(e, x), x, exp_core(e, in));
 }
 
+Val vm_exp2_less(Emit *e, Val x, Val m)
+{
+    Val n = round_even(e, x);
+    Val r = mul(e, sub(e, x, n), like(x, M_LN2));
+    Val p = mul_add(e, mul(e, r, r), poly(e, &exp_tail, r), r);
+    p = add(e, p, like(x, 1));
+    Val nan = is_nan(e, p);
+    Val up = over_or(e, nan, 0, limit(e, sub(e, n, m), -160, 160));
+    up = to_int(e, up, int_beside(e, x));
+    return pick(e, nan, p, scale_two(e, p, up));
+}
+
 /* x = 2^k m, m in [sqrt(1/2), sqrt(2)); x > 0 and finite, may be subnormal. */
 static Val split(Emit *e, Val x, Val *k)
 {

@@ -16,6 +16,8 @@ typedef struct {
     Jit *jit;
     void **at; /* by Buffer.id */
     int64_t *run, T;
+    int64_t room; /* rows of caches */
+    const Target *target;
     void *mem;
 } Rig;
 
@@ -47,7 +49,7 @@ static inline void rig_emit(Emit *e, Plan *p, Kernel *k)
 
 static inline Rig rig_new(Kit *kit, const Target *t, int threads)
 {
-    Rig r = {.T = kit->env.T};
+    Rig r = {.T = kit->env.T, .room = kit->env.T, .target = t};
     CutOptions o = {.lanes = t->width / 4, .vectors = 2, .pair = 2};
     int64_t scratch = 64;
     r.plan = kernels_cut(kit->g, &kit->arena, &o);
@@ -73,6 +75,8 @@ static inline int64_t rig_bytes(const Rig *r, const Buffer *b)
 {
     if (b->kind == BUF_packed)
         return pack_bytes(&b->pack);
+    if (b->kind == BUF_keys || b->kind == BUF_vals)
+        return attend_bytes(r->target, &b->type, b->kind == BUF_keys, r->room);
     return type_count(&b->type, r->T) * type_bytes(b->type.dtype, 1);
 }
 
@@ -107,24 +111,34 @@ static inline void rig_load(const Kit *kit, Rig *r, bool before)
         r->at[b->id] = guarded(rig_bytes(r, b), before);
         if (b->kind == BUF_packed)
             rig_pack(kit, r, b);
+        else if (b->kind == BUF_pos)
+            memcpy(r->at[b->id], kit->env.pos, (size_t)r->T * 4);
         else if (b->kind == BUF_input || b->kind == BUF_weight)
             rig_fill(kit, r, b);
     }
 }
 
-static inline void rig_kernel(const Rig *r, const Kernel *k, bool backwards)
+static inline void rig_step(const Rig *r, const Kernel *k, const char *name,
+                            bool backwards)
 {
     void *arg[2 * KERNEL_ARGS];
     for (int i = 0; i < k->nin; i++)
         arg[i] = r->at[k->in[i]->id];
     for (int i = 0; i < k->nout; i++)
         arg[k->nin + i] = r->at[k->out[i]->id];
-    KernelFn f = (KernelFn)jit_symbol(r->jit, k->name);
+    KernelFn f = (KernelFn)jit_symbol(r->jit, name);
     TasksFn tasks = (TasksFn)jit_symbol(r->jit,
-                                        intern_printf("%s_tasks", k->name));
+                                        intern_printf("%s_tasks", name));
     int64_t n = tasks(arg, r->run);
     for (int64_t i = 0; i < n; i++)
         f(arg, r->run, backwards ? n - 1 - i : i, r->mem);
+}
+
+static inline void rig_kernel(const Rig *r, const Kernel *k, bool backwards)
+{
+    if (k->skeleton == SKEL_attend)
+        rig_step(r, k, intern_printf("%s_append", k->name), backwards);
+    rig_step(r, k, k->name, backwards);
 }
 
 static inline void rig_run(const Rig *r, bool backwards)
@@ -136,4 +150,14 @@ static inline void rig_run(const Rig *r, bool backwards)
 static inline void rig_free(Rig *r)
 {
     jit_free(r->jit); /* guarded memory goes with the process */
+}
+
+static inline const Buffer *rig_result(const Rig *r, const char *name)
+{
+    const Node *n = graph_find_output(r->plan->graph, name);
+    for (int i = 0; i < r->plan->buffer.n; i++)
+        if (r->plan->buffer.at[i]->node == n)
+            return r->plan->buffer.at[i];
+    fail_msg("no output %s", name);
+    return NULL;
 }

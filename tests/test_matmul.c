@@ -83,16 +83,6 @@ static Node *times(Setup *s, const char *name, double **at)
     return g_contract(s->kit->g, s->in, w, 1, &s->K);
 }
 
-static const Buffer *result(const Rig *r, const char *name)
-{
-    const Node *n = graph_find_output(r->plan->graph, name);
-    for (int i = 0; i < r->plan->buffer.n; i++)
-        if (r->plan->buffer.at[i]->node == n)
-            return r->plan->buffer.at[i];
-    fail_msg("no output %s", name);
-    return NULL;
-}
-
 static double got(const Rig *r, const Buffer *b, int64_t i)
 {
     return type_load(b->type.dtype, r->at[b->id], i);
@@ -115,7 +105,7 @@ static void check_plain(const Case *c, const Target *t)
     for (int before = 0; before < 2; before++) {
         rig_load(s.kit, &r, before);
         rig_run(&r, before);
-        const Buffer *b = result(&r, "y");
+        const Buffer *b = rig_result(&r, "y");
         for (int64_t i = 0; i < c->T * c->N; i++)
             near(got(&r, b, i),
                  dot_of(s.x + i / c->N * c->K, w + i % c->N * c->K, c->K),
@@ -159,7 +149,7 @@ static void test_trees(void **state)
         Rig r = rig_new(s.kit, target_host(), 2);
         rig_load(s.kit, &r, i & 1);
         rig_run(&r, i & 1);
-        const Buffer *y = result(&r, "y");
+        const Buffer *y = rig_result(&r, "y");
         for (int64_t j = 0; j < (int64_t)c->T * c->N; j++) {
             const double *x = s.x + j / c->N * c->K;
             double u = dot_of(x, gate + j % c->N * c->K, c->K);
@@ -171,7 +161,7 @@ static void test_trees(void **state)
                  TYPE_f32, j);
         }
         int M = c->N / 2 + 1;
-        const Buffer *o = result(&r, "z");
+        const Buffer *o = rig_result(&r, "z");
         for (int64_t j = 0; j < (int64_t)c->T * M; j++)
             near(got(&r, o, j),
                  dot_of(s.x + j / M * c->K, third + j % M * c->K, c->K), c->K,
@@ -190,7 +180,7 @@ static void last_row(const Case *c, int T, int threads, int skip, void *out)
     graph_output(s.kit->g, "y", y);
     Rig r = rig_new(s.kit, target_host(), threads);
     rig_load(s.kit, &r, false);
-    const Buffer *b = result(&r, "y");
+    const Buffer *b = rig_result(&r, "y");
     int64_t row = c->K * type_bytes(c->x, 1);
     for (int i = 0; i < r.plan->buffer.n; i++)
         if (r.plan->buffer.at[i]->kind == BUF_input)
@@ -242,11 +232,11 @@ static void test_heads(void **state)
         double mid[H * HD];
         for (int n = 0; n < H * HD; n++) {
             mid[n] = dot_of(s.x + t * D, q + n * D, D);
-            near(got(&r, result(&r, "y"), t * H * HD + n), mid[n], D, TYPE_f32,
+            near(got(&r, rig_result(&r, "y"), t * H * HD + n), mid[n], D, TYPE_f32,
                  n);
         }
         for (int n = 0; n < D; n++)
-            near(got(&r, result(&r, "z"), t * D + n),
+            near(got(&r, rig_result(&r, "z"), t * D + n),
                  dot_of(mid, o + n * H * HD, H * HD), 4 * D, TYPE_f32, n);
     }
     rig_free(&r);

@@ -1,0 +1,346 @@
+/* Attention over the cache: a task is some tokens by the query heads of one
+ * head. It goes over blocks of positions, and keeps for each of its rows
+ *     O = sum of 2^(s - m) v,  l = sum of 2^(s - m),  s = q k log2(e) / sqrt hd
+ * m is whole, so that changing it scales O and l by a power of two, exactly:
+ * the result does not depend on where a block begins to be the largest. */
+#include "codegen/attend.h"
+#include <math.h>
+
+enum { TASK_ROWS = 48, MIN_TASKS = 4 };
+
+typedef struct {
+    Walk w;
+    const Attend *a;
+    CacheShape s;
+    int64_t most;       /* rows of a task's memory */
+    Val base, T;
+    Val tokens, heads;  /* of a task: tokens, query heads of each */
+    Val head, h0, t0;   /* this task's */
+    Val rows;           /* its rows: (token, query head) */
+    Val q, scores, p, o, m, l, from, to; /* memory */
+    Val first, last;    /* positions that any row sees */
+    Val out;            /* the vector being written */
+} At;
+
+/* ---- tasks ---- */
+
+/* With few tokens heads are split too, so that no thread stands idle. */
+static Val count_tasks(At *a)
+{
+    Emit *e = a->w.e;
+    const CacheShape *s = &a->s;
+    int64_t tokens = TASK_ROWS / s->group > 1 ? TASK_ROWS / s->group : 1;
+    int64_t cuts = (MIN_TASKS + s->G - 1) / s->G;
+    int64_t few = (s->group + cuts - 1) / cuts;
+    a->base = walk_run(&a->w, RUN_base);
+    a->T = walk_size(&a->w, a->a->q->type.dim[0]->size);
+    Val one = same(e, a->T, i64(e, 1));
+    a->tokens = i64(e, tokens);
+    a->heads = pick(e, one, i64(e, few), i64(e, s->group));
+    Val parts = pick(e, one, i64(e, (s->group + few - 1) / few), i64(e, 1));
+    Val blocks = quot(e, add(e, a->T, i64(e, tokens - 1)), a->tokens);
+    return mul(e, mul(e, blocks, parts), i64(e, s->G));
+}
+
+static void find_task(At *a)
+{
+    Emit *e = a->w.e;
+    Val n = kernel_task(&a->w), G = i64(e, a->s.G);
+    count_tasks(a);
+    a->head = rest(e, n, G);
+    n = quot(e, n, G);
+    Val group = i64(e, a->s.group);
+    Val parts = quot(e, add(e, group, sub(e, a->heads, i64(e, 1))), a->heads);
+    a->h0 = mul(e, rest(e, n, parts), a->heads);
+    a->heads = least(e, a->heads, sub(e, group, a->h0));
+    a->t0 = mul(e, quot(e, n, parts), a->tokens);
+    a->tokens = least(e, a->tokens, sub(e, a->T, a->t0));
+    a->rows = named(mul(e, a->tokens, a->heads), "rows");
+}
+
+static Val token_of(At *a, Val row)
+{
+    Emit *e = a->w.e;
+    return add(e, a->t0, quot(e, row, a->heads));
+}
+
+static Val query_of(At *a, Val row)
+{
+    Emit *e = a->w.e;
+    Val h = add(e, mul(e, a->head, i64(e, a->s.group)), a->h0);
+    return add(e, h, rest(e, row, a->heads));
+}
+
+/* ---- memory: q | scores | p | o | m | l | from | to ---- */
+
+static Val carve(At *a, Val *mem, int64_t bytes, int64_t *sum)
+{
+    Emit *e = a->w.e;
+    bytes = (bytes + 63) / 64 * 64;
+    *sum += bytes;
+    Val here = *mem;
+    if (here)
+        *mem = at_bytes(e, here, i64(e, bytes));
+    return here;
+}
+
+static int64_t lay_out(At *a, Val mem)
+{
+    const CacheShape *s = &a->s;
+    int64_t sum = 0, n = a->most;
+    a->q = carve(a, &mem, n * s->k_pad * 4, &sum);
+    a->scores = carve(a, &mem, n * s->rows * 4, &sum);
+    a->p = carve(a, &mem, n * s->rows * 4, &sum);
+    a->o = carve(a, &mem, n * s->rows * 4 * s->v_panels, &sum);
+    a->m = carve(a, &mem, n * 4, &sum);
+    a->l = carve(a, &mem, n * 4, &sum);
+    a->from = carve(a, &mem, n * 8, &sum);
+    a->to = carve(a, &mem, n * 8, &sum);
+    return sum;
+}
+
+static Val cell(At *a, TyName t, Val base, Val row)
+{
+    return at(a->w.e, ty(a->w.e, t), base, row);
+}
+
+/* ---- before: rows and what they see ---- */
+
+static int64_t q_chunks(const At *a)
+{
+    return a->s.k_pad / tile_chunk(&a->s.score);
+}
+
+static void pack_query(At *a, Val row)
+{
+    Emit *e = a->w.e;
+    const Buffer *q = a->a->q;
+    Val n = mul(e, token_of(a, row), i64(e, a->s.H));
+    n = mul(e, add(e, n, query_of(a, row)), i64(e, a->s.hd));
+    Val src = at(e, ty_mem(e, q->type.dtype), walk_base(&a->w, q), n);
+    Val step, dst = block_row(e, &a->s.score, a->q, i64(e, q_chunks(a)),
+                              a->rows, row, &step);
+    Val args[] = {src, i64(e, a->s.hd), dst, step};
+    call(e, block_pack_row(e, &a->s.score, q->type.dtype), 4, args);
+}
+
+/* Row r sees positions from .. to of the cache. */
+static void see(At *a, Val row, Val first, Val last)
+{
+    Emit *e = a->w.e;
+    Val t = token_of(a, row), to = add(e, a->base, t);
+    Ty i = ty(e, TY_i32);
+    Val pos = load(e, i, at(e, i, walk_base(&a->w, a->a->pos), t));
+    Val from = sub(e, to, to_int(e, pos, ty(e, TY_i64)));
+    if (a->a->window)
+        from = greatest(e, from, sub(e, to, i64(e, a->a->window - 1)));
+    store(e, from, cell(a, TY_i64, a->from, row));
+    store(e, to, cell(a, TY_i64, a->to, row));
+    set(e, first, least(e, get(e, first), from));
+    set(e, last, greatest(e, get(e, last), to));
+}
+
+static void start_rows(At *a)
+{
+    Emit *e = a->w.e;
+    Val first = var(e, ty(e, TY_i64), "first");
+    Val last = var(e, ty(e, TY_i64), "last");
+    set(e, first, i64(e, INT64_MAX));
+    set(e, last, i64(e, 0));
+    Loop r = loop_begin(e, "row", i64(e, 0), a->rows, 1);
+    pack_query(a, r.index);
+    see(a, r.index, first, last);
+    store(e, f32(e, -0x1p30), cell(a, TY_f32, a->m, r.index));
+    store(e, f32(e, 0), cell(a, TY_f32, a->l, r.index));
+    loop_end(e, r);
+    a->first = get(e, first);
+    a->last = get(e, last);
+    int64_t bytes = a->most * a->s.rows * 4 * a->s.v_panels;
+    LLVMBuildMemSet(e->at, a->o, LLVMConstNull(ty(e, TY_i8)), i64(e, bytes),
+                    64);
+}
+
+/* ---- a block of positions ---- */
+
+static Val o_panel(At *a, Val panel)
+{
+    Emit *e = a->w.e;
+    return at_bytes(e, a->o, mul(e, panel, i64(e, a->most * a->s.rows * 4)));
+}
+
+static void scores(At *a, Val block)
+{
+    Emit *e = a->w.e;
+    Val n = mul(e, a->rows, i64(e, a->s.rows * 4));
+    Val chunks = i64(e, q_chunks(a));
+    LLVMBuildMemSet(e->at, a->scores, LLVMConstNull(ty(e, TY_i8)), n, 64);
+    Val keys = cache_block(e, &a->s, walk_base(&a->w, a->a->keys), block,
+                           a->head, true);
+    Val args[] = {a->q, keys, chunks, a->rows, a->scores, i64(e, 0), chunks};
+    call(e, block_function(e, &a->s.score), 7, args);
+}
+
+/* A row's weights to where the second tile reads them. */
+static void put_weights(At *a, Val row, int number, Val p)
+{
+    Emit *e = a->w.e;
+    int lanes = e->lanes, chunk = tile_chunk(&a->s.sum);
+    Val step, dst = block_row(e, &a->s.sum, a->p, i64(e, a->s.rows / chunk),
+                              a->rows, row, &step);
+    int piece = lanes < chunk ? lanes : chunk;
+    for (int i = 0; i < lanes; i += piece) {
+        int first = number * lanes + i;
+        Val to = at_bytes(e, dst, mul(e, step, i64(e, first / chunk)));
+        to = at_bytes(e, to, i64(e, first % chunk * 4));
+        store(e, part(e, p, i, piece), to);
+    }
+}
+
+static void rescale(At *a, Val row, Val by)
+{
+    Emit *e = a->w.e;
+    Ty t = ty(e, TY_f32);
+    If moved = if_begin(e, differs(e, by, f32(e, 1)));
+    for (int64_t j = 0; j < a->s.v_panels; j++)
+        for (int v = 0; v < 2; v++) {
+            Val n = mul(e, row, i64(e, a->s.rows));
+            Val p = at(e, t, o_panel(a, i64(e, j)), n);
+            p = at(e, t, p, i64(e, v * e->lanes));
+            Val o = load(e, vec(t, e->lanes), p);
+            store(e, mul(e, o, splat(e, by, e->lanes)), p);
+        }
+    if_end(e, moved);
+}
+
+/* Which of the lanes' positions the row sees. */
+static Val seen(At *a, Val row, Val first)
+{
+    Emit *e = a->w.e;
+    Ty t = ty(e, TY_i32);
+    Val lanes = lane_numbers(e, t, e->lanes), ends[2];
+    for (int i = 0; i < 2; i++) {
+        Val cellp = cell(a, TY_i64, i ? a->to : a->from, row);
+        Val off = sub(e, load(e, ty(e, TY_i64), cellp), first);
+        off = least(e, greatest(e, off, i64(e, -1)), i64(e, 1 << 20));
+        ends[i] = splat(e, to_int(e, off, t), e->lanes);
+    }
+    return bit_and(e, less_eq(e, ends[0], lanes), less_eq(e, lanes, ends[1]));
+}
+
+static void softmax_row(At *a, Val row, Val block)
+{
+    Emit *e = a->w.e;
+    Ty t = ty(e, TY_f32), wide = vec(t, e->lanes);
+    Val s[2], on[2], p[2];
+    Val base = at(e, t, a->scores, mul(e, row, i64(e, a->s.rows)));
+    Val c = num(wide, M_LOG2E / sqrt((double)a->s.hd));
+    for (int v = 0; v < 2; v++) {
+        Val first = mul(e, block, i64(e, a->s.rows));
+        first = add(e, first, i64(e, v * e->lanes));
+        on[v] = seen(a, row, first);
+        s[v] = load(e, wide, at(e, t, base, i64(e, v * e->lanes)));
+        s[v] = mul(e, s[v], c);
+        p[v] = pick(e, on[v], s[v], num(wide, -INFINITY));
+    }
+    Val most = greatest(e, reduce_max(e, p[0]), reduce_max(e, p[1]));
+    Val at_m = cell(a, TY_f32, a->m, row), old = load(e, t, at_m);
+    Val m = greatest(e, round_up(e, most), old);
+    for (int v = 0; v < 2; v++) {
+        p[v] = vm_exp2_less(e, s[v], splat(e, m, e->lanes));
+        p[v] = pick(e, on[v], p[v], num(wide, 0));
+        put_weights(a, row, v, p[v]);
+    }
+    Val by = vm_exp2_less(e, old, m);
+    Val at_l = cell(a, TY_f32, a->l, row);
+    Val sum = reduce_add(e, add(e, p[0], p[1]));
+    store(e, mul_add(e, load(e, t, at_l), by, sum), at_l);
+    store(e, m, at_m);
+    rescale(a, row, by);
+}
+
+static void weighted_sum(At *a, Val block)
+{
+    Emit *e = a->w.e;
+    Val chunks = i64(e, a->s.rows / tile_chunk(&a->s.sum));
+    Val vals = cache_block(e, &a->s, walk_base(&a->w, a->a->vals), block,
+                           a->head, false);
+    Loop j = loop_begin(e, "panel", i64(e, 0), i64(e, a->s.v_panels), 1);
+    Val n = mul(e, j.index, i64(e, a->s.rows * a->s.rows));
+    Val w = at(e, ty_mem(e, a->s.dtype), vals, n);
+    Val args[] = {a->p, w, chunks, a->rows, o_panel(a, j.index), i64(e, 0),
+                  chunks};
+    call(e, block_function(e, &a->s.sum), 7, args);
+    loop_end(e, j);
+}
+
+/* ---- after ---- */
+
+static Val result(Walk *w, const Node *n, const Places *p)
+{
+    At *a = w->user;
+    (void)p;
+    return n == a->a->attend ? round_to(w->e, n->type.dtype, a->out) : NULL;
+}
+
+static void write_row(At *a, Val row)
+{
+    Emit *e = a->w.e;
+    Ty t = ty(e, TY_f32);
+    const Type *type = &a->a->attend->type;
+    Val l = load(e, t, cell(a, TY_f32, a->l, row));
+    Val share = splat(e, quot(e, f32(e, 1), l), e->lanes);
+    Places p = {.lanes = e->lanes};
+    places_set(&p, type->dim[0], token_of(a, row), false);
+    places_set(&p, type->dim[1], query_of(a, row), false);
+    for (int64_t d = 0; d < a->s.hd; d += e->lanes) {
+        Val panel = o_panel(a, i64(e, d / a->s.rows));
+        Val n = mul(e, row, i64(e, a->s.rows));
+        n = add(e, n, i64(e, d % a->s.rows));
+        Val o = load(e, vec(t, e->lanes), at(e, t, panel, n));
+        a->out = mul(e, o, share);
+        places_set(&p, type->dim[2], i64(e, d), true);
+        if (d + e->lanes > a->s.hd)
+            p.mask = mask_first(e, e->lanes, i64(e, a->s.hd - d));
+        for (int i = 0; i < a->w.kernel->nout; i++) {
+            Buffer *b = a->w.kernel->out[i];
+            walk_store(&a->w, b, &p, walk(&a->w, b->node, &p));
+        }
+    }
+}
+
+static void task(At *a)
+{
+    Emit *e = a->w.e;
+    find_task(a);
+    start_rows(a);
+    Val rows = i64(e, a->s.rows);
+    Val end = add(e, quot(e, a->last, rows), i64(e, 1));
+    Loop b = loop_begin(e, "block", quot(e, a->first, rows), end, 1);
+    scores(a, b.index);
+    Loop r = loop_begin(e, "row", i64(e, 0), a->rows, 1);
+    softmax_row(a, r.index, b.index);
+    loop_end(e, r);
+    weighted_sum(a, b.index);
+    loop_end(e, b);
+    a->w.hole = result;
+    a->w.user = a;
+    r = loop_begin(e, "row", i64(e, 0), a->rows, 1);
+    write_row(a, r.index);
+    loop_end(e, r);
+    a->w.hole = NULL;
+}
+
+void emit_attend(Emit *e, Plan *p, Kernel *k)
+{
+    At a = {.a = &k->attend};
+    emit_append(&a.w, e, p, k);
+    kernel_begin(&a.w, e, p, k);
+    a.s = cache_shape(e->target, &k->attend.q->type, &k->attend.k->type);
+    int64_t most = a.s.group > TASK_ROWS ? a.s.group : TASK_ROWS;
+    a.most = (most + 11) / 12 * 12 + 12;
+    k->scratch = lay_out(&a, kernel_mem(&a.w));
+    task(&a);
+    kernel_end(&a.w);
+    kernel_begin_tasks(&a.w);
+    ret(e, count_tasks(&a));
+}
