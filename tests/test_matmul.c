@@ -171,25 +171,22 @@ static void test_trees(void **state)
     }
 }
 
-/* The last row of a batch of `T`, as bytes. */
-static void last_row(const Case *c, int T, int threads, int skip, void *out)
+/* Tokens skip .. skip + T - 1 alone; the last one's row, as bytes. */
+static void last_row(Rig *r, const Case *c, int T, int threads, int skip,
+                     void *out)
 {
-    Setup s = setup(c, 37);
-    double *w;
-    Node *y = times(&s, "w", &w);
-    graph_output(s.kit->g, "y", y);
-    Rig r = rig_new(s.kit, target_host(), threads);
-    rig_load(s.kit, &r, false);
-    const Buffer *b = rig_result(&r, "y");
+    const Buffer *b = rig_result(r, "y");
     int64_t row = c->K * type_bytes(c->x, 1);
-    for (int i = 0; i < r.plan->buffer.n; i++)
-        if (r.plan->buffer.at[i]->kind == BUF_input)
-            r.at[i] = (char *)r.at[i] + skip * row;
-    r.run[0] = T;
-    rig_run(&r, false);
     int64_t bytes = c->N * type_bytes(b->type.dtype, 1);
-    memcpy(out, (char *)r.at[b->id] + (T - 1) * bytes, (size_t)bytes);
-    kit_free(s.kit);
+    int x = 0;
+    while (r->plan->buffer.at[x]->kind != BUF_input)
+        x++;
+    r->at[x] = (char *)r->at[x] + skip * row;
+    r->run[0] = T;
+    r->run[RUN_threads] = threads;
+    rig_run(r, false);
+    memcpy(out, (char *)r->at[b->id] + (T - 1) * bytes, (size_t)bytes);
+    r->at[x] = (char *)r->at[x] - skip * row;
 }
 
 static void test_bits(void **state)
@@ -199,13 +196,20 @@ static void test_bits(void **state)
         char one[4096], some[4096], all[4096], two[4096];
         const Case *c = &cases[i];
         size_t bytes = (size_t)c->N * 2; /* at least */
-        last_row(c, 37, 1, 0, all);
-        last_row(c, 37, 2, 0, two);
-        last_row(c, 1, 2, 36, one);
-        last_row(c, 6, 1, 31, some);
+        Setup s = setup(c, 37);
+        double *w;
+        graph_output(s.kit->g, "y", times(&s, "w", &w));
+        Rig r = rig_new(s.kit, target_host(), 1);
+        rig_load(s.kit, &r, false);
+        last_row(&r, c, 37, 1, 0, all);
+        last_row(&r, c, 37, 2, 0, two);
+        last_row(&r, c, 1, 2, 36, one);
+        last_row(&r, c, 6, 1, 31, some);
         assert_memory_equal(all, two, bytes);
         assert_memory_equal(all, one, bytes);
         assert_memory_equal(all, some, bytes);
+        rig_free(&r);
+        kit_free(s.kit);
     }
 }
 
@@ -228,15 +232,15 @@ static void test_heads(void **state)
     Rig r = rig_new(s.kit, target_host(), 2);
     rig_load(s.kit, &r, true);
     rig_run(&r, false);
+    const Buffer *by = rig_result(&r, "y"), *bz = rig_result(&r, "z");
     for (int t = 0; t < T; t++) {
         double mid[H * HD];
         for (int n = 0; n < H * HD; n++) {
             mid[n] = dot_of(s.x + t * D, q + n * D, D);
-            near(got(&r, rig_result(&r, "y"), t * H * HD + n), mid[n], D, TYPE_f32,
-                 n);
+            near(got(&r, by, t * H * HD + n), mid[n], D, TYPE_f32, n);
         }
         for (int n = 0; n < D; n++)
-            near(got(&r, rig_result(&r, "z"), t * D + n),
+            near(got(&r, bz, t * D + n),
                  dot_of(mid, o + n * H * HD, H * HD), 4 * D, TYPE_f32, n);
     }
     rig_free(&r);
