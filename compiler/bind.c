@@ -269,8 +269,30 @@ static int args_of(const cJSON *params, Arena *a, Arg *arg)
     return n;
 }
 
+/* A copy that lives as long as the arena. */
+static cJSON *json_keep(Arena *a, const cJSON *from)
+{
+    cJSON *to = arena_alloc(a, sizeof *to), *last = NULL;
+    *to = *from;
+    to->next = to->prev = to->child = NULL;
+    if (from->string)
+        to->string = arena_strn(a, from->string, strlen(from->string));
+    if (from->valuestring)
+        to->valuestring =
+            arena_strn(a, from->valuestring, strlen(from->valuestring));
+    for (const cJSON *v = from->child; v; v = v->next) {
+        cJSON *kid = json_keep(a, v);
+        kid->prev = last;
+        *(last ? &last->next : &to->child) = kid;
+        last = kid;
+    }
+    if (last)
+        to->child->prev = last; /* as cJSON has it */
+    return to;
+}
+
 /* The config before transforms: fields that they set get their old values. */
-static cJSON *base_config(const cJSON *config)
+static cJSON *base_config(Arena *a, const cJSON *config)
 {
     cJSON *base = cJSON_Duplicate(config, true);
     const cJSON *graft = cJSON_GetObjectItemCaseSensitive(config, "graft");
@@ -281,7 +303,9 @@ static cJSON *base_config(const cJSON *config)
             cJSON_AddItemToObject(base, v->string, cJSON_Duplicate(v, true));
     }
     cJSON_DeleteItemFromObjectCaseSensitive(base, "graft");
-    return base;
+    cJSON *kept = json_keep(a, base);
+    cJSON_Delete(base);
+    return kept;
 }
 
 static const char *architecture(const cJSON *config)
@@ -316,7 +340,7 @@ static Model *apply_listed(Spec *spec, Model *m, const cJSON *graft, Err *err)
 static Model *bind_graft(Arena *arena, Spec *spec, const cJSON *config,
                          Dtype dtype, Err *err)
 {
-    cJSON *base = base_config(config);
+    cJSON *base = base_config(arena, config);
     const char *arch = architecture(base);
     const Ast *def = arch ? find_def(spec, AST_model, arch, names_architecture)
                           : NULL;
