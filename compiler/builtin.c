@@ -53,6 +53,33 @@ Val built_clamp(Scope *s, const Ast *call, int unused)
     return val_node(elementwise(s, OP_minimum, x, hi, call));
 }
 
+/* ---- values of the config ---- */
+
+/* has(list, v): is v among the config's list? An absent list has nothing. */
+Val built_has(Scope *s, const Ast *call, int unused)
+{
+    (void)unused;
+    Val list = eval(s, call->kid[1]), v = eval(s, call->kid[2]);
+    double n;
+    if (list.kind == V_error || v.kind == V_error)
+        return val_error;
+    if (s->model->symbolic && (list.kind == V_size || v.kind == V_size))
+        return flag_value(s, "has");
+    if (list.kind != V_none && !cJSON_IsArray(list.json)) {
+        error_at(call->src, call->kid[1]->loc,
+                 "has looks into a list of the config, this is %s",
+                 val_text(&list));
+        return val_error;
+    }
+    for (const cJSON *i = list.json ? list.json->child : NULL; i; i = i->next)
+        if (v.kind == V_string
+                ? cJSON_IsString(i) && !strcmp(i->valuestring, v.string)
+                : v.kind == V_size && size_is_num(v.size, &n) &&
+                      cJSON_IsNumber(i) && i->valuedouble == n)
+            return val_bool(true);
+    return val_bool(false);
+}
+
 /* ---- the table ---- */
 
 static const Builtin builtins[] = {
@@ -106,6 +133,7 @@ static const Builtin builtins[] = {
     {"part",      3, 3, built_part, 0},
     {"attend",    3, 4, built_attend, 0},
     {"rope",      2, 4, built_rope, 0},
+    {"has",       2, 2, built_has, 0},
 };
 
 static const Builtin *builtin(const char *name)

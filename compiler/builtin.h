@@ -42,3 +42,4 @@ Val built_shuffle(Scope *s, const Ast *call, int arg);
 Val built_part(Scope *s, const Ast *call, int arg);
 Val built_attend(Scope *s, const Ast *call, int arg);
 Val built_rope(Scope *s, const Ast *call, int arg);
+Val built_has(Scope *s, const Ast *call, int arg);

@@ -202,6 +202,8 @@ Val eval_cond(Scope *s, const Ast *e)
     Val a = eval(s, e->kid[1]), b = eval(s, e->kid[2]);
     if (c.kind == V_error || a.kind == V_error || b.kind == V_error)
         return val_error;
+    if (s->model->symbolic && (a.kind == V_none || b.kind == V_none))
+        return a.kind == V_none ? b : a; /* a window or none */
     if (c.kind == V_size) /* a parameter that is true or false */
         c = flag_value(s, size_text(c.size));
     Dtype t = a.kind == V_node   ? a.node->type.dtype

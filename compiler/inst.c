@@ -154,6 +154,8 @@ bool inst_bind_args(Scope *s, Inst *inst, const Ast *call)
         }
         arg = arg->kind == AST_named ? arg->kid[0] : arg;
         Val v = eval(s, arg);
+        if (v.kind == V_node && s->model->symbolic) /* depends on unknowns */
+            v = val_size(size_sym(params->kid[i]->text));
         if (v.kind == V_size && arg->kind == AST_name)
             v.dim = find_dim(s, arg->text); /* the caller's dim */
         else
@@ -298,6 +300,15 @@ static const Ast *module_of(Scope *s, const Ast *call)
     return def;
 }
 
+/* layer[L] or layer[l in L]: the count, the index's name or NULL */
+static const Ast *count_of(const Ast *decl, const char **index)
+{
+    const Ast *count = decl->kid[0];
+    bool named = count && count->kind == AST_named;
+    *index = named ? count->text : NULL;
+    return named ? count->kid[0] : count;
+}
+
 static int array_count(Scope *s, Part *part, const Ast *count)
 {
     double n = 1;
@@ -336,6 +347,11 @@ static Inst *build_element(Scope *s, Inst *inst, Part *part, const Ast *def,
         one->stack[one->nstack++] = part->array;
     Scope call = {.spec = s->spec, .model = s->model, .g = s->g, .inst = inst,
                   .site = s->site, .depth = s->depth};
+    const char *var;
+    count_of(decl, &var);
+    if (var)
+        names_set(s->model->arena, &call.local, var,
+                  val_size(index ? size_num(i) : size_sym(var)));
     inst_bind_args(&call, one, decl->kid[1]);
     one->renames = decl->kid[3];
     Scope own = {.spec = s->spec, .model = s->model, .g = s->g, .inst = one,
@@ -344,24 +360,46 @@ static Inst *build_element(Scope *s, Inst *inst, Part *part, const Ast *def,
     return one;
 }
 
+/* `unless` holds: this instance has no such part. */
+static bool part_absent(Scope *s, const Ast *decl)
+{
+    Val v = decl->kid[4] ? eval(s, decl->kid[4]) : val_bool(false);
+    return v.kind == V_error || (v.kind == V_bool && v.truth);
+}
+
+static bool index_usable(const Part *part, const char *index)
+{
+    const Ast *at = part->decl->kid[0];
+    if (index && !part->unrolled)
+        error_at(at->src, at->loc,
+                 "`%s` is one module for all indices; only layers that a `for` "
+                 "calls one by one can differ by theirs",
+                 part->name);
+    return !index || part->unrolled;
+}
+
 static void add_part(Scope *s, Inst *inst, const Ast *decl)
 {
     const Ast *def = module_of(s, decl->kid[1]);
+    const char *index;
+    const Ast *count = count_of(decl, &index);
     Part part = {.name = decl->text, .decl = decl, .n = 1};
     if (inst_slot(inst, decl->text) || inst_part(inst, decl->text)) {
         error_at(decl->src, decl->name_loc, "there is a `%s` already",
                  decl->text);
         return;
     }
-    if (!def)
+    if (!def || part_absent(s, decl))
         return;
     if (s->depth > 50) {
         error_at(decl->src, decl->name_loc, "`%s` contains itself", def->text);
         return;
     }
-    if (decl->kid[0]) {
+    if (count) {
         part.unrolled = indexed_by_loop(inst_forward(inst), part.name, NULL);
-        part.n = array_count(s, &part, decl->kid[0]);
+        if (!index_usable(&part, index))
+            return;
+        part.n = array_count(s, &part, count);
     }
     part.inst = arena_alloc(s->model->arena,
                             (size_t)(part.n + 1) * sizeof *part.inst);

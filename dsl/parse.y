@@ -205,11 +205,13 @@ dimlist: dim                     { $$ = NODE(dims, @$, NULL, $1); }
 dim: NAME                        { $$ = name_of(p, $1); }
   | DOTS                         { $$ = LEAF(dots, @$, $1); }
   ;
-part: NAME count ':' call opt_as opt_renames
-      { $$ = NODE(part, @$, $1, $2, $4, $5, $6); }
+part: NAME count ':' call opt_as opt_unless opt_renames
+      { $$ = NODE(part, @$, $1, $2, $4, $5, $7, $6); }
   ;
 count: %empty                    { $$ = NULL; }
   | '[' expr ']'                 { $$ = $2; }
+  | '[' NAME IN expr ']'
+      { $$ = NODE(named, ((Loc){@2.at, end_of(@4) - @2.at}), $2, $4); }
   ;
 opt_renames: %empty              { $$ = NULL; }
   | '{' renames '}'              { $$ = spanning($2, @$); }

@@ -79,6 +79,8 @@ int main(void)
         TINY("stablelm"),
         TINY("gpt_neox"),
         TINY("olmoe"),
+        TINY("qwen2_moe"),
+        TINY("qwen3_moe"),
         STORIES("stories260K"),
         STORIES("stories260K/stories260K.gguf"),
     };
