@@ -145,7 +145,7 @@ static void check_transform(Spec *s, const Ast *def)
 
 /* ---- all of it ---- */
 
-static const Rules *library_rules(Spec *s)
+static const Rules *library_rules(void)
 {
     static Arena kept; /* rules serve all specs of a process */
     static Rules *rules;
@@ -157,8 +157,20 @@ static const Rules *library_rules(Spec *s)
     spec_library(lib, "rules");
     for (int i = 0; i < lib->file.n; i++)
         rules_add(rules, lib->file.at[i]);
-    (void)s;
     return rules;
+}
+
+/* The library's and the spec's own, which are tried first. */
+static const Rules *rules_for(Spec *s)
+{
+    Rules *own = rules_new(s->arena);
+    for (int i = 0; i < s->file.n; i++)
+        rules_add(own, s->file.at[i]);
+    if (!rules_count(own))
+        return library_rules();
+    rules_try(own, 40, 1);
+    rules_join(own, library_rules());
+    return own;
 }
 
 static void check_def(Spec *s, const Ast *def)
@@ -194,7 +206,7 @@ bool spec_check(Spec *s, Claims *claims)
             check_def(s, s->def.at[i]);
     if (s->diags->errors)
         return false;
-    j.rules = library_rules(s);
+    j.rules = rules_for(s);
     for (int i = 0; i < s->def.n; i++) {
         const Ast *def = s->def.at[i];
         if (!is_asked(s, def))

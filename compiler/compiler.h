@@ -243,6 +243,7 @@ bool rules_add(Rules *r, const Ast *file);
  * one whose sides differ is reported at its place (error_at), and dropped.
  * False if any was. */
 bool rules_try(Rules *r, int rounds, uint64_t seed);
+void rules_join(Rules *r, const Rules *more); /* those of other names */
 int rules_count(const Rules *r);
 const char *rules_name(const Rules *r, int i);
 

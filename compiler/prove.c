@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { TRIALS = 4 };
+enum { FEW = 2, MANY = 8 };
 /* Differences of exact runs: rounding of f64 stays far below. */
 static const double EQUAL = 1e-9, DIFFERENT = 1e-7;
 
@@ -33,14 +33,31 @@ static void add_trial(Trials *all, const Trial *t)
     all->high = fmax(all->high, t->high);
 }
 
-static Trials run_trials(const ProveEnv *env, Node *a, Node *b)
+/* Few where the outcome is clear: both forms are one, or a difference was
+ * found. */
+static Trials run_trials(const ProveEnv *env, Node *a, Node *b, bool same)
 {
     Trials all = {.diff = {NAN, NAN, NAN}, .low = INFINITY, .high = -INFINITY};
-    for (int i = 0; i < TRIALS && !env->untried; i++) {
+    for (int i = 0; i < MANY && !env->untried; i++) {
+        if (i >= FEW && (same || all.diff[0] > DIFFERENT))
+            break;
         Trial t = prove_trial(env, a, b, (uint64_t)i);
         add_trial(&all, &t);
     }
     return all;
+}
+
+/* b with a's dims for its own, where only their identities differ. */
+static Term *aligned(Prover *p, const Node *a, const Node *b, Term *tb)
+{
+    Term *from[MAX_RANK], *to[MAX_RANK];
+    if (!types_align(&a->type, &b->type))
+        return tb;
+    for (int i = 0; i < a->type.rank; i++) {
+        from[i] = term_var(p, b->type.dim[i]);
+        to[i] = term_var(p, a->type.dim[i]);
+    }
+    return term_subst(p, tb, a->type.rank, from, to);
 }
 
 static void list_rules(Prover *p, Proof *out)
@@ -77,12 +94,9 @@ static const char *provided(Prover *p)
 
 /* ---- the factor between the two ---- */
 
-static double at_defaults(const ProveEnv *env, const Term *t)
+static double at_defaults(const ProveEnv *env, const Size *s)
 {
-    const Size *s;
     double v = NAN;
-    if (!t || !term_is_size(t, &s))
-        return NAN;
     for (int i = 0; i < env->nparam; i++)
         if (!isnan(env->param[i].value))
             s = size_subst(s, env->param[i].sym,
@@ -100,11 +114,11 @@ static void find_factor(Prover *p, Term *a, Term *b, Proof *out)
     const char *text = term_text(p, q);
     out->factor = arena_strn(arena, text, strlen(text));
     Term *flat = term_without_weights(p, q);
-    const Size *s;
-    if (flat == q || !term_is_size(flat, &s))
+    const Size *s = flat == q ? NULL : term_as_size(flat);
+    if (!s)
         return;
     out->uniform = size_text(s);
-    out->at_uniform = at_defaults(p->env, flat);
+    out->at_uniform = at_defaults(p->env, s);
 }
 
 static const char *range_text(Arena *a, const Proof *out)
@@ -126,6 +140,17 @@ static const char *uniform_text(Arena *a, const Proof *out)
                               out->uniform)
                : arena_printf(a, "; %s = %.4g where the router is uniform",
                               out->uniform, out->at_uniform);
+}
+
+static const char *in_parens(Arena *a, const char *factor)
+{
+    int depth = 0;
+    for (const char *c = factor; *c; c++) {
+        depth += (*c == '(') - (*c == ')');
+        if (!depth && c > factor && (*c == '+' || *c == '-') && c[1] == ' ')
+            return arena_printf(a, "(%s)", factor);
+    }
+    return factor;
 }
 
 /* ---- verdicts ---- */
@@ -155,7 +180,8 @@ static void refuted(Prover *p, const Trials *t, Proof *out, const char *name)
     out->result = PROOF_refuted;
     out->instance = t->instance;
     if (out->factor)
-        out->why = arena_printf(a, "it is (%s) times %s%s%s", out->factor, name,
+        out->why = arena_printf(a, "it is %s times %s%s%s",
+                                in_parens(a, out->factor), name,
                                 uniform_text(a, out), range_text(a, out));
     else
         out->why = arena_printf(a, "it differs from %s by up to %.3g of the "
@@ -185,12 +211,12 @@ Proof prove_equal(const ProveEnv *env, Node *a, Node *b)
     Proof out = {.at_uniform = NAN, .low = NAN, .high = NAN};
     const char *name = env->name ? env->name : "the other";
     prover_init(&p, &scratch, env);
-    Term *tb = term_of_node(&p, b);
+    Term *tb = aligned(&p, a, b, term_of_node(&p, b));
     Label l = {tb, name};
     if (tb->kind == TERM_bind || tb->kind == TERM_poly)
         list_push(&scratch, &p.label, l);
     Term *ta = term_of_node(&p, a);
-    Trials t = run_trials(env, a, b);
+    Trials t = run_trials(env, a, b, ta == tb);
     out.diff_exact = t.diff[0];
     out.diff_f32 = t.diff[1];
     out.diff_bf16 = t.diff[2];

@@ -109,6 +109,7 @@ Term *term_keep(Prover *p, Term t); /* arrays are copied */
 Term *term_size(Prover *p, const Size *s);
 Term *term_number(Prover *p, double v);
 bool term_is_size(const Term *t, const Size **s); /* no atoms */
+const Size *term_as_size(const Term *t); /* quotients too; or NULL */
 bool term_is_number(const Term *t, double *v);
 Term *term_var(Prover *p, const Dim *d);
 Term *term_fresh(Prover *p, const Term *like); /* its size and name */
@@ -187,6 +188,8 @@ typedef struct {
 } Trial;
 /* Runs a and b at sizes and leaves drawn from `seed`. */
 Trial prove_trial(const ProveEnv *env, Node *a, Node *b, uint64_t seed);
+/* Two types some of whose dims differ, in place, in identity only. */
+bool types_align(const Type *a, const Type *b);
 /* max |a - b| / max |b|, dims matched, copies along those that one lacks;
  * worst[2]: the two values there. */
 double tensors_differ(const Tensor *a, const Tensor *b, double *worst);

@@ -43,12 +43,41 @@ static uint64_t hash_pointers(uint64_t h, const void *at, int n)
     return n ? hash_bytes(h, at, (size_t)n * sizeof(void *)) : h;
 }
 
+/* A leaf is known by what it reads, not by the names of its dims. */
+static bool is_read(const Node *n)
+{
+    return !op_info[n->op].nargs && n->op != OP_number && n->op != OP_scalar;
+}
+
+static uint64_t hash_leaf(uint64_t h, const Node *n)
+{
+    if (!is_read(n))
+        return hash_bytes(h, &n, sizeof n);
+    h = hash_bytes(h, &n->op, sizeof n->op);
+    h = hash_bytes(h, &n->name, sizeof n->name);
+    return hash_bytes(h, &n->weight, sizeof n->weight);
+}
+
+static bool same_leaf(const Node *a, const Node *b)
+{
+    if (a == b || !is_read(a))
+        return a == b;
+    if (a->op != b->op || a->name != b->name || a->weight != b->weight ||
+        a->slot != b->slot || a->num != b->num ||
+        a->type.rank != b->type.rank)
+        return false;
+    for (int i = 0; i < a->type.rank; i++)
+        if (a->type.dim[i]->size != b->type.dim[i]->size)
+            return false;
+    return true;
+}
+
 static uint64_t hash_term(const Term *t)
 {
     int key[] = {(int)t->kind, (int)t->op, t->num, t->narg, t->nat, t->nbound};
     uint64_t h = hash_bytes(0, key, sizeof key);
     if (t->kind == TERM_leaf)
-        h = hash_bytes(h, &t->node, sizeof t->node);
+        h = hash_leaf(h, t->node);
     h = hash_pointers(h, t->arg, t->narg);
     h = hash_pointers(h, t->at, t->nat);
     h = hash_pointers(h, t->bound, t->nbound);
@@ -95,7 +124,7 @@ static bool same_term(const Term *a, const Term *b)
            same_array(a->at, b->at, a->nat) &&
            same_array(a->bound, b->bound, a->nbound) &&
            same_array(a->size, b->size, a->nsize) &&
-           (a->kind == TERM_leaf ? a->node == b->node
+           (a->kind == TERM_leaf ? same_leaf(a->node, b->node)
                                  : same_attributes(a->node, b->node)) &&
            same_monos(a, b);
 }
@@ -315,6 +344,26 @@ bool term_is_size(const Term *t, const Size **s)
         return false;
     *s = t->nmono ? t->mono->coef : size_num(0);
     return true;
+}
+
+const Size *term_as_size(const Term *t)
+{
+    const Size *sum = size_num(0);
+    if (t->kind != TERM_poly)
+        return NULL;
+    for (int i = 0; i < t->nmono; i++) {
+        const Mono *m = &t->mono[i];
+        const Size *s = m->coef;
+        for (int j = 0; j < m->n; j++) {
+            if (m->f[j].atom->kind != TERM_size)
+                return NULL;
+            for (int k = abs(m->f[j].power); k; k--)
+                s = m->f[j].power > 0 ? size_mul(s, m->f[j].atom->size[0])
+                                      : size_div(s, m->f[j].atom->size[0]);
+        }
+        sum = size_add(sum, s);
+    }
+    return sum;
 }
 
 bool term_is_number(const Term *t, double *v)

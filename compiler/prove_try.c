@@ -51,16 +51,19 @@ static void add_syms(Try *t, const Size *s, bool whole)
     }
 }
 
+/* The unknowns of dims are whole numbers, so are positions and windows. */
 static void find_syms(Try *t, const Node *n, bool *seen)
 {
     if (seen[n->id])
         return;
     seen[n->id] = true;
+    if (n->op == OP_gather)
+        add_syms(t, n->arg[1]->size, true);
     for (int i = 0; i < n->type.rank; i++)
         add_syms(t, n->type.dim[i]->size, true);
     for (int i = 0; i < n->ndim; i++)
         add_syms(t, n->dim[i]->size, true);
-    add_syms(t, n->size, false);
+    add_syms(t, n->size, n->op == OP_attend);
     for (int i = 0; i < MAX_ARGS && n->arg[i]; i++)
         find_syms(t, n->arg[i], seen);
 }
@@ -202,20 +205,36 @@ typedef struct {
     int64_t size[2 * MAX_RANK], step[2][2 * MAX_RANK];
 } Space;
 
-static void add_type(Space *s, const Tensor *t, int which)
+static void add_type(Space *s, const Type *type, const Tensor *t, int which)
 {
     int64_t step = 1;
-    for (int i = t->type.rank - 1; i >= 0; i--) {
+    for (int i = type->rank - 1; i >= 0; i--) {
         int at = 0;
-        while (at < s->rank && s->dim[at] != t->type.dim[i])
+        while (at < s->rank && s->dim[at] != type->dim[i])
             at++;
         if (at == s->rank)
             s->rank++;
-        s->dim[at] = t->type.dim[i];
+        s->dim[at] = type->dim[i];
         s->size[at] = t->shape[i];
         s->step[which][at] = step;
         step *= t->shape[i];
     }
+}
+
+bool types_align(const Type *a, const Type *b)
+{
+    bool foreign = false;
+    if (a->rank != b->rank)
+        return false;
+    for (int i = 0; i < a->rank; i++) {
+        if (a->dim[i] == b->dim[i])
+            continue;
+        if (a->dim[i]->size != b->dim[i]->size ||
+            type_dim(b, a->dim[i]) >= 0 || type_dim(a, b->dim[i]) >= 0)
+            return false;
+        foreign = true;
+    }
+    return foreign;
 }
 
 static double largest_of(const Tensor *t)
@@ -250,8 +269,8 @@ static void compare_at(double a, double b, Compared *c)
 static Compared compare(const Tensor *a, const Tensor *b)
 {
     Space s = {0};
-    add_type(&s, a, 0);
-    add_type(&s, b, 1);
+    add_type(&s, &a->type, a, 0);
+    add_type(&s, types_align(&a->type, &b->type) ? &a->type : &b->type, b, 1);
     int64_t total = 1;
     Compared c = {.scale = largest_of(b), .low = INFINITY, .high = -INFINITY};
     c.scale = c.scale > 0 ? c.scale : 1;
@@ -326,9 +345,9 @@ Trial prove_trial(const ProveEnv *env, Node *a, Node *b, uint64_t seed)
         out.low = c.low;
         out.high = c.high;
         out.instance = describe(&t, env->arena);
-        if (run(&t, t.g, false, value))
+        if (seed < 2 && run(&t, t.g, false, value))
             out.diff[1] = compare(value[0], value[1]).diff;
-        Graph *half = in_bf16(&t, pair);
+        Graph *half = seed < 2 ? in_bf16(&t, pair) : NULL;
         if (half && run(&t, half, false, value))
             out.diff[2] = compare(value[0], value[1]).diff;
     }

@@ -74,6 +74,18 @@ bool rules_add(Rules *r, const Ast *file)
     return good;
 }
 
+void rules_join(Rules *r, const Rules *more)
+{
+    int own = r->rule.n;
+    for (int i = 0; i < more->rule.n; i++) {
+        bool there = false;
+        for (int j = 0; j < own; j++)
+            there |= !strcmp(r->rule.at[j].name, more->rule.at[i].name);
+        if (!there)
+            list_push(r->arena, &r->rule, more->rule.at[i]);
+    }
+}
+
 int rules_count(const Rules *r)
 {
     return r->rule.n;
