@@ -347,12 +347,9 @@ static Model *bind_graft(Arena *arena, Spec *spec, const cJSON *config,
     if (!def) {
         err_set(err, "config.json: no model text reads its base \"%s\"",
                 arch ? arch : "");
-        cJSON_Delete(base);
         return NULL;
     }
     Model *m = bound(arena, spec, def, base, dtype, err);
-    if (m)
-        m->config_owned = base;
     const cJSON *graft = cJSON_GetObjectItemCaseSensitive(config, "graft");
     return m ? apply_listed(spec, m, graft, err) : NULL;
 }

@@ -126,7 +126,6 @@ struct Model {
     Dtype dtype;   /* of weights and what modules return */
     Graph *weights; /* formulas of weights */
     const cJSON *config; /* as it was read; the caller's */
-    cJSON *config_owned; /* made here; model_free */
     LIST(Applied *) applied;
     Names written; /* config fields that defaults filled in */
     bool symbolic;
