@@ -60,7 +60,7 @@ void walk_add(Walk *w, const Dim *d, int64_t extent);
 void walk_dims(Walk *w, const Tensor *t); /* all of t's dims in its order */
 /* Tensor number k moves with w's dims, except `but` (or NULL). */
 void walk_follow(Walk *w, int k, const Tensor *t, const Dim *but);
-int64_t walk_count(const Walk *w); /* steps: 0 where an extent is 0 */
+int64_t walk_steps(const Walk *w); /* steps: 0 where an extent is 0 */
 
 /* The next step; false after the last, and then w stands at the first. */
 static inline bool walk_next(Walk *w)

@@ -116,7 +116,7 @@ bool run_contract(Run *r, const Node *n, const Operand *in, Tensor *out)
     }
     if (inner)
         s.inner = size_at(inner->size, r->env->T);
-    s.steps = walk_count(&s.middle);
+    s.steps = walk_steps(&s.middle);
     Walk outer = {0};
     walk_result(&outer, in, out);
     for (int64_t i = 0; i < out->count; i++, walk_next(&outer))

@@ -44,7 +44,7 @@ bool run_topk(Run *r, const Node *n, const Operand *in, Tensor *out)
     walk_part(&w, n, 1, a, false);
     walk_follow(&w, 0, a, NULL);
     walk_follow(&w, 1, out, NULL);
-    int64_t step = tensor_stride(a, n->dim[0]), rows = walk_count(&w);
+    int64_t step = tensor_stride(a, n->dim[0]), rows = walk_steps(&w);
     Ranked *rank = xmalloc((size_t)size * sizeof *rank + 1);
     for (int64_t row = 0; row < rows; row++, walk_next(&w)) {
         for (int64_t i = 0; i < size; i++)
@@ -74,7 +74,7 @@ bool run_largest(Run *r, const Node *n, const Operand *in, Tensor *out)
     walk_part(&inside, n, n->ndim, a, true);
     walk_follow(&group, 0, a, NULL);
     walk_follow(&inside, 0, a, NULL);
-    int64_t m = walk_count(&inside), groups = walk_count(&group);
+    int64_t m = walk_steps(&inside), groups = walk_steps(&group);
     int64_t keep = kept(in[1].t->at[0], m);
     Ranked *rank = xmalloc((size_t)m * sizeof *rank + 1);
     for (int64_t i = 0; i < groups; i++, walk_next(&group)) {

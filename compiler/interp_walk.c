@@ -75,7 +75,7 @@ void walk_follow(Walk *w, int k, const Tensor *t, const Dim *but)
         w->stride[k][i] = w->dim[i] == but ? 0 : tensor_stride(t, w->dim[i]);
 }
 
-int64_t walk_count(const Walk *w)
+int64_t walk_steps(const Walk *w)
 {
     int64_t count = 1;
     for (int i = 0; i < w->n; i++)

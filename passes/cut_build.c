@@ -185,8 +185,11 @@ static void map_kernel(Cut *c, Group *g, Kernel *k)
     bool topk = false;
     bool *seen = arena_alloc(c->arena, (size_t)c->g->node.n);
     for (int i = 0; i < g->out.n; i++) {
-        k->out[k->nout++] = cut_stored(c, g->out.at[i]);
-        topk |= picks(c, g->out.at[i], seen);
+        Node *n = g->out.at[i];
+        k->out[k->nout++] = node_kind(n) == NODE_leaf /* an output: a copy */
+                                ? cut_buffer(c, BUF_output, n)
+                                : cut_stored(c, n);
+        topk |= picks(c, n, seen);
     }
     k->map.nrow = row_of_type(g, &g->out.at[0]->type, k->map.row);
     k->map.vec = topk ? NULL : vector_dim(g, k);
