@@ -122,7 +122,7 @@ bool contract_joins(const Node *a, const Node *b)
 static bool may_merge(Cut *c, Group *a, Group *b)
 {
     Contract ca, cb;
-    if (a->into || b->into || a->skeleton != SKEL_matmul ||
+    if (a->into || b->into || b->part.n || a->skeleton != SKEL_matmul ||
         b->skeleton != SKEL_matmul || a->part.n >= 7)
         return false;
     contract_read(a->hole[0], &ca);
@@ -134,7 +134,7 @@ static bool may_merge(Cut *c, Group *a, Group *b)
 void cut_merge(Cut *c)
 {
     for (int i = 0; i < c->group.n; i++)
-        for (int j = 0; j < i; j++) {
+        for (int j = i + 1; j < c->group.n; j++) {
             Group *a = c->group.at[i], *b = c->group.at[j];
             if (!may_merge(c, a, b))
                 continue;
@@ -163,11 +163,23 @@ static Buffer *packed(Cut *c, const Group *g, const Contract *k)
     return b;
 }
 
-static void add_part(Cut *c, const Group *g, Kernel *k, const Contract *first)
+/* By the nodes' order, which is that of the text. */
+static void sort_holes(Group *g)
+{
+    for (int i = 1; i < g->nholes; i++)
+        for (int j = i; j && g->hole[j]->id < g->hole[j - 1]->id; j--) {
+            Node *n = g->hole[j];
+            g->hole[j] = g->hole[j - 1];
+            g->hole[j - 1] = n;
+        }
+}
+
+static void add_part(Cut *c, Group *g, Kernel *k, const Contract *first)
 {
     Matmul *m = &k->matmul;
     MatmulPart *p = &m->part[m->nparts++];
     Contract own = *first;
+    sort_holes(g);
     contract_read(g->hole[0], &own);
     p->w = packed(c, g, &own);
     memcpy(p->contract, g->hole, sizeof p->contract);

@@ -87,6 +87,7 @@ static Plan *cut_graph(Whole *w, const Graph *g)
     c.info = arena_alloc(w->arena, n * sizeof *c.info);
     c.buffer = arena_alloc(w->arena, n * sizeof *c.buffer);
     cut_groups(&c);
+    cut_maps(&c);
     cut_merge(&c);
     cut_kernels(&c);
     cut_lives(p);

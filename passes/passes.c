@@ -2,6 +2,8 @@
 #include "passes/private.h"
 #include <string.h>
 
+typedef Graph *Pass(const Graph *, Arena *, const PassOptions *);
+
 typedef struct {
     const Graph *from;
     Graph *to;
@@ -10,17 +12,18 @@ typedef struct {
 typedef struct {
     Arena *arena;
     const PassOptions *o;
+    Pass *pass;
     LIST(Done) done; /* bodies */
 } Run;
 
-static Graph *run_graph(Run *r, const Graph *g, bool top);
+static Graph *run_pass(Run *r, const Graph *g, bool top);
 
 static Graph *run_body(Run *r, const Graph *g)
 {
     for (int i = 0; i < r->done.n; i++)
         if (r->done.at[i].from == g)
             return r->done.at[i].to;
-    Graph *to = run_graph(r, g, false);
+    Graph *to = run_pass(r, g, false);
     Done d = {g, to};
     list_push(r->arena, &r->done, d);
     return to;
@@ -43,9 +46,15 @@ static Node *with_new_bodies(Graph *to, Node n, const Node *old, void *user)
     return graph_add(to, n);
 }
 
-static Graph *run_graph(Run *r, const Graph *g, bool top)
+static Graph *run_pass(Run *r, const Graph *g, bool top)
 {
-    typedef Graph *Pass(const Graph *, Arena *, const PassOptions *);
+    PassOptions o = *r->o;
+    o.last_only &= top;
+    return r->pass(graph_map(g, r->arena, with_new_bodies, r), r->arena, &o);
+}
+
+Graph *passes_run(const Graph *g, Arena *a, const PassOptions *o)
+{
     static const struct {
         const char *name;
         Pass *run;
@@ -54,20 +63,13 @@ static Graph *run_graph(Run *r, const Graph *g, bool top)
 #include "passes/passes.def"
 #undef PASS
     };
-    PassOptions o = *r->o;
-    o.last_only &= top;
-    Graph *now = graph_map(g, r->arena, with_new_bodies, r);
+    Graph *now = NULL;
     for (size_t i = 0; i < COUNT(pass); i++) {
-        now = pass[i].run(now, r->arena, &o);
+        Run r = {.arena = a, .o = o, .pass = pass[i].run};
+        now = run_pass(&r, now ? now : g, true);
         ir_verify(now, pass[i].name);
-        if (o.dump && !strcmp(o.dump, pass[i].name))
+        if (o->dump && !strcmp(o->dump, pass[i].name))
             ir_print(now, stderr);
     }
     return now;
-}
-
-Graph *passes_run(const Graph *g, Arena *a, const PassOptions *o)
-{
-    Run r = {.arena = a, .o = o};
-    return run_graph(&r, g, true);
 }
