@@ -380,7 +380,8 @@ static void contracts(void **state)
     Ctx c = begin();
     Graph *g = c.k->g;
     const Dim *A = dim("A", 7), *B = dim("B", 18), *K = dim("K", 11);
-    Node *x = x_of(&c, "x", DIMS(c.T, A, K)), *y = x_of(&c, "y", DIMS(c.T, K, B));
+    Node *x = x_of(&c, "x", DIMS(c.T, A, K));
+    Node *y = x_of(&c, "y", DIMS(c.T, K, B));
     Node *z = x_of(&c, "z", DIMS(B, K));
     graph_output(g, "batched", g_contract(g, x, y, 1, &K));
     graph_output(g, "plain", g_contract(g, x, z, 1, &K));

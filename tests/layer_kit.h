@@ -1,0 +1,108 @@
+/* For tests: parts of models as graphs: norm, swiglu, attention. */
+#pragma once
+#include "tests/program_kit.h"
+
+#define MOST 70 /* tokens */
+
+typedef struct {
+    Kit *k;
+    Graph *g;
+    const Dim *T, *D;
+    Dtype t;
+} Ctx;
+
+static inline Ctx begin(int D, Dtype t)
+{
+    Kit *k = kit_new(MOST);
+    return (Ctx){k, k->g, dim_new("T", size_sym("T")), dim("D", D), t};
+}
+
+static inline Node *x_of(Ctx *c, const char *name, int rank, const Dim *const *dims)
+{
+    int64_t n = 1;
+    for (int i = 0; i < rank; i++)
+        n *= size_at(dims[i]->size, MOST);
+    return given(c->k, name, rank, dims, noise(c->k, n));
+}
+
+/* Weights as a model's are: sums stay near 1. */
+static inline Node *w_of(Ctx *c, const char *name, int stacked, int rank,
+                  const Dim *const *dims, int fan)
+{
+    int64_t n = 1;
+    for (int i = 0; i < rank; i++)
+        n *= size_at(dims[i]->size, 1);
+    double *at = noise(c->k, n), s = 1 / sqrt(fan);
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t cell = 0;
+        type_store(c->t, &cell, 0, s * at[i]);
+        at[i] = type_load(c->t, &cell, 0);
+    }
+    return weight(c->k, name, c->t, stacked, rank, dims, at);
+}
+
+static inline double bound(const Ctx *c)
+{
+    return c->t == TYPE_f32 ? 1e-5 : 0.02;
+}
+
+static inline void end(Ctx *c, Node *y)
+{
+    if (y)
+        graph_output(c->g, "y", y);
+    AGREE(c->k, bound(c), 1, 2, 13, 33, MOST);
+    kit_free(c->k);
+}
+
+static inline Node *f32_of(Ctx *c, Node *n)
+{
+    return g_cast(c->g, TYPE_f32, n);
+}
+
+/* ---- parts of models ---- */
+
+static inline Node *norm(Ctx *c, Node *x, const char *name)
+{
+    Graph *g = c->g;
+    int D = (int)size_at(c->D->size, 1);
+    Node *h = f32_of(c, x);
+    Node *sum = g_along(g, OP_sum, g_map2(g, OP_mul, h, h), 1, &c->D);
+    Node *mean = g_map2(g, OP_div, sum, g_num(g, TYPE_f32, D));
+    Node *r = g_map1(g, OP_rsqrt,
+                     g_map2(g, OP_add, mean, g_num(g, TYPE_f32, 1e-5)));
+    Node *s = w_of(c, name, 0, DIMS(c->D), 1);
+    return g_cast(g, c->t, g_map2(g, OP_mul, g_map2(g, OP_mul, h, r), s));
+}
+
+static inline Node *swiglu(Ctx *c, Node *x, const Dim *F)
+{
+    Graph *g = c->g;
+    int D = (int)size_at(c->D->size, 1), f = (int)size_at(F->size, 1);
+    Node *gate = w_of(c, "gate", 0, DIMS(F, c->D), D);
+    Node *up = w_of(c, "up", 0, DIMS(F, c->D), D);
+    Node *down = w_of(c, "down", 0, DIMS(c->D, F), f);
+    Node *h = g_map2(g, OP_mul,
+                     g_map1(g, OP_silu, g_contract(g, x, gate, 1, &c->D)),
+                     g_contract(g, x, up, 1, &c->D));
+    return g_contract(g, h, down, 1, &F);
+}
+
+static inline Node *attention(Ctx *c, Node *x, int heads, int groups, int size,
+                       const Rope *rope, const Size *window)
+{
+    Graph *g = c->g;
+    int D = (int)size_at(c->D->size, 1);
+    const Dim *H = dim("H", heads), *G = dim("G", groups);
+    const Dim *hd = dim("hd", size);
+    Node *q = g_contract(g, x, w_of(c, "q", 0, DIMS(H, hd, c->D), D), 1, &c->D);
+    Node *k = g_contract(g, x, w_of(c, "k", 0, DIMS(G, hd, c->D), D), 1, &c->D);
+    Node *v = g_contract(g, x, w_of(c, "v", 0, DIMS(G, hd, c->D), D), 1, &c->D);
+    if (rope) {
+        q = graph_add(g, (Node){.op = OP_rope, .arg = {q}, .rope = rope});
+        k = graph_add(g, (Node){.op = OP_rope, .arg = {k}, .rope = rope});
+    }
+    Node a = {.op = OP_attend, .arg = {q, k, v}, .size = window};
+    Node *o = w_of(c, "o", 0, DIMS(c->D, H, hd), heads * size);
+    const Dim *over[] = {H, hd};
+    return g_contract(g, graph_add(g, a), o, 2, over);
+}
