@@ -17,7 +17,8 @@ static inline Ctx begin(int D, Dtype t)
     return (Ctx){k, k->g, dim_new("T", size_sym("T")), dim("D", D), t};
 }
 
-static inline Node *x_of(Ctx *c, const char *name, int rank, const Dim *const *dims)
+static inline Node *x_of(Ctx *c, const char *name, int rank,
+                         const Dim *const *dims)
 {
     int64_t n = 1;
     for (int i = 0; i < rank; i++)
