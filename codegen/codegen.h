@@ -84,3 +84,12 @@ typedef struct {
     int64_t packed, activations;         /* bytes */
 } ProgramCost;
 ProgramCost program_cost(const Program *p);
+
+/* ---- what this machine reaches (measure.c) ---- */
+
+typedef struct {
+    int threads;
+    double fma, dot; /* GF/s from registers: f32 FMA, bf16 dot products or 0 */
+    double read;     /* GB/s from memory */
+} Peaks;
+Peaks measure_peaks(int threads); /* takes a fraction of a second */

@@ -18,8 +18,8 @@ static TileKind kind_of(const Emit *e, const Matmul *m, const Pack *p)
         return TILE_half;
     if (p->dtype != TYPE_bf16 || p->pair != 2)
         BUG("a weight packed as %s by %d", type_info[p->dtype].name, p->pair);
-    return e->target->bf16_dot && m->x->type.dtype == TYPE_bf16 ? TILE_dot
-                                                                : TILE_wide;
+    bool dots = m->x->type.dtype == TYPE_bf16 && tile_dots(e->target);
+    return dots ? TILE_dot : TILE_wide;
 }
 
 static int64_t known(int n, const Dim *const *d)

@@ -36,6 +36,10 @@ int tile_rows(const Tile *t, int rows);
 /* A function (x, w, i64 chunks, c) of the module, made on first use. `rows` is
  * a variant. */
 Val tile_function(Emit *e, const Tile *t, int rows);
+/* sum + the products of each lane's pair of bf16 (lanes are i32). */
+Val dot_pairs(Emit *e, Val sum, Val x, Val w);
+/* Whether bf16 by bf16 goes through dot products: they exist and pay. */
+bool tile_dots(const Target *t);
 int tile_chunk(const Tile *t);           /* elements of x in a chunk */
 int64_t tile_w_bytes(const Emit *e, const Tile *t); /* of w a chunk */
 

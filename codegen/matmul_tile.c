@@ -1,5 +1,6 @@
 /* Tiles: the innermost loops of every matmul and of attention. */
 #include "codegen/matmul.h"
+#include "codegen/measure.h"
 
 enum { UNITS = CHUNK / 4 }; /* 32-bit units of x in a chunk */
 
@@ -18,6 +19,11 @@ const char *tile_name(TileKind kind)
 {
     static const char *const names[] = {"f32", "wide", "half", "dot"};
     return names[kind];
+}
+
+bool tile_dots(const Target *t)
+{
+    return t->bf16_dot && (t != target_host() || measure_dot_pays());
 }
 
 static int registers(const Target *t)
@@ -66,7 +72,7 @@ static Val w_vector(Body *b, Dtype t, int number)
     return load_as(e, t, e->lanes, p, NULL);
 }
 
-static Val dot(Emit *e, Val sum, Val x, Val w)
+Val dot_pairs(Emit *e, Val sum, Val x, Val w)
 {
     Ty t = LLVMVectorType(LLVMBFloatTypeInContext(e->ctx), 32);
     Val args[] = {sum, LLVMBuildBitCast(e->at, x, t, ""),
@@ -82,7 +88,7 @@ static void add_products(Body *b, int unit, Val *w)
         Val x = x_unit(b, r, unit);
         for (int v = 0; v < nv; v++) {
             Val *s = &b->sum[r * nv + v];
-            *s = b->t->kind == TILE_dot ? dot(e, *s, x, w[v])
+            *s = b->t->kind == TILE_dot ? dot_pairs(e, *s, x, w[v])
                                         : mul_add(e, x, w[v], *s);
         }
     }
