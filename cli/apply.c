@@ -251,7 +251,7 @@ static void provenance(Job *j, const char *meta[METAS][2])
 /* ---- the weights ---- */
 
 /* The rows of a file's tensor as dtype, a piece at a time. */
-static bool put_converted(FolderWriter *w, const FileTensor *t,
+static bool put_converted(Writer *w, const FileTensor *t,
                           const TensorInfo *as, Err *err)
 {
     enum { PIECE = 1 << 20 }; /* elements, about */
@@ -263,17 +263,17 @@ static bool put_converted(FolderWriter *w, const FileTensor *t,
     for (int64_t at = 0; fine && at < count; at += piece) {
         int64_t n = count - at < piece ? count - at : piece;
         tensor_read(t, at, n, as->dtype, buf);
-        fine = folder_put(w, buf, n * each, err);
+        fine = writer_put(w, buf, n * each, err);
     }
     free(buf);
     return fine;
 }
 
-static bool put_copy(FolderWriter *w, const FileTensor *t,
+static bool put_copy(Writer *w, const FileTensor *t,
                      const TensorInfo *as, Err *err)
 {
     bool as_it_lies = t->info.dtype == as->dtype && t->rows == ROWS_plain;
-    bool fine = as_it_lies ? folder_copy(w, t, err)
+    bool fine = as_it_lies ? writer_copy(w, t, err)
                            : put_converted(w, t, as, err);
     tensor_release(t);
     return fine;
@@ -287,7 +287,7 @@ static bool all_copies(const Sources *s, const Planned *p)
     return true;
 }
 
-static bool put_computed(Job *j, Values *v, FolderWriter *w, const Planned *p,
+static bool put_computed(Job *j, Values *v, Writer *w, const Planned *p,
                          Err *err)
 {
     int64_t bytes = 0;
@@ -295,12 +295,12 @@ static bool put_computed(Job *j, Values *v, FolderWriter *w, const Planned *p,
         bytes += j->plan.tensor.at[p->first + i].bytes;
     void *buf = xmalloc((size_t)bytes);
     bool fine = values_compute(v, p->weight, p->dtype, buf, err) &&
-                folder_put(w, buf, bytes, err);
+                writer_put(w, buf, bytes, err);
     free(buf);
     return fine;
 }
 
-static bool put_weights(Job *j, FolderWriter *w, Err *err)
+static bool put_weights(Job *j, Writer *w, Err *err)
 {
     Values *v = values_new(&j->sources, j->a->common.threads);
     Progress bar = progress_begin(&j->a->common, "apply", "B", j->plan.bytes);
@@ -309,13 +309,13 @@ static bool put_weights(Job *j, FolderWriter *w, Err *err)
         const Planned *p = &j->plan.weight.at[i];
         if (!all_copies(&j->sources, p)) {
             fine = put_computed(j, v, w, p, err);
-            progress_at(&bar, folder_written(w));
+            progress_at(&bar, writer_written(w));
             continue;
         }
         for (int k = 0; fine && k < p->count; k++) {
             fine = put_copy(w, copied_from(&j->sources, p->weight, k),
                             &j->plan.tensor.at[p->first + k], err);
-            progress_at(&bar, folder_written(w));
+            progress_at(&bar, writer_written(w));
         }
     }
     if (fine)
@@ -334,13 +334,13 @@ static bool write_folder(Job *j, Err *err)
         .tensor = j->plan.tensor.at, .tensors = j->plan.tensor.n,
         .meta = (const char *const(*)[2])meta, .metas = METAS,
         .file = b.file.at, .files = b.file.n};
-    FolderWriter *w = fine ? folder_begin(j->a->out, &spec, err) : NULL;
+    Writer *w = fine ? folder_begin(j->a->out, &spec, err) : NULL;
     fine = w != NULL;
     if (w && !put_weights(j, w, err)) {
-        folder_cancel(w);
+        writer_cancel(w);
         fine = false;
     } else if (w) {
-        fine = folder_finish(w, err);
+        fine = writer_finish(w, err);
     }
     beside_free(&b);
     return fine;

@@ -114,21 +114,24 @@ typedef struct {
     int64_t shard_bytes; /* 0: 5 GB */
 } FolderSpec;
 
-typedef struct FolderWriter FolderWriter;
+/* A folder or a file being written. */
+typedef struct Writer Writer;
 
 /* Makes a temporary folder beside `path`, which must not exist. Then every
- * tensor's bytes in the spec's order, by any mix of put (pieces cut anywhere)
- * and copy; then finish. After an error nothing is left behind, and the only
- * call left is folder_cancel. The spec's arrays must live until the end. */
-FolderWriter *folder_begin(const char *path, const FolderSpec *spec, Err *err);
-bool folder_put(FolderWriter *w, const void *data, int64_t bytes, Err *err);
+ * tensor's bytes in the spec's order, by any mix of writer_put and
+ * writer_copy; then writer_finish. After an error nothing is left behind, and
+ * the only call left is writer_cancel. The spec's arrays must live until the
+ * end. */
+Writer *folder_begin(const char *path, const FolderSpec *spec, Err *err);
+/* The next bytes, cut anywhere. */
+bool writer_put(Writer *w, const void *data, int64_t bytes, Err *err);
 /* The whole of the next tensor as it lies in its file (same type, ROWS_plain),
  * letting its mapped pages go. */
-bool folder_copy(FolderWriter *w, const FileTensor *from, Err *err);
+bool writer_copy(Writer *w, const FileTensor *from, Err *err);
 /* Syncs, renames to `path`, frees w, error or not: then nothing is left. */
-bool folder_finish(FolderWriter *w, Err *err);
-void folder_cancel(FolderWriter *w); /* removes all of it and frees w */
-int64_t folder_written(const FolderWriter *w); /* tensor bytes, for progress */
+bool writer_finish(Writer *w, Err *err);
+void writer_cancel(Writer *w); /* removes all of it and frees w */
+int64_t writer_written(const Writer *w); /* tensor bytes, for progress */
 
 /* Set by a signal: writers stop at the next piece, clean up and fail. */
 extern volatile sig_atomic_t rt_interrupted;

@@ -1,29 +1,6 @@
 /* Before a byte is written: tensors cut into shards, and every header. */
-#include "runtime/files_private.h"
-#include "runtime/write.h"
+#include "runtime/write_plan.h"
 #include <string.h>
-
-static bool check_tensors(Plan *p, const FolderSpec *spec, Err *err)
-{
-    NameIndex seen = {0};
-    int64_t count;
-    bool good = true;
-    p->size = arena_alloc(&p->arena, (size_t)spec->tensors * sizeof *p->size);
-    for (int i = 0; i < spec->tensors && good; i++) {
-        const TensorInfo *t = &spec->tensor[i];
-        if (!type_info[t->dtype].safetensors)
-            good = err_set(err, "tensor %s: safetensors has no such type",
-                           tensor_text(t));
-        else if (!shape_bytes(t, &count, &p->size[i]))
-            good = err_set(err, "tensor %s: its shape is too large",
-                           tensor_text(t));
-        else if (!names_add(&seen, t->name, i))
-            good = err_set(err, "tensor %.200s would be written twice",
-                           t->name);
-    }
-    names_free(&seen);
-    return good;
-}
 
 /* A new shard begins where the next tensor would go over the limit. */
 static void cut(Plan *p)
@@ -32,12 +9,12 @@ static void cut(Plan *p)
     int64_t most = spec->shard_bytes ? spec->shard_bytes
                                      : (int64_t)5000 * 1000 * 1000;
     LIST(Shard) shards = {0};
-    list_push(&p->arena, &shards, (Shard){0});
+    list_push(p->arena, &shards, (Shard){0});
     for (int i = 0; i < spec->tensors; i++) {
         Shard *s = &shards.at[shards.n - 1];
         int64_t bytes = p->size[i];
         if (s->bytes && s->bytes + bytes > most) {
-            list_push(&p->arena, &shards, (Shard){.first = i, .end = i});
+            list_push(p->arena, &shards, (Shard){.first = i, .end = i});
             s = &shards.at[shards.n - 1];
         }
         s->bytes += bytes;
@@ -54,7 +31,7 @@ static void name_shards(Plan *p)
         p->shard[i].name =
             p->shards == 1
                 ? "model.safetensors"
-                : arena_printf(&p->arena, "model-%05d-of-%05d.safetensors",
+                : arena_printf(p->arena, "model-%05d-of-%05d.safetensors",
                                i + 1, p->shards);
 }
 
@@ -75,7 +52,7 @@ static char *print(Plan *p, cJSON *root)
 {
     char *text = cJSON_PrintUnformatted(root);
     size_t len = strlen(text), padded = (len + 7) / 8 * 8;
-    char *copy = arena_alloc(&p->arena, padded + 1);
+    char *copy = arena_alloc(p->arena, padded + 1);
     memcpy(copy, text, len);
     memset(copy + len, ' ', padded - len);
     cJSON_free(text);
@@ -99,16 +76,13 @@ static void make_header(Plan *p, Shard *s)
     s->header = print(p, root);
 }
 
-bool plan_make(Plan *p, const FolderSpec *spec, Err *err)
+void plan_make(Plan *p, Arena *a, const FolderSpec *spec, const int64_t *size)
 {
-    p->spec = spec;
-    if (!check_tensors(p, spec, err))
-        return false;
+    *p = (Plan){.arena = a, .spec = spec, .size = size};
     cut(p);
     name_shards(p);
     for (int i = 0; i < p->shards; i++)
         make_header(p, &p->shard[i]);
-    return true;
 }
 
 const char *plan_index(Plan *p)

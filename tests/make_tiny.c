@@ -237,17 +237,17 @@ static bool write_model(const char *path, const Shape *s, Err *err)
     };
     const FolderSpec spec = {.tensor = p.list.at, .tensors = p.list.n,
                              .file = files, .files = COUNT(files)};
-    FolderWriter *w = folder_begin(path, &spec, err);
+    Writer *w = folder_begin(path, &spec, err);
     bool fine = w != NULL;
     for (int i = 0; fine && i < p.list.n; i++) {
         void *values = arena_alloc(&p.arena, (size_t)p.list.at[i].bytes);
         fill(&p.list.at[i], s->seed, values);
-        fine = folder_put(w, values, p.list.at[i].bytes, err);
+        fine = writer_put(w, values, p.list.at[i].bytes, err);
     }
     if (w && fine)
-        fine = folder_finish(w, err);
+        fine = writer_finish(w, err);
     else if (w)
-        folder_cancel(w);
+        writer_cancel(w);
     for (size_t i = 0; i < COUNT(text); i++)
         cJSON_free(text[i]);
     arena_free(&p.arena);

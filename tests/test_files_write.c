@@ -31,18 +31,18 @@ static const FolderSpec small = {three, COUNT(three), meta, COUNT(meta),
 static bool write_small_folder(const char *path, const FolderSpec *spec,
                                Err *err)
 {
-    FolderWriter *w = folder_begin(path, spec, err);
+    Writer *w = folder_begin(path, spec, err);
     if (!w)
         return false;
-    bool good = folder_put(w, first, 10, err) &&
-                folder_put(w, (const char *)first + 10, 14, err) &&
-                folder_put(w, second, 6, err) && folder_put(w, third, 8, err);
+    bool good = writer_put(w, first, 10, err) &&
+                writer_put(w, (const char *)first + 10, 14, err) &&
+                writer_put(w, second, 6, err) && writer_put(w, third, 8, err);
     if (!good) {
-        folder_cancel(w);
+        writer_cancel(w);
         return false;
     }
-    assert_int_equal(folder_written(w), 38);
-    return folder_finish(w, err);
+    assert_int_equal(writer_written(w), 38);
+    return writer_finish(w, err);
 }
 
 static void holds_small(const char *path)
@@ -109,9 +109,9 @@ static void nothing_to_write(void **state)
     (void)state;
     Err err = {""};
     FolderSpec spec = {.file = texts, .files = 1};
-    FolderWriter *w = folder_begin(temp("void"), &spec, &err);
+    Writer *w = folder_begin(temp("void"), &spec, &err);
     assert_non_null(w);
-    assert_true(folder_finish(w, &err));
+    assert_true(writer_finish(w, &err));
     Checkpoint *c = open_good(temp("void"));
     assert_int_equal(c->tensors, 0);
     checkpoint_close(c);
@@ -131,9 +131,9 @@ static void copied(void **state)
                                    intern_printf("%s/LICENSE", from)}};
     FolderSpec spec = {.tensor = &c->tensor[0].info, .tensors = 1,
                        .file = files, .files = 2};
-    FolderWriter *w = folder_begin(temp("copy"), &spec, &err);
-    assert_true(folder_copy(w, &c->tensor[0], &err));
-    assert_true(folder_finish(w, &err));
+    Writer *w = folder_begin(temp("copy"), &spec, &err);
+    assert_true(writer_copy(w, &c->tensor[0], &err));
+    assert_true(writer_finish(w, &err));
     Checkpoint *d = open_good(temp("copy"));
     assert_memory_equal(c->tensor[0].info.data, d->tensor[0].info.data, N);
     assert_int_equal(d->others, 1);
@@ -230,15 +230,15 @@ static void file_size_limit(void **state)
     getrlimit(RLIMIT_FSIZE, &old);
     low.rlim_max = old.rlim_max;
     setrlimit(RLIMIT_FSIZE, &low);
-    FolderWriter *w = folder_begin(temp("limit/out"), &spec, &err);
-    bool good = w && folder_put(w, data, 4 << 20, &err);
+    Writer *w = folder_begin(temp("limit/out"), &spec, &err);
+    bool good = w && writer_put(w, data, 4 << 20, &err);
     setrlimit(RLIMIT_FSIZE, &old);
     assert_non_null(w);
     assert_false(good);
     says(&err, "out: cannot write big: |too large");
     assert_int_equal(files_in(temp("limit")), 0); /* gone before cancel */
-    assert_false(folder_put(w, data, 1, &err));
-    folder_cancel(w);
+    assert_false(writer_put(w, data, 1, &err));
+    writer_cancel(w);
     assert_int_equal(files_in(temp("limit")), 0);
     free(data);
 }
@@ -248,19 +248,19 @@ static void interrupted(void **state)
     (void)state;
     Err err = {""};
     make_dir(temp("stop"));
-    FolderWriter *w = folder_begin(temp("stop/out"), &small, &err);
-    assert_true(folder_put(w, first, 24, &err));
+    Writer *w = folder_begin(temp("stop/out"), &small, &err);
+    assert_true(writer_put(w, first, 24, &err));
     rt_interrupted = 1;
-    assert_false(folder_put(w, second, 6, &err));
+    assert_false(writer_put(w, second, 6, &err));
     says(&err, "stop/out: interrupted, nothing was written");
-    folder_cancel(w);
+    writer_cancel(w);
     rt_interrupted = 0;
     w = folder_begin(temp("stop/out"), &small, &err);
-    assert_true(folder_put(w, first, 24, &err) &&
-                folder_put(w, second, 6, &err) &&
-                folder_put(w, third, 8, &err));
+    assert_true(writer_put(w, first, 24, &err) &&
+                writer_put(w, second, 6, &err) &&
+                writer_put(w, third, 8, &err));
     rt_interrupted = 1; /* between the last byte and the rename */
-    assert_false(folder_finish(w, &err));
+    assert_false(writer_finish(w, &err));
     rt_interrupted = 0;
     says(&err, "interrupted");
     assert_int_equal(files_in(temp("stop")), 0);
@@ -271,10 +271,10 @@ static void cancelled(void **state)
     (void)state;
     Err err = {""};
     make_dir(temp("cancel"));
-    FolderWriter *w = folder_begin(temp("cancel/out"), &small, &err);
+    Writer *w = folder_begin(temp("cancel/out"), &small, &err);
     assert_int_equal(files_in(temp("cancel")), 1);
     assert_false(exists(temp("cancel/out")));
-    folder_cancel(w);
+    writer_cancel(w);
     assert_int_equal(files_in(temp("cancel")), 0);
 }
 
@@ -285,9 +285,9 @@ static void taken_meanwhile(void **state)
     Err err = {""};
     make_dir(temp("race"));
     FolderSpec spec = {.file = texts, .files = 1};
-    FolderWriter *w = folder_begin(temp("race/out"), &spec, &err);
+    Writer *w = folder_begin(temp("race/out"), &spec, &err);
     make_dir(temp("race/out"));
-    assert_false(folder_finish(w, &err));
+    assert_false(writer_finish(w, &err));
     says(&err, "race/out: is there already");
     assert_int_equal(files_in(temp("race")), 1);
     assert_int_equal(files_in(temp("race/out")), 0);
@@ -317,8 +317,8 @@ static int in_child(void (*run)(void), int signal_after_ms)
 static void exit_in_the_middle(void)
 {
     Err err;
-    FolderWriter *w = folder_begin(temp("exit/out"), &small, &err);
-    folder_put(w, first, 24, &err);
+    Writer *w = folder_begin(temp("exit/out"), &small, &err);
+    writer_put(w, first, 24, &err);
     exit(files_in(temp("exit")) == 1 ? 7 : 8);
 }
 
@@ -338,12 +338,12 @@ static void write_until_stopped(void)
     TensorInfo t = {"big", TYPE_u8, 2, {1 << 16, 1 << 16}, NULL, 0};
     FolderSpec spec = {.tensor = &t, .tensors = 1};
     rt_catch_interrupts();
-    FolderWriter *w = folder_begin(temp("signal/out"), &spec, &err);
+    Writer *w = folder_begin(temp("signal/out"), &spec, &err);
     if (!w)
         _exit(1);
-    while (folder_put(w, zeros, 1024, &err))
+    while (writer_put(w, zeros, 1024, &err))
         usleep(100);
-    folder_cancel(w);
+    writer_cancel(w);
     _exit(strstr(err.text, "interrupted") ? 5 : 2);
 }
 
@@ -364,8 +364,8 @@ static void copy_big(void)
     if (!c)
         _exit(1);
     FolderSpec spec = {.tensor = &c->tensor[0].info, .tensors = 1};
-    FolderWriter *w = folder_begin(temp("big-copy"), &spec, &err);
-    if (!w || !folder_copy(w, &c->tensor[0], &err) || !folder_finish(w, &err))
+    Writer *w = folder_begin(temp("big-copy"), &spec, &err);
+    if (!w || !writer_copy(w, &c->tensor[0], &err) || !writer_finish(w, &err))
         _exit(2);
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);
