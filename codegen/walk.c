@@ -373,7 +373,8 @@ static Val at_scalar(Walk *w, const Node *n, const Places *p)
 static const Buffer *rope_table(const Kernel *k, const Rope *r)
 {
     for (int i = 0; i < k->nin; i++)
-        if (k->in[i]->kind == BUF_rope && k->in[i]->rope == r)
+        if (k->in[i]->kind == BUF_rope &&
+            !memcmp(k->in[i]->rope, r, sizeof *r))
             return k->in[i];
     BUG("%s: rope without its table", k->name);
 }

@@ -67,6 +67,7 @@ static void find_costs(Cut *c)
         const Node *n = c->g->node.at[i];
         Info *info = &c->info[i];
         NodeKind kind = node_kind(n);
+        info->product = kind == NODE_matmul || kind == NODE_grouped;
         if (kind == NODE_leaf || kind >= NODE_matmul)
             continue;
         info->reduces = kind == NODE_reduce;
@@ -74,6 +75,7 @@ static void find_costs(Cut *c)
         for (int j = 0; j < op_info[n->op].nargs; j++) {
             info->cost += c->info[n->arg[j]->id].cost;
             info->reduces |= c->info[n->arg[j]->id].reduces;
+            info->product |= c->info[n->arg[j]->id].product;
         }
         if (info->reduces && info->cost < 1000)
             info->cost = 1000;
@@ -287,7 +289,8 @@ static bool may_inline(Cut *c, const Node *n, const Use *u)
     return node_kind(n) != NODE_reduce || may_reduce(n, u);
 }
 
-/* Is each use within the groups' rights, and not too much work again? */
+/* Is each use within the groups' rights, and not too much work again? What a
+ * matmul may do behind its sum, it does once. */
 static bool inline_everywhere(Cut *c, const Node *n)
 {
     const Info *info = &c->info[n->id];
@@ -304,7 +307,7 @@ static bool inline_everywhere(Cut *c, const Node *n)
             if (u->group->skeleton != SKEL_map)
                 return false;
     }
-    return groups == 1 || info->cost <= 3;
+    return groups == 1 || (info->cost <= 3 && !info->product);
 }
 
 /* ---- the decision, node by node ---- */

@@ -37,6 +37,7 @@ typedef struct {
     Group *home;    /* that stores it */
     int cost;       /* of computing an element again */
     bool reduces;   /* a reduction is in its tree */
+    bool product;   /* a matmul's sum is */
 } Info;
 
 typedef struct {
