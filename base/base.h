@@ -83,6 +83,7 @@ typedef struct {
     Arena arena;
     LIST(Diag) said;
     int errors; /* at 20 the run stops: see diag_full */
+    int told;   /* errors, those counted that had been said before */
     bool quiet;
 } Diags;
 

@@ -91,6 +91,7 @@ static void say(const Source *src, Loc loc, Severity severity, const char *fmt,
     Diags *d = src->diags;
     char text[4096];
     vsnprintf(text, sizeof text, fmt, ap);
+    d->told += severity == SEVERITY_error;
     for (int i = 0; i < d->said.n; i++) /* one mistake, one message */
         if (d->said.at[i].src == src && d->said.at[i].loc.at == loc.at &&
             d->said.at[i].severity == severity &&

@@ -5,7 +5,7 @@
 static void each_slot(Scope *s, Inst *fresh, Inst *inst, const char *at, int i,
                       const Ast *item)
 {
-    Left left = {.slot = &inst->slot.at[i]};
+    Left left = {.slot = &inst->slot.at[i], .fresh = fresh != NULL};
     if (left.slot->absent)
         return;
     Scope r = right_scope(s, &left);
@@ -21,11 +21,19 @@ static void each_slot(Scope *s, Inst *fresh, Inst *inst, const char *at, int i,
 static void each_in(Scope *s, Inst *fresh, Inst *inst, const char *at,
                     const Ast *item)
 {
+    int before = s->spec->diags->told;
     for (int i = 0; i < inst->slot.n; i++)
-        each_slot(s, fresh, inst, at, i, item);
+        if (s->spec->diags->told == before)
+            each_slot(s, fresh, inst, at, i, item);
+    if (s->spec->diags->told != before) {
+        excuse(inst); /* one mistake, one message */
+        return;
+    }
     for (int i = 0; i < inst->part.n; i++) {
         Part *p = &inst->part.at[i];
         for (int j = 0; j < (p->unrolled ? p->n : 1); j++) {
+            if (s->spec->diags->told != before)
+                return;
             if (p->inst[j]->by && p->inst[j]->by == s->applying)
                 continue; /* what this transform put in has its values */
             const char *name = p->unrolled && !s->model->symbolic

@@ -5,15 +5,14 @@
 static void no_part(const Ast *e, const Inst *inst, const char *text)
 {
     const char *near = inst_nearest(inst, text);
-    error_at(e->src, e->name_loc, "`%s` has no weight or part `%s`%s%s%s",
-             inst->def->text, text, near ? " (did you mean `" : "",
-             near ? near : "", near ? "`?)" : "");
+    error_at(e->src, e->name_loc, "`%s` has no weight or part `%s`%s",
+             inst->def->text, text, near_text(near));
     Slot *slot = near ? inst_slot(inst, near) : NULL;
     if (slot)
-        slot->given = true; /* one mistake, one message */
+        slot->excused = true;
     Part *part = near ? inst_part(inst, near) : NULL;
-    for (int i = 0; part && i < part->inst[0]->slot.n; i++)
-        part->inst[0]->slot.at[i].given = true;
+    if (part)
+        excuse(part->inst[0]);
 }
 
 static bool left_member(Inst *inst, const Ast *e, Left *out)
@@ -23,12 +22,26 @@ static bool left_member(Inst *inst, const Ast *e, Left *out)
     out->inst = part ? part->inst[0] : NULL;
     if (part || out->slot)
         return true;
-    no_part(e, inst, e->text);
+    if (!names_find(&inst->spoilt, e->text))
+        no_part(e, inst, e->text);
     return false;
+}
+
+static void excuse_one(Inst *inst, void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < inst->slot.n; i++)
+        inst->slot.at[i].excused = true;
+}
+
+void excuse(Inst *inst)
+{
+    inst_walk(inst, excuse_one, NULL);
 }
 
 bool resolve_left(Scope *s, Inst *fresh, const Ast *e, Left *out)
 {
+    out->fresh = fresh != NULL;
     if (e->kind == AST_name) {
         Val *v = fresh ? NULL : names_find(&s->local, e->text);
         if (v && v->kind == V_inst) {

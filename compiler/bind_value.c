@@ -3,10 +3,22 @@
 #include "compiler/elab.h"
 #include <string.h>
 
+/* Its other models' dims, where only those are too many: what to do. */
+static const char *left_over(const Weight *w, const Node *n)
+{
+    if (n->type.rank != w->type.rank + 1)
+        return "";
+    for (int i = 0; i < w->type.rank; i++)
+        if (n->type.dim[i + 1]->size != w->type.dim[i]->size)
+            return "";
+    return intern_printf(": %s is left over (sum or mean over it)",
+                         n->type.dim[0]->name);
+}
+
 static void misfit(const Ast *at, const Weight *w, const Node *n)
 {
-    error_at(at->src, at->loc, "`%s` is %s, the right side %s", w->path,
-             dims_text(&w->type), dims_text(&n->type));
+    error_at(at->src, at->loc, "`%s` is %s, the right side %s%s", w->path,
+             dims_text(&w->type), dims_text(&n->type), left_over(w, n));
 }
 
 /* The node's dims under the weight's names, matched in order from the end. */
@@ -54,7 +66,11 @@ static Node *by_name(Scope *s, Node *n, const Left *left, const Ast *at)
         }
     }
     if (rank != n->type.rank) {
-        misfit(at, left->slot->w, n);
+        const Ast *l = left->dims;
+        error_at(l->src, l->loc,
+                 "these are %d dims, the right side is %s: the left side "
+                 "names all of them",
+                 rank, dims_text(&n->type));
         return NULL;
     }
     n = arrange(s->g, n, rank, dim);
@@ -93,6 +109,8 @@ static Node *index_first(Graph *g, Node *n, const Dim *index)
 void give(Scope *s, const Left *left, Node *n, const Ast *at)
 {
     Slot *slot = left->slot;
+    if (left->fresh && slot->given && !slot->excused)
+        error_at(at->src, at->loc, "`%s` has a value already", slot->name);
     slot->given = true;
     if (!n)
         return;
@@ -142,13 +160,15 @@ static void copy_part(Scope *s, const Left *left, const Val *from,
 static void copy_weight(Scope *s, const Left *left, Inst *to, int i,
                         const Val *from, const Ast *at)
 {
-    Left one = {.slot = &to->slot.at[i], .index = left->index};
+    Left one = {.slot = &to->slot.at[i], .index = left->index,
+                .fresh = left->fresh};
     Slot *slot = from->inst ? inst_slot(from->inst, one.slot->name) : NULL;
     if (one.slot->absent)
         return;
-    one.slot->given = true;
-    if (!slot)
+    if (!slot) {
+        one.slot->excused = true;
         return;
+    }
     Node *n = from->kind == V_models
                   ? others_weight(s, from, from->inst, slot)
                   : weight_node(s, slot);
@@ -161,7 +181,8 @@ static void copy_parts(Scope *s, const Left *left, Inst *to, const Val *from,
     for (int i = 0; i < to->part.n; i++) {
         Part *p = inst_part(from->inst, to->part.at[i].name);
         for (int j = 0; p && j < (p->unrolled ? p->n : 1); j++) {
-            Left one = {.inst = to->part.at[i].inst[j], .index = left->index};
+            Left one = {.inst = to->part.at[i].inst[j], .index = left->index,
+                        .fresh = left->fresh};
             Val v = *from;
             v.inst = p->inst[j];
             copy_part(s, &one, &v, at);
@@ -177,20 +198,16 @@ static void copy_part(Scope *s, const Left *left, const Val *from,
     if (!same_module(to, from->inst)) {
         error_at(at->src, at->loc, "the left side is a `%s`, the right a `%s`",
                  to->def->text, from->inst->def->text);
-        for (int i = 0; i < to->slot.n; i++)
-            to->slot.at[i].given = true;
+        excuse(to);
         return;
     }
-    for (int i = 0; i < to->slot.n; i++)
+    int before = s->spec->diags->told;
+    for (int i = 0; i < to->slot.n && s->spec->diags->told == before; i++)
         copy_weight(s, left, to, i, from, at);
-    copy_parts(s, left, to, from, at);
-}
-
-static void mark_given(Inst *inst, void *unused)
-{
-    (void)unused;
-    for (int i = 0; i < inst->slot.n; i++)
-        inst->slot.at[i].given = true;
+    if (s->spec->diags->told == before)
+        copy_parts(s, left, to, from, at);
+    else
+        excuse(to); /* they differ by one mistake */
 }
 
 void bind_item(Scope *s, Inst *fresh, const Ast *item)
@@ -218,7 +235,7 @@ void bind_item(Scope *s, Inst *fresh, const Ast *item)
         copy_part(&r, &left, &v, rhs);
         return;
     }
-    inst_walk(left.inst, mark_given, NULL);
+    excuse(left.inst);
     if (v.kind != V_error)
         error_at(rhs->src, rhs->loc,
                  "a `%s` is needed on the right, this is %s",

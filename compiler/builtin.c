@@ -21,7 +21,9 @@ Val built_map(Scope *s, const Ast *call, int op)
     if (v.kind == V_size && op == OP_sqrt)
         return val_size(size_sqrt(v.size));
     Node *n = as_node(s, v, TYPE_f32, call->kid[1]);
-    return n ? val_node(g_map1(s->g, (Op)op, n)) : val_error;
+    if (!n || !is_quantity(n, call))
+        return val_error;
+    return val_node(g_map1(s->g, (Op)op, n));
 }
 
 Val built_cast(Scope *s, const Ast *call, int type)

@@ -60,16 +60,17 @@ bool dims_of(Scope *s, const Ast *call, int from, const Type *t,
         }
         const Dim *d = arg->kind == AST_name ? find_dim(s, arg->text) : NULL;
         if (!d && arg->kind != AST_name) {
-            error_at(arg->src, arg->loc, "the name of a dim is needed here");
+            error_at(arg->src, arg->loc,
+                     "the name of a dim is needed here%s%s",
+                     t ? ", one of " : "", t ? dims_text(t) : "");
             return false;
         }
-        if (!d || (t && type_dim(t, d) < 0)) {
-            if (t)
-                dim_not_there(call, arg, t, d);
-            else
-                error_at(arg->src, arg->loc, "no dim `%s` here", arg->text);
+        if (d && t && type_dim(t, d) < 0)
+            dim_not_there(call, arg, t, d);
+        if (!d)
+            want_dim(s, arg);
+        if (!d || (t && type_dim(t, d) < 0))
             return false;
-        }
         dims_add(out, d);
     }
     for (int i = 0; t && call->nkid == from && i < t->rank; i++)
@@ -102,7 +103,7 @@ Val built_reduce(Scope *s, const Ast *call, int op)
 {
     Node *x = arg_node(s, call, 1);
     Dims d;
-    if (!x)
+    if (!x || !is_quantity(x, call))
         return val_error;
     if (!dims_of(s, call, 2, &x->type, &d)) {
         /* softmax keeps the type: go on as if it had been right */

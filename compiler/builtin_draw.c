@@ -32,7 +32,8 @@ Val built_init(Scope *s, const Ast *call, int op)
     Graph *g = s->g;
     if (!w) {
         error_at(call->src, call->loc,
-                 "%s is an initialiser: it stands on the right of a weight",
+                 "%s is an initialiser: it stands on the right of a weight "
+                 "in a transform",
                  call->kid[0]->text);
         return val_error;
     }

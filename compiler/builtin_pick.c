@@ -49,20 +49,28 @@ Val built_topk(Scope *s, const Ast *call, int unused)
                  "topk names the dim it makes, as in topk(s, k: K)");
         return val_error;
     }
-    if (!eval_size(s, k->kid[0], &size) || !x || !x->type.rank)
+    if (!eval_size(s, k->kid[0], &size) || !x || !is_quantity(x, call))
         return val_error;
+    if (!x->type.rank) {
+        error_at(call->src, call->loc,
+                 "topk takes the largest along a dim, this is one number");
+        return val_error;
+    }
     const Dim *from = x->type.dim[x->type.rank - 1];
     if (o)
         from = o->kid[0]->kind == AST_name ? find_dim(s, o->kid[0]->text)
                                            : NULL;
-    if (!from || type_dim(&x->type, from) < 0) {
+    if (!from)
+        want_dim(s, o->kid[0]);
+    else if (type_dim(&x->type, from) < 0)
         dim_not_there(call, o->kid[0], &x->type, from);
+    if (!from || type_dim(&x->type, from) < 0)
         return val_error;
-    }
     if (!enough(s, call, k, from, size))
         return val_error;
     if (!size_fits(size)) {
-        error_at(k->src, k->loc, "%s is no whole number of at least 1",
+        error_at(k->src, k->loc,
+                 "topk keeps a whole number of at least 1, not %s",
                  size_text(size));
         return val_error;
     }

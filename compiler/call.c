@@ -83,7 +83,9 @@ static bool read_signature(Scope *c, const Ast *type, Signature *sig)
     const Ast *dims = type->kid[0];
     *sig = (Signature){0};
     if (type->text && !(sig->typed = type_find(type->text, &sig->dtype))) {
-        error_at(type->src, type->loc, "no element type `%s`", type->text);
+        error_at(type->src, type->loc,
+                 "no element type `%s`; there are f64, f32, bf16, f16",
+                 type->text);
         return false;
     }
     for (int i = 0; i < dims->nkid; i++) {
@@ -92,11 +94,9 @@ static bool read_signature(Scope *c, const Ast *type, Signature *sig)
             sig->dots = true;
             continue;
         }
-        const Dim *d = find_dim(c, at->text);
-        if (!d || sig->nown == MAX_RANK) {
-            error_at(at->src, at->loc, "no dim `%s` here", at->text);
+        const Dim *d = want_dim(c, at);
+        if (!d || sig->nown == MAX_RANK)
             return false;
-        }
         sig->own[sig->nown++] = d;
     }
     return true;
@@ -180,8 +180,9 @@ static Scope callee(const Scope *s, Inst *inst)
 
 static bool wrong_result(const Scope *c, const Node *n, const Ast *type)
 {
-    error_at(type->src, type->loc, "`%s` promises this and returns %s",
-             c->inst->def->text, type_text(&n->type));
+    error_at(type->src, type->loc, "`%s` promises %.*s and returns %s",
+             c->inst->def->text, type->loc.len, type->src->text + type->loc.at,
+             dims_text(&n->type));
     return false;
 }
 
@@ -195,6 +196,24 @@ static bool check_result(const Scope *c, const Node *n, const Signature *out,
         if (type_dim(&n->type, out->own[i]) < 0)
             return wrong_result(c, n, type);
     return true;
+}
+
+Node *as_promised(Scope *s, const Ast *forward, Node *n)
+{
+    Signature out;
+    const Dim *want[MAX_RANK];
+    int rank = 0;
+    if (!read_signature(s, forward->kid[1], &out))
+        return NULL;
+    if (out.dots) {
+        lift(s, dim_T());
+        want[rank++] = dim_T();
+    }
+    if (!check_result(s, n, &out, forward->kid[1]))
+        return NULL;
+    for (int i = 0; i < out.nown && rank < MAX_RANK; i++)
+        want[rank++] = out.own[i];
+    return arrange(s->g, n, rank, want);
 }
 
 /* Runs forward with c's lifted dims; in and out are the signatures. */

@@ -91,9 +91,8 @@ bool try_pattern(Spec *s, const Ast *def, const Ast *call,
     const Ast *match = first_of(def, AST_match);
     if (!module) {
         const char *near = spec_nearest(s, AST_module, call_name(call));
-        error_at(call->src, call->loc, "no module `%s`%s%s%s", call_name(call),
-                 near ? " (did you mean `" : "", near ? near : "",
-                 near ? "`?)" : "");
+        error_at(call->src, call->loc, "no module `%s`%s", call_name(call),
+                 near_text(near));
         return false;
     }
     *t = (Trial){.m = symbolic_model(s, def)};
@@ -126,6 +125,44 @@ static void try_whole(Spec *s, const Ast *def)
     }
 }
 
+/* Names between {} of a message. */
+static void check_message(Scope *s, const Ast *text)
+{
+    const char *names[256];
+    int n = 0;
+    for (; n < s->local.n && n < 256; n++)
+        names[n] = s->local.at[n].name;
+    for (const char *hole = text->text; (hole = strchr(hole, '{')); hole++) {
+        const char *name = intern_n(hole + 1, strcspn(hole + 1, "}"));
+        if (!names_find(&s->local, name))
+            error_at(text->src, text->loc, "nothing is called `%s` here%s",
+                     name, near_text(nearest(name, names, n)));
+    }
+}
+
+static void check_value(Scope *s, const Ast *e)
+{
+    for (int i = 0; e->kind == AST_list && i < e->nkid; i++)
+        check_value(s, e->kid[i]);
+    if (e->kind != AST_list)
+        eval(s, e);
+}
+
+/* What no match runs: the place's condition, messages, config fields. */
+static void check_rest(Scope *s, const Ast *def)
+{
+    const Ast *match = first_of(def, AST_match);
+    const Ast *config = first_of(def, AST_config);
+    if (match && match->kid[2])
+        eval(s, match->kid[2]);
+    for (int i = 0; i < def->nkid; i++)
+        if (def->kid[i]->kind == AST_require && def->kid[i]->kid[1])
+            check_message(s, def->kid[i]->kid[1]);
+    for (int i = 1; config && i < config->nkid; i++)
+        if (config->kid[i]->kind == AST_field)
+            check_value(s, config->kid[i]->kid[0]);
+}
+
 static void check_transform(Spec *s, const Ast *def)
 {
     const Ast *match = first_of(def, AST_match);
@@ -136,8 +173,10 @@ static void check_transform(Spec *s, const Ast *def)
     }
     for (int i = 0; i < match->kid[0]->nkid; i++) {
         const Ast *call = match->kid[0]->kid[i];
-        if (try_pattern(s, def, call, false, &t))
+        if (try_pattern(s, def, call, false, &t)) {
             forward_node(t.m, t.m->weights, t.fresh, NULL, true);
+            check_rest(&t.scope, def);
+        }
         if (try_pattern(s, def, call, true, &t))
             forward_node(t.m, t.m->weights, t.fresh, NULL, true);
     }
@@ -175,6 +214,8 @@ static const Rules *rules_for(Spec *s)
 
 static void check_def(Spec *s, const Ast *def)
 {
+    if (!check_text(def))
+        return;
     switch (def->kind) {
     case AST_module:    check_module(s, def); break;
     case AST_model:     check_model(s, def); break;
@@ -201,6 +242,8 @@ static bool is_asked(const Spec *s, const Ast *def)
 bool spec_check(Spec *s, Claims *claims)
 {
     Judge j = {s, NULL, claims};
+    if (s->unread)
+        return false;
     for (int i = 0; i < s->def.n && !diag_full(s->diags); i++)
         if (!is_library(s->def.at[i]) || s->def.n == 1)
             check_def(s, s->def.at[i]);

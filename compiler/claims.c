@@ -182,6 +182,27 @@ void judge_transform(Judge *j, const Ast *def)
 
 /* ---- prove a == b for m: llama ---- */
 
+/* False after a message: the argument is for no parameter. */
+bool transform_has(const Ast *def, const Ast *arg)
+{
+    const char *names[64];
+    int n = 0;
+    if (arg->kind != AST_named) {
+        error_at(arg->src, arg->loc,
+                 "after the model, `%s` takes its parameters by name",
+                 def->text);
+        return false;
+    }
+    for (; n < def->kid[0]->nkid && n < 64; n++) {
+        if (!strcmp(def->kid[0]->kid[n]->text, arg->text))
+            return true;
+        names[n] = def->kid[0]->kid[n]->text;
+    }
+    error_at(arg->src, arg->name_loc, "transform `%s` has no parameter `%s`%s",
+             def->text, arg->text, near_text(nearest(arg->text, names, n)));
+    return false;
+}
+
 static Model *model_of(Judge *j, const Ast *e, const char *var, Model *m)
 {
     if (e->kind == AST_name && !strcmp(e->text, var))
@@ -195,8 +216,18 @@ static Model *model_of(Judge *j, const Ast *e, const char *var, Model *m)
     int n = 0;
     Err err = {""};
     Model *in = model_of(j, e->kid[1], var, m);
+    const Ast *def = spec_find(j->spec, AST_transform, e->kid[0]->text);
+    if (!def && in) {
+        error_at(e->src, e->kid[0]->loc, "no transform `%s`%s",
+                 e->kid[0]->text,
+                 near_text(spec_nearest(j->spec, AST_transform,
+                                        e->kid[0]->text)));
+        return NULL;
+    }
     for (int i = 2; in && i < e->nkid && n < 32; i++)
-        if (e->kid[i]->kind == AST_named)
+        if (!transform_has(def, e->kid[i]))
+            return NULL;
+        else
             arg[n++] = (Arg){e->kid[i]->text,
                              dsl_expr_text(j->spec->arena,
                                            e->kid[i]->kid[0])};
@@ -277,7 +308,8 @@ void judge_prove(Judge *j, const Ast *def)
         return;
     }
     if (!model) {
-        error_at(type->src, type->loc, "no model `%s`", type->text);
+        error_at(type->src, type->loc, "no model `%s`%s", type->text,
+                 near_text(spec_nearest(j->spec, AST_model, type->text)));
         return;
     }
     Model *m = symbolic_model(j->spec, model);

@@ -57,6 +57,7 @@ typedef struct {
     const Ast *decl;
     bool absent; /* `unless` held */
     bool given;  /* transforms: a value was bound */
+    bool excused; /* none is needed: a mistake about it was reported */
 } Slot;
 
 struct Part {
@@ -79,6 +80,7 @@ struct Inst {
     Names param;
     LIST(Slot) slot;
     LIST(Part) part;
+    Names spoilt; /* declared, but not to be made: reported already */
     const struct Applied *by; /* the transform that put it here, or NULL */
     const Ast *renames; /* its weights' names in files, or NULL */
     const Ast *site; /* where its module was called, for messages */
@@ -98,6 +100,7 @@ struct Spec {
     Diags *diags;
     LIST(SpecFile *) seen;
     LIST(const Ast *) file; /* in order of reading: used ones first */
+    bool unread; /* a text has mistakes of syntax: it is not checked */
     LIST(const Ast *) def;  /* module model transform recipe prove rule */
 };
 
@@ -165,9 +168,12 @@ Node *eval_node(Scope *s, const Ast *e); /* NULL: a mistake was reported */
 bool eval_size(Scope *s, const Ast *e, const Size **out);
 Node *as_node(Scope *s, Val v, Dtype t, const Ast *at); /* or NULL */
 const Dim *find_dim(Scope *s, const char *name);
+const Dim *want_dim(Scope *s, const Ast *at); /* NULL: it was reported */
+const char *near_text(const char *near); /* " (did you mean `x`?)", or "" */
 const char *val_text(const Val *v);
 Node *elementwise(Scope *s, Op op, Node *a, Node *b, const Ast *at);
 Val run_block(Scope *s, const Ast *block); /* the value it returns */
+bool is_quantity(const Node *n, const Ast *at); /* no index; or reported */
 Val eval_binary(Scope *s, const Ast *e); /* eval_op.c */
 Val eval_not(Scope *s, const Ast *e);
 Val eval_neg(Scope *s, const Ast *e);
@@ -227,16 +233,19 @@ typedef struct {
     const Ast *dims;  /* as written: gate[E, f, D] */
     const Dim *index; /* expert[e]: the array's dim */
     const char *name; /* e */
+    bool fresh;       /* of the new module: one value each */
 } Left;
 /* `fresh`: the new module, whose parts a left side names; NULL: the match. */
 bool resolve_left(Scope *s, Inst *fresh, const Ast *e, Left *out);
 Scope right_scope(const Scope *s, const Left *left);
 void give(Scope *s, const Left *left, Node *n, const Ast *at);
+void excuse(Inst *inst); /* its weights need no value: a mistake was told */
 void bind_item(Scope *s, Inst *fresh, const Ast *item);
 void bind_each(Scope *s, Inst *fresh, Inst *whole, const Ast *item);
 
 /* transform.c */
 const char *fill_message(Scope *s, const char *text);
+bool require_holds(Scope *s, const Ast *item);
 Inst *transform_match(Scope *s, const Ast *def, Inst *match,
                       struct Applied *applied);
 bool apply_to(Scope *s, const Ast *def, struct Applied *applied, Err *err);
@@ -259,6 +268,8 @@ const char *builtin_nearest(const char *name);
 Node *take_place(Scope *s, Node *x, const Dim *d, Val place, const Ast *at);
 
 /* call.c: modules called */
+/* n as its forward promises it: its dims, in their order; NULL: reported. */
+Node *as_promised(Scope *s, const Ast *forward, Node *n);
 Val call_inst(Scope *s, const Ast *call, Inst *inst);
 Val call_part(Scope *s, const Ast *call, Part *part, Node *index);
 Node *weight_node(Scope *s, const Slot *slot);
@@ -279,6 +290,7 @@ const Ast *inst_forward(const Inst *inst);
 const char *inst_nearest(const Inst *inst, const char *name);
 void inst_walk(Inst *inst, void (*visit)(Inst *, void *), void *user);
 const char *call_name(const Ast *call);
+const char *params_text(const Ast *params);
 const char *join_path(const char *a, const char *b);
 bool read_dims(Scope *s, const Ast *dims, Type *t);
 /* A module on its own, every parameter unknown. */

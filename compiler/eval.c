@@ -61,14 +61,16 @@ static Val part_value(Part *p)
 
 static Val member_of(Scope *s, Inst *inst, const char *name)
 {
-    Slot *slot = inst_slot(inst, name);
+    Val *v = names_find(&inst->spoilt, name);
+    Slot *slot = v ? NULL : inst_slot(inst, name);
     if (slot)
         return val_node(weight_node(s, slot));
-    Part *part = inst_part(inst, name);
+    Part *part = v ? NULL : inst_part(inst, name);
     if (part)
         return part_value(part);
-    Val *param = names_find(&inst->param, name);
-    return param ? *param : (Val){.kind = V_list, .nlist = -1};
+    if (!v)
+        v = names_find(&inst->param, name);
+    return v ? *v : (Val){.kind = V_list, .nlist = -1};
 }
 
 static bool found(const Val *v)
@@ -84,14 +86,11 @@ static bool input_column(Scope *s, const char *name, Val *out)
         if (!in || in->kind != AST_input || strcmp(in->text, name))
             continue;
         Node n = {.op = OP_input, .name = name, .label = name};
-        const Dim *of = in->kid[1] ? find_dim(s, in->kid[1]->text) : NULL;
+        const Dim *of = in->kid[1] ? want_dim(s, in->kid[1]) : NULL;
         n.type.dtype = in->kid[1] ? TYPE_i32 : TYPE_f32;
         n.type.index_of = of;
         *out = val_error;
-        if (in->kid[1] && !of)
-            error_at(in->src, in->kid[1]->loc, "no dim `%s` here",
-                     in->kid[1]->text);
-        else if (read_dims(s, in->kid[0], &n.type))
+        if ((of || !in->kid[1]) && read_dims(s, in->kid[0], &n.type))
             *out = val_node(graph_add(s->g, n));
         return true;
     }
@@ -141,9 +140,8 @@ static Val unknown_name(Scope *s, const Ast *e)
         error_at(e->src, e->loc, "`%s` is a function: it wants arguments",
                  e->text);
     else
-        error_at(e->src, e->loc, "nothing is called `%s` here%s%s%s", e->text,
-                 near ? " (did you mean `" : "", near ? near : "",
-                 near ? "`?)" : "");
+        error_at(e->src, e->loc, "nothing is called `%s` here%s", e->text,
+                 near_text(near));
     return val_error;
 }
 
@@ -208,9 +206,8 @@ static Val no_member(Scope *s, const Ast *e, const Inst *inst)
 {
     (void)s;
     const char *near = inst_nearest(inst, e->text);
-    error_at(e->src, e->name_loc, "`%s` has no part or weight `%s`%s%s%s",
-             inst->def->text, e->text, near ? " (did you mean `" : "",
-             near ? near : "", near ? "`?)" : "");
+    error_at(e->src, e->name_loc, "`%s` has no part or weight `%s`%s",
+             inst->def->text, e->text, near_text(near));
     return val_error;
 }
 
@@ -252,7 +249,9 @@ static Val call_value(Scope *s, const Ast *e, Val f)
     case V_pick:  return call_part(s, e, f.part, f.node);
     case V_error: return f;
     default:
-        error_at(e->src, e->kid[0]->loc, "%s cannot be called", val_text(&f));
+        error_at(e->src, e->kid[0]->loc,
+                 "only modules and functions can be called, this is %s",
+                 val_text(&f));
         return val_error;
     }
 }
@@ -265,16 +264,20 @@ static Val eval_call(Scope *s, const Ast *e)
     Val *local = names_find(&s->local, f->text);
     if (local && local->kind != V_size && local->kind != V_node)
         return call_value(s, e, *local);
+    if (s->inst && names_find(&s->inst->spoilt, f->text))
+        return val_error;
     if (s->inst && inst_part(s->inst, f->text))
         return call_value(s, e, part_value(inst_part(s->inst, f->text)));
     if (is_builtin(f->text))
         return call_builtin(s, e, f->text);
+    Val v = s->inst ? member_of(s, s->inst, f->text) : val_error;
+    if (local || (s->inst && found(&v)))
+        return call_value(s, e, local ? *local : v);
     const char *near = s->inst ? inst_nearest(s->inst, f->text) : NULL;
     if (!near)
         near = builtin_nearest(f->text);
-    error_at(f->src, f->loc, "no part or function is called `%s`%s%s%s",
-             f->text, near ? " (did you mean `" : "", near ? near : "",
-             near ? "`?)" : "");
+    error_at(f->src, f->loc, "no part or function is called `%s`%s",
+             f->text, near_text(near));
     return val_error;
 }
 

@@ -24,10 +24,9 @@ static Val bad_pick(Scope *s, const Ast *e, const Part *p, const Val *v)
                                            v->node->type.index_of->name)
                            : val_text(v);
     error_at(item->src, item->loc,
-             "`%s` is chosen by an index of %s; `%s` is %s%s%s%s", p->name,
+             "`%s` is chosen by an index of %s; `%s` is %s%s", p->name,
              p->array->name, item->text ? item->text : "this", what,
-             near ? " (did you mean `" : "", near ? near : "",
-             near ? "`?)" : "");
+             near_text(near));
     return val_error;
 }
 
@@ -78,9 +77,8 @@ static Node *take(Scope *s, Node *x, const Ast *item)
     if (i && i->type.index_of != d) {
         const char *near = index_near(s, d);
         error_at(item->kid[0]->src, item->kid[0]->loc,
-                 "`%s:` wants an index of %s, this is %s%s%s%s", d->name,
-                 d->name, type_text(&i->type), near ? " (did you mean `" : "",
-                 near ? near : "", near ? "`?)" : "");
+                 "`%s:` wants an index of %s, this is %s%s", d->name,
+                 d->name, type_text(&i->type), near_text(near));
         return NULL;
     }
     return i ? g_gather(s->g, x, d, i) : NULL;

@@ -51,18 +51,58 @@ static const char *clash(const Type *a, const Type *b)
     return "";
 }
 
+/* A name of `e` that is a local value and a weight too. */
+static const char *hiding(const Scope *s, const Ast *e)
+{
+    for (int i = 0; i < e->nkid; i++) {
+        const Ast *k = e->kid[i];
+        if (k->kind == AST_name && s->inst &&
+            names_find(&s->local, k->text) && inst_slot(s->inst, k->text))
+            return intern_printf("\n`%s` is the local value here, which hides "
+                                 "the weight of that name",
+                                 k->text);
+    }
+    return "";
+}
+
+/* An index may be compared and used as one; it is not counted with. */
+bool is_quantity(const Node *n, const Ast *at)
+{
+    if (!n->type.index_of)
+        return true;
+    error_at(at->src, at->loc,
+             "an index of %s is no number to reckon with (f32(..) makes it "
+             "one)",
+             n->type.index_of->name);
+    return false;
+}
+
+static bool op_compares(Op op)
+{
+    switch (op) {
+    case OP_eq: case OP_ne: case OP_lt: case OP_le: case OP_gt: case OP_ge:
+        return true;
+    default:
+        return false;
+    }
+}
+
 Node *elementwise(Scope *s, Op op, Node *a, Node *b, const Ast *at)
 {
     if (!a || !b)
         return NULL;
     const Type *x = &a->type, *y = &b->type;
+    bool named = at->kind == AST_call || at->kind == AST_binary;
     if (!within(s, x, y) && !within(s, y, x)) {
         error_at(at->src, at->loc,
-                 "one side must have all dims of the other, these are %s and "
-                 "%s%s",
-                 dims_text(x), dims_text(y), clash(x, y));
+                 "`%s` needs one side to have all dims of the other, got %s "
+                 "and %s%s%s",
+                 named ? at->text ? at->text : at->kid[0]->text : "this",
+                 dims_text(x), dims_text(y), clash(x, y), hiding(s, at));
         return NULL;
     }
+    if (!op_compares(op) && (!is_quantity(a, at) || !is_quantity(b, at)))
+        return NULL;
     return g_map2(s->g, op, a, b);
 }
 
@@ -80,10 +120,12 @@ static Node *matmul(Scope *s, Node *a, Node *b, const Ast *at)
     if (!n) {
         error_at(at->src, at->loc,
                  "`@` sums over the dims that both sides end with, and %s and "
-                 "%s share none there%s",
-                 dims_text(x), dims_text(y), clash(x, y));
+                 "%s share none there%s%s",
+                 dims_text(x), dims_text(y), clash(x, y), hiding(s, at));
         return NULL;
     }
+    if (!is_quantity(a, at) || !is_quantity(b, at))
+        return NULL;
     return g_contract(s->g, a, b, n, dim);
 }
 
@@ -216,8 +258,8 @@ Val eval_cond(Scope *s, const Ast *e)
     const Type *p = &x->type, *q = &y->type;
     if (!within(s, p, q) && !within(s, q, p)) {
         error_at(e->src, e->loc,
-                 "both sides of `:` must have the same dims, these are %s and "
-                 "%s",
+                 "`? :` needs one side to have all dims of the other, got %s "
+                 "and %s",
                  dims_text(p), dims_text(q));
         return val_error;
     }

@@ -79,10 +79,15 @@ static void set_param(Model *m, Inst *inst, const Ast *param, Val v)
     names_set(m->arena, &inst->param, param->text, v);
 }
 
+static bool has_default(const Ast *param)
+{
+    return param->nkid && param->kid[0];
+}
+
 static bool bind_default(Scope *s, Inst *inst, const Ast *param,
                          const Ast *call)
 {
-    if (!param->nkid || !param->kid[0]) {
+    if (!has_default(param)) {
         error_at(call->src, call->loc, "`%s` needs a value for `%s`",
                  inst->def->text, param->text);
         set_param(s->model, inst, param, val_error);
@@ -111,6 +116,19 @@ static const char *nearest_param(const Ast *params, const char *name)
     return nearest(name, names, n);
 }
 
+/* "2 parameters: D, eps" */
+const char *params_text(const Ast *params)
+{
+    const char *text = "";
+    for (int i = 0; i < params->nkid; i++)
+        text = intern_printf("%s%s%s", text, i ? ", " : "",
+                             params->kid[i]->text);
+    if (!params->nkid)
+        return "no parameters";
+    return intern_printf("%d parameter%s: %s", params->nkid,
+                         params->nkid == 1 ? "" : "s", text);
+}
+
 /* Which parameter an argument is for, or -1 after a message. */
 static int target(const Ast *params, const Ast *arg, int at, const Ast *def)
 {
@@ -119,15 +137,14 @@ static int target(const Ast *params, const Ast *arg, int at, const Ast *def)
         const char *near = i < 0 ? nearest_param(params, arg->text) : NULL;
         if (i < 0)
             error_at(arg->src, arg->name_loc,
-                     "`%s` has no parameter `%s`%s%s%s", def->text, arg->text,
-                     near ? " (did you mean `" : "", near ? near : "",
-                     near ? "`?)" : "");
+                     "`%s` has no parameter `%s`%s", def->text, arg->text,
+                     near_text(near));
         return i;
     }
     if (at < params->nkid)
         return at;
-    error_at(arg->src, arg->loc, "`%s` takes %d parameter%s", def->text,
-             params->nkid, params->nkid == 1 ? "" : "s");
+    error_at(arg->src, arg->loc, "`%s` has %s", def->text,
+             params_text(params));
     return -1;
 }
 
@@ -141,6 +158,11 @@ bool inst_bind_args(Scope *s, Inst *inst, const Ast *call)
         int at = params && n <= 64
                      ? target(params, call->kid[i], i - 1, inst->def)
                      : -1;
+        if (at >= 0 && given[at]) {
+            error_at(call->kid[i]->src, call->kid[i]->loc,
+                     "`%s` is given twice", params->kid[at]->text);
+            at = -1;
+        }
         if (at < 0)
             ok = false;
         else
@@ -148,8 +170,12 @@ bool inst_bind_args(Scope *s, Inst *inst, const Ast *call)
     }
     for (int i = 0; i < n; i++) {
         const Ast *arg = given[i];
+        if (!arg && !ok && !has_default(params->kid[i])) {
+            set_param(s->model, inst, params->kid[i], val_error);
+            continue;
+        }
         if (!arg) {
-            ok = (ok && bind_default(s, inst, params->kid[i], call)) && ok;
+            ok = bind_default(s, inst, params->kid[i], call) && ok;
             continue;
         }
         arg = arg->kind == AST_named ? arg->kid[0] : arg;
@@ -222,13 +248,14 @@ bool read_dims(Scope *s, const Ast *dims, Type *t)
 {
     for (int i = 0; i < dims->nkid; i++) {
         const Ast *at = dims->kid[i];
-        const Dim *d = at->kind == AST_name ? find_dim(s, at->text) : dim_T();
-        if (!d) {
-            error_at(at->src, at->loc, "no dim `%s` here", at->text);
+        const Dim *d = at->kind == AST_dots ? dim_T() : want_dim(s, at);
+        if (!d)
             return false;
-        }
         if (type_dim(t, d) >= 0) {
-            error_at(at->src, at->loc, "`%s` stands here twice", at->text);
+            error_at(at->src, at->loc,
+                     "`%s` stands here twice: the dims of a tensor have "
+                     "different names",
+                     d->name);
             return false;
         }
         if (t->rank == MAX_RANK) {
@@ -251,6 +278,7 @@ static void add_weight(Scope *s, Inst *inst, const Ast *decl,
     if (inst_slot(inst, decl->text) || inst_part(inst, decl->text)) {
         error_at(decl->src, decl->name_loc, "there is a `%s` already",
                  decl->text);
+        names_set(s->model->arena, &inst->spoilt, decl->text, val_error);
         return;
     }
     if (unless) {
@@ -264,8 +292,10 @@ static void add_weight(Scope *s, Inst *inst, const Ast *decl,
     w->stacked = inst->nstack;
     for (int i = 0; i < inst->nstack; i++)
         w->type.dim[w->type.rank++] = inst->stack[i];
-    if (!read_dims(s, decl->kid[0], &w->type))
-        slot.absent = true;
+    if (!read_dims(s, decl->kid[0], &w->type)) {
+        names_set(s->model->arena, &inst->spoilt, decl->text, val_error);
+        return;
+    }
     slot.w = w;
     list_push(s->model->arena, &inst->slot, slot);
 }
@@ -294,9 +324,8 @@ static const Ast *module_of(Scope *s, const Ast *call)
     const char *near = name && !def ? spec_nearest(s->spec, AST_module, name)
                                     : NULL;
     if (!def)
-        error_at(call->src, call->kid[0]->loc, "no module `%s`%s%s%s",
-                 name ? name : "", near ? " (did you mean `" : "",
-                 near ? near : "", near ? "`?)" : "");
+        error_at(call->src, call->kid[0]->loc, "no module `%s`%s",
+                 name ? name : "", near_text(near));
     return def;
 }
 
@@ -312,9 +341,11 @@ static const Ast *count_of(const Ast *decl, const char **index)
 static int array_count(Scope *s, Part *part, const Ast *count)
 {
     double n = 1;
-    const Dim *d = count->kind == AST_name ? find_dim(s, count->text) : NULL;
+    const Dim *d = NULL;
     const Size *size;
-    if (!d && eval_size(s, count, &size))
+    if (count->kind == AST_name)
+        d = want_dim(s, count);
+    else if (eval_size(s, count, &size))
         d = dim_new(part->name, size);
     if (!d || !dim_ok(s, d, count))
         return 0;
@@ -355,7 +386,8 @@ static Inst *build_element(Scope *s, Inst *inst, Part *part, const Ast *def,
     inst_bind_args(&call, one, decl->kid[1]);
     one->renames = decl->kid[3];
     Scope own = {.spec = s->spec, .model = s->model, .g = s->g, .inst = one,
-                 .site = s->site, .depth = s->depth + 1};
+                 .site = s->site ? s->site : decl->kid[1],
+                 .depth = s->depth + 1};
     inst_build(s->model, one, &own);
     return one;
 }
@@ -387,19 +419,24 @@ static void add_part(Scope *s, Inst *inst, const Ast *decl)
     if (inst_slot(inst, decl->text) || inst_part(inst, decl->text)) {
         error_at(decl->src, decl->name_loc, "there is a `%s` already",
                  decl->text);
+        names_set(s->model->arena, &inst->spoilt, decl->text, val_error);
         return;
     }
-    if (!def || part_absent(s, decl))
+    if (def && part_absent(s, decl))
         return;
-    if (s->depth > 50) {
-        error_at(decl->src, decl->name_loc, "`%s` contains itself", def->text);
+    if (!def || s->depth > 50) {
+        if (def)
+            error_at(decl->src, decl->kid[1]->loc,
+                     "`%s` would contain itself without end", def->text);
+        names_set(s->model->arena, &inst->spoilt, decl->text, val_error);
         return;
     }
     if (count) {
         part.unrolled = indexed_by_loop(inst_forward(inst), part.name, NULL);
-        if (!index_usable(&part, index))
-            return;
-        part.n = array_count(s, &part, count);
+        if (index_usable(&part, index))
+            part.n = array_count(s, &part, count);
+        else
+            part.n = 0;
     }
     part.inst = arena_alloc(s->model->arena,
                             (size_t)(part.n + 1) * sizeof *part.inst);
@@ -407,6 +444,8 @@ static void add_part(Scope *s, Inst *inst, const Ast *decl)
         part.inst[i] = build_element(s, inst, &part, def, i);
     if (part.n)
         list_push(s->model->arena, &inst->part, part);
+    else
+        names_set(s->model->arena, &inst->spoilt, decl->text, val_error);
 }
 
 void inst_build(Model *m, Inst *inst, Scope *own)

@@ -169,13 +169,10 @@ static bool bind_inputs(Scope *s, const Ast *fargs, const char *const *names)
         Node n = {.op = OP_input, .label = f->text};
         n.name = names ? names[i] : f->text;
         n.type.dtype = of ? TYPE_i32 : s->model->dtype;
-        n.type.index_of = of ? find_dim(s, of->text) : NULL;
-        if (!read_dims(s, f->kid[0]->kid[0], &n.type))
+        n.type.index_of = of ? want_dim(s, of) : NULL;
+        if (!read_dims(s, f->kid[0]->kid[0], &n.type) ||
+            (of && !n.type.index_of))
             return false;
-        if (of && !n.type.index_of) {
-            error_at(f->src, of->loc, "no dim `%s` here", of->text);
-            return false;
-        }
         names_set(s->model->arena, &s->local, f->text,
                   val_node(graph_add(s->g, n)));
     }
@@ -191,7 +188,8 @@ Node *forward_node(Model *m, Graph *g, Inst *inst, const char *const *names,
     if (!forward || !bind_inputs(&s, forward->kid[0], names))
         return NULL;
     Val v = run_block(&s, forward->kid[2]);
-    return as_node(&s, v, m->dtype, forward);
+    Node *y = as_node(&s, v, m->dtype, forward);
+    return y ? as_promised(&s, forward, y) : NULL;
 }
 
 Graph *model_graph(const Model *m, Arena *arena)

@@ -60,6 +60,46 @@ const Dim *find_dim(Scope *s, const char *name)
     return !strcmp(name, "T") ? dim_T() : NULL;
 }
 
+const char *near_text(const char *near)
+{
+    return near ? intern_printf(" (did you mean `%s`?)", near) : "";
+}
+
+static const char *dim_near(Scope *s, const char *name)
+{
+    const char *names[128];
+    int n = 0;
+    names[n++] = "T";
+    for (int i = 0; i < s->dims.n && n < 60; i++)
+        names[n++] = s->dims.at[i].name;
+    for (int i = 0; s->inst && i < s->inst->param.n && n < 120; i++)
+        names[n++] = s->inst->param.at[i].name;
+    return nearest(name, names, n);
+}
+
+const Dim *want_dim(Scope *s, const Ast *at)
+{
+    const Ast *site = s->site ? s->site : at;
+    if (at->kind != AST_name) {
+        error_at(at->src, at->loc, "the name of a dim is needed here");
+        return NULL;
+    }
+    const Dim *d = find_dim(s, at->text);
+    Val *v = names_find(&s->local, at->text);
+    if (!v && s->inst)
+        v = names_find(&s->inst->param, at->text);
+    if (d || (v && v->kind == V_error))
+        return d;
+    if (v && v->kind != V_node)
+        error_at(site->src, site->loc,
+                 "`%s` is %s: a dim needs a whole number of at least 1",
+                 at->text, val_text(v));
+    else
+        error_at(at->src, at->loc, "no dim `%s` here%s", at->text,
+                 near_text(dim_near(s, at->text)));
+    return NULL;
+}
+
 const char *val_text(const Val *v)
 {
     switch (v->kind) {

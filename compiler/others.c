@@ -132,8 +132,14 @@ Val others_member(Scope *s, Val base, const Ast *e)
         base.inst = part->inst[0];
         return base;
     }
-    error_at(e->src, e->name_loc, "the other models have no `%s` here",
-             e->text);
+    const char *names[128];
+    int n = 0;
+    for (; n < s->local.n && n < 128; n++)
+        names[n] = s->local.at[n].name;
+    error_at(e->src, e->name_loc,
+             "the other models have no `%s`%s: a match, as it is called here, "
+             "or a part of the model",
+             e->text, near_text(nearest(e->text, names, n)));
     return val_error;
 }
 

@@ -60,8 +60,10 @@ static bool use(Spec *s, const Source *from, const Ast *at);
 
 static bool read_source(Spec *s, SpecFile *f, Source *src)
 {
+    int before = s->diags->errors;
     Ast *tree = dsl_parse(s->arena, src);
     bool ok = true;
+    s->unread |= s->diags->errors > before;
     f->reading = true;
     for (int i = 0; i < tree->nkid; i++)
         if (tree->kid[i]->kind == AST_use)
@@ -153,18 +155,17 @@ static const char *beside(Spec *s, const Source *from, const char *name)
     return access(path, F_OK) ? NULL : path;
 }
 
-static bool report_unknown(const Spec *s, const Source *from, const Ast *at)
+static bool report_unknown(Spec *s, const Source *from, const Ast *at)
 {
-    (void)s;
     const char *names[256];
     int n = 0;
     for (const LibraryFile *f = library; f->name && n < 256; f++)
         names[n++] = f->name;
     const char *near = nearest(at->text, names, n);
+    s->unread = true;
     error_at(from, at->name_loc,
-             "no %s.graft beside this file or in the library%s%s%s", at->text,
-             near ? " (did you mean `" : "", near ? near : "",
-             near ? "`?)" : "");
+             "no %s.graft beside this file or in the library%s",
+             at->text, near_text(near));
     return false;
 }
 
@@ -175,6 +176,7 @@ static bool use(Spec *s, const Source *from, const Ast *at)
         path ? path : intern_printf("<library>/%s.graft", at->text);
     SpecFile *seen = find_file(s, key);
     if (seen && seen->reading) {
+        s->unread = true;
         error_at(from, at->name_loc,
                  "`%s` uses this file in turn: a circle of `use`", at->text);
         return false;
@@ -189,8 +191,10 @@ static bool use(Spec *s, const Source *from, const Ast *at)
     seen = find_file(s, path);
     if (seen)
         seen->used = true;
-    if (!ok && err.text[0])
+    if (!ok && err.text[0]) {
+        s->unread = true;
         error_at(from, at->name_loc, "%s", err.text);
+    }
     return !s->diags->errors;
 }
 

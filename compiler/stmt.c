@@ -11,6 +11,12 @@ static void label(Val *v, const Ast *target)
     }
 }
 
+static bool is_topk(const Ast *e)
+{
+    return e->kind == AST_call && e->kid[0]->text &&
+           !strcmp(e->kid[0]->text, "topk");
+}
+
 static void assign(Scope *s, const Ast *a)
 {
     const Ast *targets = a->kid[0];
@@ -18,9 +24,12 @@ static void assign(Scope *s, const Ast *a)
     int n = v.kind == V_list ? v.nlist : 1;
     if (n != targets->nkid && v.kind != V_error) {
         error_at(targets->src, targets->loc,
-                 "%d name%s on the left, %d value%s on the right",
+                 "%d name%s on the left, %d value%s on the right%s",
                  targets->nkid, targets->nkid == 1 ? "" : "s", n,
-                 n == 1 ? "" : "s");
+                 n == 1 ? "" : "s",
+                 is_topk(a->kid[1]) ? ": values, then indices, as in "
+                                      "v, i = topk(s, k: K)"
+                                    : "");
         v = val_error;
     }
     for (int i = 0; i < targets->nkid; i++) {
@@ -37,8 +46,8 @@ static void effect(Scope *s, const Ast *a, const char *kind)
         return;
     if (a->kind == AST_loss && n->type.rank) {
         error_at(a->src, a->kid[0]->loc,
-                 "a loss is one number, this is %s (sum or mean over the rest)",
-                 type_text(&n->type));
+                 "a loss is one number, this is %s (sum or mean over %s)",
+                 type_text(&n->type), n->type.dim[0]->name);
         return;
     }
     if (s->effects)
@@ -79,6 +88,7 @@ Val run_block(Scope *s, const Ast *block)
                        "nothing after `return` is run");
         return result;
     }
-    error_at(block->src, block->loc, "this block returns nothing");
+    error_at(block->src, block->loc,
+             "this block returns nothing: it must end with `return`");
     return val_error;
 }

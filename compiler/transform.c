@@ -101,16 +101,22 @@ static bool in_place(Scope *s, const Inst *inst, const Ast *in)
     return false;
 }
 
-static void bind_pattern(Scope *s, const Ast *call, Inst *inst)
+static bool bind_pattern(Scope *s, const Ast *call, Inst *inst)
 {
+    bool ok = true;
     for (int i = 1; i < call->nkid; i++) {
         const Ast *arg = call->kid[i];
-        if (arg->kind != AST_name || i > inst->param.n) {
+        if (i > inst->param.n) {
+            error_at(arg->src, arg->loc, "`%s` has %s", inst->def->text,
+                     params_text(inst->def->kid[0]));
+            return false;
+        }
+        if (arg->kind != AST_name) {
             error_at(arg->src, arg->loc,
-                     i > inst->param.n
-                         ? "`%s` has fewer parameters"
-                         : "a pattern of `%s` names its parameters",
-                     inst->def->text);
+                     "a pattern of `%s` names its parameters; what they must "
+                     "be stands after `where`, as in where %s == ..",
+                     inst->def->text, inst->param.at[i - 1].name);
+            ok = false;
             continue;
         }
         Named *p = &inst->param.at[i - 1];
@@ -118,6 +124,7 @@ static void bind_pattern(Scope *s, const Ast *call, Inst *inst)
             val_dim(&p->value, p->name);
         names_set(s->model->arena, &s->local, arg->text, p->value);
     }
+    return ok;
 }
 
 static bool is_match(Scope *s, const Shape *t, Inst *inst)
@@ -177,9 +184,17 @@ const char *fill_message(Scope *s, const char *text)
     return intern_printf("%s%s", out, text);
 }
 
-static bool require(Scope *s, const Ast *item)
+/* False after a message: it does not hold, or is no condition. */
+bool require_holds(Scope *s, const Ast *item)
 {
     Val v = eval(s, item->kid[0]);
+    bool unknown = v.kind == V_node && v.node->type.dtype == TYPE_bool;
+    if (v.kind != V_bool && v.kind != V_error && !unknown) {
+        error_at(item->src, item->kid[0]->loc,
+                 "a condition is needed here, as in K <= E; this is %s",
+                 v.kind == V_size ? "a number" : val_text(&v));
+        return false;
+    }
     if (v.kind != V_bool || v.truth)
         return v.kind != V_error;
     Arena scratch = {0};
@@ -192,14 +207,21 @@ static bool require(Scope *s, const Ast *item)
     return false;
 }
 
+typedef struct {
+    const Ast *replace;
+    size_t base; /* length of the new module's path */
+} Given;
+
 static void check_given(Inst *inst, void *user)
 {
-    const Ast *replace = user;
+    const Given *g = user;
+    const Ast *replace = g->replace;
     Loc end = {replace->loc.at + replace->loc.len - 1, 1};
     for (int i = 0; i < inst->slot.n; i++)
-        if (!inst->slot.at[i].given && !inst->slot.at[i].absent)
+        if (!inst->slot.at[i].given && !inst->slot.at[i].absent &&
+            !inst->slot.at[i].excused)
             error_at(replace->src, end, "`%s` is given no value",
-                     inst->slot.at[i].name);
+                     inst->slot.at[i].w->path + g->base);
 }
 
 static void put(Inst *match, Inst *fresh)
@@ -224,9 +246,8 @@ static Inst *replaced(Scope *s, Inst *match, const Ast *replace,
     const Ast *def = spec_find(s->spec, AST_module, call_name(call));
     if (!def) {
         const char *near = spec_nearest(s->spec, AST_module, call_name(call));
-        error_at(call->src, call->loc, "no module `%s`%s%s%s", call_name(call),
-                 near ? " (did you mean `" : "", near ? near : "",
-                 near ? "`?)" : "");
+        error_at(call->src, call->loc, "no module `%s`%s", call_name(call),
+                 near_text(near));
         return NULL;
     }
     const char *file = match->file;
@@ -248,7 +269,9 @@ static Inst *replaced(Scope *s, Inst *match, const Ast *replace,
             bind_each(s, fresh, fresh, replace->kid[i]);
         else if (replace->kid[i]->kind == AST_bind)
             bind_item(s, fresh, replace->kid[i]);
-    inst_walk(fresh, check_given, (void *)replace);
+    size_t base = strlen(fresh->path);
+    Given given = {replace, base ? base + 1 : 0};
+    inst_walk(fresh, check_given, &given);
     return fresh;
 }
 
@@ -267,8 +290,8 @@ static void plain_assign(Scope *s, const Ast *item)
 Inst *transform_match(Scope *s, const Ast *def, Inst *match, Applied *applied)
 {
     Shape t = shape_of(def);
-    if (match)
-        bind_pattern(s, pattern_of(s->spec, match, t.match), match);
+    if (match && !bind_pattern(s, pattern_of(s->spec, match, t.match), match))
+        return NULL;
     if (match && t.match->text)
         names_set(s->model->arena, &s->local, t.match->text,
                   (Val){.kind = V_inst, .inst = match});
@@ -277,7 +300,7 @@ Inst *transform_match(Scope *s, const Ast *def, Inst *match, Applied *applied)
         const Ast *item = def->kid[i];
         switch (item->kind) {
         case AST_require:
-            if (!require(s, item))
+            if (!require_holds(s, item))
                 return NULL;
             break;
         case AST_learn:   learn(s, match, item); break;
@@ -387,9 +410,8 @@ Model *model_transform(Spec *spec, Model *m, const char *name, const Arg *arg,
     err->text[0] = 0;
     if (!def) {
         const char *near = spec_nearest(spec, AST_transform, name);
-        err_set(err, "no transform `%s`%s%s%s", name,
-                near ? " (did you mean `" : "", near ? near : "",
-                near ? "`?)" : "");
+        err_set(err, "no transform `%s`%s", name,
+                near_text(near));
         return NULL;
     }
     Model *to = copy_model(m);

@@ -27,9 +27,8 @@ static bool known_param(const Ast *params, const char *name, const Ast *def,
         names[n] = params->kid[n]->text;
     }
     const char *near = nearest(name, names, n);
-    return err_set(err, "transform `%s` has no parameter `%s`%s%s%s",
-                   def->text, name, near ? " (did you mean `" : "",
-                   near ? near : "", near ? "`?)" : "");
+    return err_set(err, "transform `%s` has no parameter `%s`%s",
+                   def->text, name, near_text(near));
 }
 
 /* Sets every parameter: as given, else unknown (symbolic), else its default. */
