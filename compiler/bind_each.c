@@ -5,7 +5,8 @@
 static void each_slot(Scope *s, Inst *fresh, Inst *inst, const char *at, int i,
                       const Ast *item)
 {
-    Left left = {.slot = &inst->slot.at[i], .fresh = fresh != NULL};
+    Left left = {.slot = &inst->slot.at[i], .fresh = fresh != NULL,
+                 .with_part = true};
     if (left.slot->absent)
         return;
     Scope r = right_scope(s, &left);

@@ -109,9 +109,10 @@ static Node *index_first(Graph *g, Node *n, const Dim *index)
 void give(Scope *s, const Left *left, Node *n, const Ast *at)
 {
     Slot *slot = left->slot;
-    if (left->fresh && slot->given && !slot->excused)
+    bool refines = slot->given == GIVEN_with_part && !left->with_part;
+    if (left->fresh && slot->given && !refines && !slot->excused)
         error_at(at->src, at->loc, "`%s` has a value already", slot->name);
-    slot->given = true;
+    slot->given = left->with_part ? GIVEN_with_part : GIVEN_itself;
     if (!n)
         return;
     if (left->dims)
@@ -161,7 +162,7 @@ static void copy_weight(Scope *s, const Left *left, Inst *to, int i,
                         const Val *from, const Ast *at)
 {
     Left one = {.slot = &to->slot.at[i], .index = left->index,
-                .fresh = left->fresh};
+                .fresh = left->fresh, .with_part = true};
     Slot *slot = from->inst ? inst_slot(from->inst, one.slot->name) : NULL;
     if (one.slot->absent)
         return;

@@ -99,13 +99,17 @@ static bool something_changes(const Ast *def)
 
 bool check_text(const Ast *def)
 {
-    bool ok = param_names(def) & field_names(def);
+    bool ok = true;
     switch (def->kind) {
     case AST_module:
-        return ok & once(def, AST_forward);
+        return param_names(def) & once(def, AST_forward);
     case AST_model:
-        return ok & once(def, AST_forward) & once(def, AST_config);
+        return once(def, AST_forward) & once(def, AST_config) &
+               field_names(def);
+    case AST_recipe:
+        return param_names(def);
     case AST_transform:
+        ok = param_names(def) & field_names(def);
         ok &= once(def, AST_match) & once(def, AST_replace) &
               once(def, AST_preserves) & once(def, AST_config);
         ok &= with(def, AST_replace, AST_match,

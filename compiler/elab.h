@@ -56,7 +56,7 @@ typedef struct {
     Weight *w;
     const Ast *decl;
     bool absent; /* `unless` held */
-    bool given;  /* transforms: a value was bound */
+    enum { GIVEN_no, GIVEN_with_part, GIVEN_itself } given;
     bool excused; /* none is needed: a mistake about it was reported */
 } Slot;
 
@@ -233,7 +233,8 @@ typedef struct {
     const Ast *dims;  /* as written: gate[E, f, D] */
     const Dim *index; /* expert[e]: the array's dim */
     const char *name; /* e */
-    bool fresh;       /* of the new module: one value each */
+    bool fresh;       /* of the new module: one value each, and for some */
+    bool with_part;   /* of a part another before that, by its whole */
 } Left;
 /* `fresh`: the new module, whose parts a left side names; NULL: the match. */
 bool resolve_left(Scope *s, Inst *fresh, const Ast *e, Left *out);
