@@ -272,10 +272,12 @@ static Term *copies(Prover *p, int n, Term **var)
     return t;
 }
 
+/* That a number was moved out is not worth a line. */
 static void record(Prover *p, Step step, int n, Term **var, const Mono *m,
-                   const Term *to)
+                   const Term *to, bool shown)
 {
-    if (p->quiet)
+    prover_used(p, p->step[step]);
+    if (p->quiet || !shown)
         return;
     Term *body = term_of_mono(p, m->coef, m->n, m->f);
     prover_step(p, p->step[step],
@@ -295,7 +297,7 @@ static Term *sum_mono(Prover *p, int n, Term **var, const Mono *m)
     for (int i = 0; i < m->n; i++)
         if (!term_has_any(m->f[i].atom, n, var))
             t = term_mul(p, t, term_factor(p, m->f[i].atom, m->f[i].power));
-    Mono coef;
+    Mono coef = {0};
     TermFactor room;
     bool moved = !term_mono(t, &coef, &room) || coef.n ||
                  coef.coef != size_num(1);
@@ -311,9 +313,9 @@ static Term *sum_mono(Prover *p, int n, Term **var, const Mono *m)
         nlone += !g.n;
     }
     if (ngroup && (moved || ngroup > 1))
-        record(p, STEP_sum_factor, n, var, m, t);
+        record(p, STEP_sum_factor, n, var, m, t, coef.n || ngroup > 1);
     if (nlone)
-        record(p, STEP_sum_constant, n, var, m, t);
+        record(p, STEP_sum_constant, n, var, m, t, true);
     return t;
 }
 
