@@ -30,15 +30,51 @@ static bool show_graph(const Show *s, Loaded *l, Err *err)
     return true;
 }
 
+static bool show_program(const Show *s, Loaded *l, ProgramText text, Err *err)
+{
+    const CpuOptions o = {.threads = s->common.threads, .keep_text = true};
+    Program *p = cpu_compile(model_graph(l->model, &l->arena), &o, err);
+    bool fine = p && (program_print(p, text, stdout) ||
+                      err_set(err, "%s: nothing to show", s->what));
+    if (p)
+        program_free(p);
+    return fine;
+}
+
+static bool show_kernels(const Show *s, Loaded *l, Err *err)
+{
+    return show_program(s, l, TEXT_kernels, err);
+}
+
+static bool show_llvm(const Show *s, Loaded *l, Err *err)
+{
+    return show_program(s, l, TEXT_llvm, err);
+}
+
+static bool show_llvm_opt(const Show *s, Loaded *l, Err *err)
+{
+    return show_program(s, l, TEXT_llvm_opt, err);
+}
+
+static bool show_asm(const Show *s, Loaded *l, Err *err)
+{
+    return show_program(s, l, TEXT_asm, err);
+}
+
 static const Stage stages[] = {
     {"ast", true, NULL},
     {"model", false, show_model},
     {"graph", false, show_graph},
+    {"kernels", false, show_kernels},
+    {"llvm", false, show_llvm},
+    {"llvm-opt", false, show_llvm_opt},
+    {"asm", false, show_asm},
 };
 
 static const struct argp_option options[] = {
     {"stage", 's', "STAGE", 0,
-     "ast, of a .graft file; of a model: model, graph (ast or model)",
+     "ast, of a .graft file; of a model: model, graph, kernels, llvm, "
+     "llvm-opt, asm (ast or model)",
      1},
     {0}};
 
