@@ -146,11 +146,13 @@ static bool open_sources(Job *j, Err *err)
 {
     Apply *a = j->a;
     Sources *s = &j->sources;
+    /* formulas are f32, whatever the weights are */
+    const Common f32 = {.has_dtype = true, .dtype = TYPE_f32};
     s->at = xmalloc((size_t)(1 + a->with.n) * sizeof *s->at);
     for (int i = 0; i <= a->with.n; i++) {
         const char *path = i ? a->with.at[i - 1].value : a->model;
         s->n++;
-        if (!loaded_open(&s->at[i], path, &a->common, err))
+        if (!loaded_open(&s->at[i], path, &f32, err))
             return false;
     }
     sources_index(s);
@@ -190,10 +192,31 @@ static void add_text(Job *j, Beside *b, const char *name, const char *text)
                   (FileSpec){name, text, strlen(text), NULL});
 }
 
+/* The config says in what type most weights are. */
+static void set_dtype(const FilePlan *p, cJSON *config)
+{
+    int64_t bytes[TYPE_COUNT] = {0};
+    Dtype most = TYPE_f32;
+    for (int i = 0; i < p->tensor.n; i++) {
+        Dtype d = p->tensor.at[i].dtype;
+        bytes[d] += p->tensor.at[i].bytes;
+        most = bytes[d] > bytes[most] ? d : most;
+    }
+    const char *name = most == TYPE_bf16  ? "bfloat16"
+                       : most == TYPE_f16 ? "float16"
+                                          : "float32";
+    const char *key = cJSON_GetObjectItemCaseSensitive(config, "dtype")
+                          ? "dtype"
+                          : "torch_dtype";
+    cJSON_DeleteItemFromObjectCaseSensitive(config, key);
+    cJSON_AddStringToObject(config, key, name);
+}
+
 static bool files_beside(Job *j, Beside *b, Err *err)
 {
     const Checkpoint *c = j->sources.at[0].checkpoint;
     cJSON *config = model_config(j->made);
+    set_dtype(&j->plan, config);
     b->config = cJSON_Print(config);
     b->graft = model_graft_text(j->made);
     cJSON_Delete(config);

@@ -3,6 +3,7 @@
  * not matter to what they compute. */
 #include "runtime/exec.h"
 #include <omp.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -67,13 +68,39 @@ static void step_run(const ExecStep *s, const int64_t *run, int64_t *counter,
     }
 }
 
-static void thread_run(ExecTeam *t, const ExecStep *step, int n,
-                       const int64_t *run, double *seconds, int thread)
+/* Where threads wait for each other. OpenMP's barrier spins for milliseconds,
+ * which is what a step costs when other programs have the cores: here it is
+ * microseconds, then whoever has work goes first. */
+typedef struct {
+    _Atomic int arrived, round;
+} Meeting;
+
+static void meet(Meeting *m)
 {
+    enum { SPINS = 2000 };
+    int round = atomic_load(&m->round);
+    if (atomic_fetch_add(&m->arrived, 1) + 1 == omp_get_num_threads()) {
+        atomic_store(&m->arrived, 0);
+        atomic_store(&m->round, round + 1);
+        return;
+    }
+    for (int i = 0; atomic_load(&m->round) == round; i++) {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+        if (i >= SPINS)
+            sched_yield();
+    }
+}
+
+static void thread_run(ExecTeam *t, const ExecStep *step, int n,
+                       const int64_t *run, double *seconds, Meeting *m)
+{
+    int thread = omp_get_thread_num();
     double last = thread || !seconds ? 0 : now();
     for (int i = 0; i < n; i++) {
         step_run(&step[i], run, &t->counter[i], thread, t->mem[thread]);
-#pragma omp barrier
+        meet(m);
         if (thread || !seconds)
             continue;
         double time = now();
@@ -90,6 +117,7 @@ void exec_run(ExecTeam *t, const ExecStep *step, int n, const int64_t *run,
         t->ncounters = n;
     }
     memset(t->counter, 0, (size_t)n * sizeof *t->counter);
+    Meeting m = {0};
 #pragma omp parallel num_threads(t->threads)
-    thread_run(t, step, n, run, seconds, omp_get_thread_num());
+    thread_run(t, step, n, run, seconds, &m);
 }
