@@ -133,6 +133,29 @@ bool writer_finish(Writer *w, Err *err);
 void writer_cancel(Writer *w); /* removes all of it and frees w */
 int64_t writer_written(const Writer *w); /* tensor bytes, for progress */
 
+/* ---- a GGUF file written (gguf_write.c) ---- */
+
+typedef struct {
+    const TensorInfo *tensor; /* as Hugging Face has them, in order written */
+    int tensors;
+    const cJSON *config;   /* the model's; its class must be in gguf_arch.c */
+    const char *tokenizer; /* path of tokenizer.json in its folder, or NULL */
+    const Gguf *gguf;      /* or the file whose tokenizer it has, or NULL */
+    const char *const (*meta)[2]; /* provenance */
+    int metas;
+    bool has_type; /* matrices become `type`, else keep theirs */
+    Dtype type;    /* f32, f16, bf16, q8_0 (f16 where no blocks of 32 fit) */
+} GgufSpec;
+
+/* As folder_begin, with the same calls after it: tensors are given as Hugging
+ * Face has them; names, order of rows, stacks of experts and types become
+ * GGUF's. Norms, biases and routers are f32, as llama.cpp wants them. NULL
+ * with err set where llama.cpp has no such model. */
+Writer *gguf_begin(const char *path, const GgufSpec *spec, Err *err);
+/* How llama.cpp will differ from the model that this config describes, as a
+ * line; NULL: it does not. */
+const char *gguf_caveat(const cJSON *config);
+
 /* Set by a signal: writers stop at the next piece, clean up and fail. */
 extern volatile sig_atomic_t rt_interrupted;
 void rt_catch_interrupts(void); /* SIGINT, SIGTERM set it; twice kills */

@@ -1,6 +1,6 @@
 /* The tables that say how each GGUF architecture is called in Hugging Face's
- * terms. Only gguf_arch.c (the tables) and gguf_translate.c (what walks them)
- * include it. */
+ * terms, for both directions: gguf_translate.c walks them for what is read,
+ * gguf_write_*.c for what is written. */
 #pragma once
 #include "runtime/gguf_private.h"
 
@@ -24,7 +24,8 @@ typedef struct {
 typedef enum { KEY_int, KEY_float, KEY_bool } KeyKind;
 
 /* A metadata key after "ARCH.", the config's field, and what holds if the key
- * is absent: NEEDED is an error, NONE no field. */
+ * is absent: NEEDED is an error, NONE no field. Written: a field that is
+ * absent gives no key, unless NEEDED. */
 typedef struct {
     const char *key, *field;
     KeyKind kind;
@@ -33,7 +34,8 @@ typedef struct {
 #define NONE (-1e300)
 #define NEEDED (-2e300)
 
-/* A field of the config that always has this value (JSON text). */
+/* A field of the config that always has this value (JSON text): set when read,
+ * and what has another value cannot be written. */
 typedef struct {
     const char *field, *json;
 } FixedRow;
@@ -45,6 +47,7 @@ typedef struct Translation {
     const FileTensor *raw; /* as in the file */
     int n;
     cJSON *config;
+    const cJSON *kept; /* gguf_kept_config's, or NULL */
     Err *err;
 } Translation;
 
@@ -53,6 +56,7 @@ typedef struct Arch {
     bool experts;  /* these rows are for files with an expert_count */
     bool paired;   /* q and k rows lie for interleaved rope */
     bool head_dim; /* the config has that field */
+    bool window;   /* these rows are for files with a sliding window */
     const NameRow *names[3]; /* tables, each ended by a row of NULL */
     const KeyRow *keys[3];
     const FixedRow *fixed;
@@ -61,6 +65,35 @@ typedef struct Arch {
 
 extern const Arch gguf_arch[];
 extern const int gguf_archs;
+
+/* ---- names (gguf_translate.c) ---- */
+
+/* Does `name` fit the pattern and end there, or in .weight or .bias? What #
+ * and @ stood for in at[0] and at[1], where the rest begins. */
+bool gguf_fits(const char *pattern, const char *name, int at[2],
+               const char **rest);
+const char *gguf_fill(const char *pattern, const int at[2], const char *rest);
+
+/* ---- a config kept in a file (gguf_config.c) ---- */
+
+/* The key of ours that has the whole config of the model written, so that what
+ * GGUF has no key for comes back. */
+#define GGUF_CONFIG "graft.config"
+/* That config, or NULL; the caller frees it. */
+cJSON *gguf_kept_config(const Gguf *g);
+/* Fields that the file's own keys do not give are taken from it. */
+void gguf_keep_fields(Translation *t, cJSON *kept);
+/* A field of a config by its name, one of its other names, or among
+ * rope_parameters; NULL where absent or null. */
+const cJSON *config_field(const cJSON *config, const char *field);
+const char *config_text(const cJSON *config, const char *field); /* or "" */
+const char *config_class(const cJSON *config); /* architectures[0], or "" */
+
+/* Frequency i of 0 .. dim / 2 - 1 is divided by this in Llama 3's rope. */
+typedef struct {
+    double factor, low, high, old; /* old: original_max_position_embeddings */
+} Llama3;
+double llama3_factor(const Llama3 *l, int i, int dim, double theta);
 
 /* ---- for `more` ---- */
 

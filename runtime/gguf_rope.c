@@ -24,38 +24,58 @@ static cJSON *scaling(const char *type, double factor)
     return s;
 }
 
-/* What Llama 3's rope divides frequency i by. */
-static double llama3_factor(int i, int dim, double theta, double factor,
-                            double old)
+double llama3_factor(const Llama3 *l, int i, int dim, double theta)
 {
     double wave = 2 * M_PI * pow(theta, 2.0 * i / dim);
-    if (wave < old / 4)
+    if (wave < l->old / l->high)
         return 1;
-    if (wave > old)
-        return factor;
-    double smooth = (old / wave - 1) / 3;
-    return 1 / ((1 - smooth) / factor + smooth);
+    if (wave > l->old / l->low)
+        return l->factor;
+    double smooth = (l->old / wave - l->low) / (l->high - l->low);
+    return 1 / ((1 - smooth) / l->factor + smooth);
 }
 
-/* llama.cpp writes these factors for the published models only: low 1, high 4,
- * an original length of 8192, and the last factor is the scale itself. */
+static bool has_factors(const float *f, int half, const Llama3 *l,
+                        double theta)
+{
+    for (int i = 0; i < half; i++) {
+        double want = llama3_factor(l, i, 2 * half, theta);
+        if (!(fabs((double)f[i] - want) <= 1e-3 * want))
+            return false;
+    }
+    return true;
+}
+
+static double kept_number(const Translation *t, const char *field)
+{
+    const cJSON *rope = config_field(t->kept, "rope_parameters");
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(
+        rope ? rope : config_field(t->kept, "rope_scaling"), field);
+    return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+/* The numbers behind the factors: the file's kept config's, or those of the
+ * published models: low 1, high 4, an original length of 8192, and the last
+ * factor is the scale itself. */
 static bool add_llama3(Translation *t, const FileTensor *freqs, double theta)
 {
     int half = (int)freqs->info.shape[0];
     if (freqs->info.dtype != TYPE_f32 || freqs->info.rank != 1)
         return bad(t, "tensor rope_freqs.weight is no row of f32");
     const float *f = freqs->info.data;
-    double scale = (double)f[half - 1];
-    for (int i = 0; i < half; i++) {
-        double want = llama3_factor(i, 2 * half, theta, scale, 8192);
-        if (!(fabs((double)f[i] - want) <= 1e-3 * want))
+    Llama3 l = {kept_number(t, "factor"), kept_number(t, "low_freq_factor"),
+                kept_number(t, "high_freq_factor"),
+                kept_number(t, "original_max_position_embeddings")};
+    if (!has_factors(f, half, &l, theta)) {
+        l = (Llama3){(double)f[half - 1], 1, 4, 8192};
+        if (!has_factors(f, half, &l, theta))
             return bad(t, "tensor rope_freqs.weight: its factors are not "
                        "Llama 3's");
     }
-    cJSON *s = scaling("llama3", scale);
-    cJSON_AddNumberToObject(s, "low_freq_factor", 1);
-    cJSON_AddNumberToObject(s, "high_freq_factor", 4);
-    cJSON_AddNumberToObject(s, "original_max_position_embeddings", 8192);
+    cJSON *s = scaling("llama3", l.factor);
+    cJSON_AddNumberToObject(s, "low_freq_factor", l.low);
+    cJSON_AddNumberToObject(s, "high_freq_factor", l.high);
+    cJSON_AddNumberToObject(s, "original_max_position_embeddings", l.old);
     cJSON_AddItemToObject(t->config, "rope_scaling", s);
     return true;
 }

@@ -178,9 +178,8 @@ static bool fill_config(Translation *t)
 
 /* ---- names ---- */
 
-/* Does `name` fit the pattern? What # and @ stood for, where the rest begins.*/
-static bool fits(const char *pattern, const char *name, int at[2],
-                 const char **rest)
+bool gguf_fits(const char *pattern, const char *name, int at[2],
+               const char **rest)
 {
     for (; *pattern; pattern++) {
         if (*pattern != '#' && *pattern != '@') {
@@ -201,7 +200,7 @@ static bool fits(const char *pattern, const char *name, int at[2],
     return !*name || !strcmp(name, ".weight") || !strcmp(name, ".bias");
 }
 
-static const char *fill(const char *pattern, const int at[2], const char *rest)
+const char *gguf_fill(const char *pattern, const int at[2], const char *rest)
 {
     char out[1024];
     int n = 0;
@@ -219,7 +218,7 @@ static const NameRow *find_row(const Arch *a, const char *name, int at[2],
 {
     for (size_t i = 0; i < COUNT(a->names) && a->names[i]; i++)
         for (const NameRow *row = a->names[i]; row->gguf; row++)
-            if (fits(row->gguf, name, at, rest))
+            if (gguf_fits(row->gguf, name, at, rest))
                 return row;
     return NULL;
 }
@@ -265,7 +264,7 @@ static bool add_stack(Translation *t, const FileTensor *raw, const NameRow *row,
                    tensor_text(&raw->info));
     for (at[1] = 0; at[1] < n; at[1]++) {
         FileTensor one = slice(raw, at[1]);
-        one.info.name = fill(row->name, at, rest);
+        one.info.name = gguf_fill(row->name, at, rest);
         if (!checkpoint_add(t->c, one, t->err))
             return false;
     }
@@ -286,7 +285,7 @@ static bool add_tensor(Translation *t, const FileTensor *raw)
         return checkpoint_add(t->c, one, t->err);
     if (strchr(row->name, '@') && !strchr(row->gguf, '@'))
         return add_stack(t, raw, row, at, rest);
-    one.info.name = fill(row->name, at, rest);
+    one.info.name = gguf_fill(row->name, at, rest);
     if (row->as == AS_row && one.info.rank == 1) {
         one.info.shape[1] = one.info.shape[0];
         one.info.shape[0] = 1;
@@ -295,15 +294,26 @@ static bool add_tensor(Translation *t, const FileTensor *raw)
     return set_rows(t, &one, row->as) && checkpoint_add(t->c, one, t->err);
 }
 
-static const Arch *find_arch(const Gguf *g)
+/* The rows of the file's architecture that fit it best: the class that it says
+ * it was, else by experts and window. */
+static const Arch *find_arch(const Translation *t)
 {
-    int64_t experts = 0;
+    int64_t experts = 0, window = 0;
+    const Gguf *g = t->g;
+    const char *class = config_class(t->kept);
     const Arch *found = NULL;
     gguf_int(g, gguf_key(g, "expert_count"), &experts);
-    for (int i = 0; i < gguf_archs; i++)
-        if (!strcmp(gguf_arch[i].arch, g->arch) &&
-            (!found || gguf_arch[i].experts == (experts > 0)))
-            found = &gguf_arch[i];
+    gguf_int(g, gguf_key(g, "attention.sliding_window"), &window);
+    for (int i = 0, best = 0; i < gguf_archs; i++) {
+        const Arch *a = &gguf_arch[i];
+        int fit = 1 + (a->window == (window > 0)) +
+                  2 * (a->experts == (experts > 0)) +
+                  4 * (a->experts == (experts > 0) && !strcmp(a->class, class));
+        if (!strcmp(a->arch, g->arch) && fit > best) {
+            found = a;
+            best = fit;
+        }
+    }
     return found;
 }
 
@@ -326,17 +336,28 @@ static bool unknown(Translation *t)
                t->g->arch, known);
 }
 
+static bool translate(Translation *t)
+{
+    t->arch = find_arch(t);
+    if (!t->arch)
+        return unknown(t);
+    if (!fill_config(t))
+        return false;
+    for (int i = 0; i < t->n; i++)
+        if (!add_tensor(t, &t->raw[i]))
+            return false;
+    return true;
+}
+
 bool gguf_translate(Checkpoint *c, const FileTensor *raw, int n, Err *err)
 {
     Translation t = {.c = c, .g = c->gguf, .raw = raw, .n = n, .err = err};
+    cJSON *kept = gguf_kept_config(t.g);
     t.config = c->config = cJSON_CreateObject();
-    t.arch = find_arch(t.g);
-    if (!t.arch)
-        return unknown(&t);
-    if (!fill_config(&t))
-        return false;
-    for (int i = 0; i < n; i++)
-        if (!add_tensor(&t, &raw[i]))
-            return false;
-    return true;
+    t.kept = kept;
+    bool good = translate(&t);
+    if (good && t.arch)
+        gguf_keep_fields(&t, kept);
+    cJSON_Delete(kept);
+    return good;
 }

@@ -251,6 +251,10 @@ typedef struct {
     bool ignore_merges, add_bos;
 } PreTable;
 const PreTable *pre_find(const char *name); /* NULL: not known */
+/* The table of these patterns, up to NULL, or NULL. */
+const PreTable *pre_match(const char *const *pattern, bool gpt2,
+                          bool ignore_merges);
+const char *pre_name(const PreTable *t); /* as files call it */
 
 typedef enum {
     KIND_normal = 1,
@@ -282,3 +286,7 @@ void write_generation_config(FILE *f, const Vocabulary *v);
 /* SentencePiece merges what makes the best piece: its merges, best first
  * (tokenizer_pieces.c). */
 void pieces_to_merges(Arena *a, Vocabulary *v);
+/* The vocabulary that tokenizer.json at `path` and the files beside it
+ * describe, for an embedding of `rows` rows; in `a` (tokenizer_export.c). */
+bool vocabulary_of_folder(const char *path, int64_t rows, Arena *a,
+                          Vocabulary *out, Err *err);

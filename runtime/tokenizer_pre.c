@@ -72,3 +72,31 @@ const PreTable *pre_find(const char *name)
             return &table[i];
     return NULL;
 }
+
+static bool same_patterns(const char *const *a, const char *const *b)
+{
+    for (; *a && *b; a++, b++)
+        if (strcmp(*a, *b))
+            return false;
+    return !*a && !*b;
+}
+
+const PreTable *pre_match(const char *const *pattern, bool gpt2,
+                          bool ignore_merges)
+{
+    const PreTable *found = NULL;
+    for (size_t i = 0; i < COUNT(table); i++)
+        if (table[i].gpt2 == gpt2 && same_patterns(table[i].pattern, pattern) &&
+            (!found || table[i].ignore_merges == ignore_merges))
+            found = &table[i];
+    return found;
+}
+
+/* The first name; llama.cpp's "default" is another pattern than GPT-2's. */
+const char *pre_name(const PreTable *t)
+{
+    const char *name = t->names + 1;
+    if (!strncmp(name, "default ", 8))
+        name += 8;
+    return intern_n(name, strcspn(name, " "));
+}

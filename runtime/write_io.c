@@ -72,21 +72,33 @@ int io_open_write(const char *path)
     return failing() ? -1 : open(path, O_WRONLY | O_CLOEXEC);
 }
 
-bool io_write(int fd, const void *data, size_t len)
+/* At the file's position where `at` is -1. */
+static bool write_all(int fd, const char *from, size_t len, int64_t at)
 {
-    const char *at = data;
     if (failing())
         return false;
     while (len) {
-        ssize_t n = write(fd, at, len);
+        ssize_t n = at < 0 ? write(fd, from, len)
+                           : pwrite(fd, from, len, (off_t)at);
         if (n < 0 && errno == EINTR && !rt_interrupted)
             continue;
         if (n < 0)
             return false;
-        at += n;
+        from += n;
         len -= (size_t)n;
+        at += at < 0 ? 0 : n;
     }
     return true;
+}
+
+bool io_write(int fd, const void *data, size_t len)
+{
+    return write_all(fd, data, len, -1);
+}
+
+bool io_write_at(int fd, const void *data, size_t len, int64_t at)
+{
+    return write_all(fd, data, len, at);
 }
 
 bool io_sync(int fd)

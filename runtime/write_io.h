@@ -7,6 +7,7 @@ int io_make_dir(const char *path);     /* 0, or -1 */
 int io_create(const char *path);       /* a new file; its fd, or -1 */
 int io_open_write(const char *path);   /* an existing one, as it is */
 bool io_write(int fd, const void *data, size_t len); /* all of it */
+bool io_write_at(int fd, const void *data, size_t len, int64_t at);
 bool io_sync(int fd);
 bool io_close(int fd);
 /* All of it and the close; errno is of what failed first. */
