@@ -4,11 +4,17 @@
 #include <math.h>
 #include <string.h>
 
-/* `require` with numbers for the parameters. */
+/* `require` and `when` with numbers for the parameters. */
 typedef struct {
     const Trial *t;
-    const Ast *def;
+    const Ast *def, *when; /* or NULL */
 } Allowed;
+
+static bool holds(Scope *s, const Ast *condition)
+{
+    Val v = eval(s, condition);
+    return v.kind != V_bool || v.truth;
+}
 
 static Val put_values(Val v, int n, const char *const *sym,
                       const double *value)
@@ -23,18 +29,16 @@ static bool allowed(void *user, int n, const char *const *sym,
 {
     const Allowed *a = user;
     Scope s = a->t->scope;
-    bool ok = true;
     s.local = (Names){0};
     for (int i = 0; i < a->t->scope.local.n; i++) {
         const Named *one = &a->t->scope.local.at[i];
         names_set(s.model->arena, &s.local, one->name,
                   put_values(one->value, n, sym, value));
     }
+    bool ok = !a->when || holds(&s, a->when);
     for (int i = 0; ok && i < a->def->nkid; i++)
-        if (a->def->kid[i]->kind == AST_require) {
-            Val v = eval(&s, a->def->kid[i]->kid[0]);
-            ok = v.kind != V_bool || v.truth;
-        }
+        if (a->def->kid[i]->kind == AST_require)
+            ok = holds(&s, a->def->kid[i]->kid[0]);
     return ok;
 }
 
@@ -128,7 +132,7 @@ static void judge_trial(Judge *j, const Ast *def, Trial *t, const char *of)
     Graph *start = graph_map(&both, j->spec->arena, at_start, NULL);
     ProveEqual equal[8];
     ProveParam param[64];
-    Allowed user = {t, def};
+    Allowed user = {t, def, claim ? claim->kid[0] : NULL};
     ProveEnv env = {
         .arena = j->spec->arena, .rules = j->rules, .equal = equal,
         .param = param, .allowed = allowed, .user = &user,
