@@ -191,6 +191,16 @@ static void print_end(Work *w)
         report_note(w->common, "stopped; -n says how many tokens to make");
 }
 
+/* New text goes on after the prompt's, where there is more than its first
+ * token. */
+static int decode_flags(const Work *w)
+{
+    for (size_t i = 0; i < w->prompt.n; i++)
+        if (w->prompt.at[i] != tokenizer_bos(w->tokenizer))
+            return DECODE_continue;
+    return 0;
+}
+
 static void print_json(const Work *w)
 {
     cJSON *o = cJSON_CreateObject();
@@ -199,7 +209,7 @@ static void print_json(const Work *w)
     cJSON_AddItemToObject(o, "ids", ids_json(w->new.at, w->new.n));
     if (w->tokenizer) {
         char *text = tokenizer_decode(w->tokenizer, w->new.at, w->new.n,
-                                      DECODE_continue, NULL);
+                                      decode_flags(w), NULL);
         cJSON_AddStringToObject(o, "text", text);
         free(text);
     } else {
@@ -217,7 +227,7 @@ static bool work(Work *w, Err *err)
     Err none;
     w->tokenizer = engine_tokenizer(w->engine, &none);
     if (w->tokenizer && !w->common->json)
-        w->decoder = decoder_open(w->tokenizer, DECODE_continue);
+        w->decoder = decoder_open(w->tokenizer, decode_flags(w));
     if (!generate(w, err))
         return false;
     print_end(w);

@@ -359,8 +359,8 @@ static bool apply_matches(Scope *s, Shape *t, Applied *applied, Err *err)
     if (!f.found.n)
         return no_match(t, err);
     if (f.nested)
-        return err_set(err, "transform `%s`: what it matches stands inside a "
-                            "routed array, where replacing is not possible",
+        return err_set(err, "transform `%s`: no module matches but inside "
+                            "routed arrays, where replacing is not possible",
                        t->def->text);
     for (int i = 0; i < f.found.n; i++) {
         Scope one = *s;
