@@ -208,8 +208,11 @@ static void set_dtype(const FilePlan *p, cJSON *config)
     const char *key = cJSON_GetObjectItemCaseSensitive(config, "dtype")
                           ? "dtype"
                           : "torch_dtype";
-    cJSON_DeleteItemFromObjectCaseSensitive(config, key);
-    cJSON_AddStringToObject(config, key, name);
+    cJSON *v = cJSON_CreateString(name);
+    if (cJSON_GetObjectItemCaseSensitive(config, key))
+        cJSON_ReplaceItemInObjectCaseSensitive(config, key, v);
+    else
+        cJSON_AddItemToObject(config, key, v);
 }
 
 static bool files_beside(Job *j, Beside *b, Err *err)
@@ -217,7 +220,7 @@ static bool files_beside(Job *j, Beside *b, Err *err)
     const Checkpoint *c = j->sources.at[0].checkpoint;
     cJSON *config = model_config(j->made);
     set_dtype(&j->plan, config);
-    b->config = cJSON_Print(config);
+    b->config = json_text(config);
     b->graft = model_graft_text(j->made);
     cJSON_Delete(config);
     add_text(j, b, "config.json", b->config);

@@ -298,9 +298,10 @@ static cJSON *base_config(Arena *a, const cJSON *config)
     const cJSON *graft = cJSON_GetObjectItemCaseSensitive(config, "graft");
     const cJSON *old = cJSON_GetObjectItemCaseSensitive(graft, "base");
     for (const cJSON *v = old ? old->child : NULL; v; v = v->next) {
-        cJSON_DeleteItemFromObjectCaseSensitive(base, v->string);
-        if (!cJSON_IsNull(v))
-            cJSON_AddItemToObject(base, v->string, cJSON_Duplicate(v, true));
+        if (cJSON_IsNull(v))
+            cJSON_DeleteItemFromObjectCaseSensitive(base, v->string);
+        else
+            json_set(base, v->string, cJSON_Duplicate(v, true));
     }
     cJSON_DeleteItemFromObjectCaseSensitive(base, "graft");
     cJSON *kept = json_keep(a, base);

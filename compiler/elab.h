@@ -224,6 +224,7 @@ bool bind_others(Scope *s, const Ast *def, Model *const *with, int nwith,
 Model *model_new(Arena *arena, const Spec *spec, const Ast *def, Dtype dtype);
 bool model_fill(Model *m, Err *err); /* config, weights, parts */
 cJSON *json_of_val(const Val *v);
+void json_set(cJSON *o, const char *name, cJSON *v);
 bool applied_alive(const Model *m, const struct Applied *a);
 
 /* bind_left.c, bind_value.c, bind_each.c: `left = right` of transforms */

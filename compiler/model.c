@@ -204,14 +204,22 @@ bool applied_alive(const Model *m, const Applied *a)
     return !look;
 }
 
+/* In the place of the old one, so that the fields keep their order. */
+void json_set(cJSON *o, const char *name, cJSON *v)
+{
+    if (cJSON_GetObjectItemCaseSensitive(o, name))
+        cJSON_ReplaceItemInObjectCaseSensitive(o, name, v);
+    else
+        cJSON_AddItemToObject(o, name, v);
+}
+
 static void set_field(cJSON *config, cJSON *base, const char *name, cJSON *v)
 {
-    cJSON *old = cJSON_DetachItemFromObjectCaseSensitive(config, name);
+    const cJSON *old = cJSON_GetObjectItemCaseSensitive(config, name);
     if (!cJSON_GetObjectItemCaseSensitive(base, name))
-        cJSON_AddItemToObject(base, name, old ? old : cJSON_CreateNull());
-    else
-        cJSON_Delete(old);
-    cJSON_AddItemToObject(config, name, v);
+        cJSON_AddItemToObject(base, name, old ? cJSON_Duplicate(old, true)
+                                              : cJSON_CreateNull());
+    json_set(config, name, v);
 }
 
 static void config_block(const Model *m, const Applied *a, cJSON *config,
@@ -321,11 +329,8 @@ static void restore_base(const Model *m, cJSON *config)
                 return;
         const char *arch = c->kid[0]->kid[0]->text;
         const char *names[] = {arch};
-        cJSON_DeleteItemFromObjectCaseSensitive(config, "architectures");
-        cJSON_AddItemToObject(config, "architectures",
-                              cJSON_CreateStringArray(names, 1));
-        cJSON_DeleteItemFromObjectCaseSensitive(config, "model_type");
-        cJSON_AddStringToObject(config, "model_type", m->root->def->text);
+        json_set(config, "architectures", cJSON_CreateStringArray(names, 1));
+        json_set(config, "model_type", cJSON_CreateString(m->root->def->text));
     }
 }
 

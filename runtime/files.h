@@ -59,6 +59,10 @@ uint64_t checkpoint_hash(const Checkpoint *c);
 /* "w: [32, 64] bf16" in a buffer that the next but three call reuses. */
 const char *tensor_text(const TensorInfo *t);
 
+/* JSON with numbers as they were read, indented by 2, a newline at the end;
+ * malloc'ed (json_text.c). */
+char *json_text(const cJSON *item);
+
 /* ---- values (widen.c) ---- */
 
 /* Elements first .. first + count - 1 in row-major order, as `to` (f32, f64,

@@ -43,6 +43,7 @@ bool name_printable(const char *name, size_t len);
 cJSON *json_object(const char *what, const char *text, size_t len, Err *err);
 /* An integer in 0 .. 2^53 that was written as one. */
 bool json_size(const cJSON *item, int64_t *out);
+void json_keep_numbers(cJSON *root, const char *text); /* for json_text */
 
 /* ---- parts of opening (files.c) ---- */
 

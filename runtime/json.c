@@ -86,6 +86,8 @@ cJSON *json_object(const char *what, const char *text, size_t len, Err *err)
     memcpy(copy, text, len);
     copy[len] = 0;
     cJSON *root = parse(what, copy, len, err);
+    if (root)
+        json_keep_numbers(root, copy);
     free(copy);
     if (!root)
         return NULL;
