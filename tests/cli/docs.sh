@@ -2,8 +2,11 @@
 # The examples of the docs: each block marked `graft` must pass `graft check`,
 # each marked `graft wrong` must give exactly the errors that its comments
 # name, at their lines. Every command that a text names must exist.
+# The tour is run: each command must succeed and print the lines below it.
+# $2 and $3 are make_tiny and compare_weights.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
+make_tiny=$2 compare_weights=$3
 
 # Blocks of a file as TEXT-LINE.graft (or .wrong), LINE where it starts.
 cut_out() { # file, name
@@ -44,6 +47,34 @@ for file in *-*.wrong; do
     [ -e "$file" ] && mv "$file" "${file%.wrong}_wrong.graft" &&
         check_wrong "${file%.wrong}_wrong.graft"
 done
+
+# shellcheck disable=SC2317 # called by the tour's commands
+tour() {
+    local line command="" output="" status=0
+    graft() { "$graft" "$@"; }
+    make_tiny() { "$make_tiny" "$@"; }
+    compare_weights() { "$compare_weights" "$@"; }
+    ln -s "$repo/stdlib" stdlib
+    while IFS= read -r line; do
+        case $line in
+        "$ "*)
+            command=${line#??} status=0
+            output=$(eval "$command" 2>&1) || status=$?
+            [ $status = 0 ]
+            ok "tour: $command"
+            output=$(tr -s ' ' <<<"$output")
+            ;;
+        ... | "") ;;
+        *)
+            grep -qF -- "$(tr -s ' ' <<<"$line" | sed 's/ *$//')" \
+                <<<"$output"
+            ok "tour: $command prints \`${line## }\`"
+            ;;
+        esac
+    done < <(awk '/^```console/ { on = 1; next } /^```/ { on = 0 } on' \
+        "$repo/docs/tour.md")
+}
+tour
 
 "$graft" --help | sed -n 's/^  \([a-z]*\) .*/\1/p' >commands
 for text in "$repo"/README.md "$repo"/docs/*.md; do
