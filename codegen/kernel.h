@@ -98,6 +98,8 @@ enum { PACK_K = 16 }; /* K is filled up with zeros to a multiple of this */
 /* Bytes of a packed buffer, to be zeroed; and the copy into it of one tensor
  * of its weight part[i]: that of `index` among the weight's stacked dims.
  * `src`: row-major, of the pack's type. Uses all of OpenMP's threads. */
+/* Pack.dtype may be a quantised type where pack_keeps says so. */
+bool pack_keeps(const Pack *p, Dtype stored);
 int64_t pack_bytes(const Pack *p);
 void pack_part(const Pack *p, int i, int stacked, int64_t index,
                const void *src, void *dst);

@@ -12,6 +12,9 @@ enum {
 
 static TileKind kind_of(const Emit *e, const Matmul *m, const Pack *p)
 {
+    TileKind kind;
+    if (quant_kind(p->dtype, &kind))
+        return kind;
     if (p->dtype == TYPE_f32 && p->pair == 1)
         return TILE_f32;
     if (p->dtype == TYPE_f16 && p->pair == 1)
@@ -34,6 +37,13 @@ static int64_t known(int n, const Dim *const *d)
     return count;
 }
 
+/* Chunks at a time, whole blocks of quantised panels. */
+static int64_t depth_of(int64_t chunks, int64_t bytes)
+{
+    int64_t cuts = 1 + bytes / PANEL_BYTES;
+    return ((chunks + cuts - 1) / cuts + 3) / 4 * 4;
+}
+
 static void part_info(Mm *mm, Emit *e, int i)
 {
     const Pack *p = &mm->m->part[i].w->pack;
@@ -49,8 +59,7 @@ static void part_info(Mm *mm, Emit *e, int i)
     to->chunks = (mm->k + TILE_K - 1) / TILE_K * TILE_K;
     to->chunks /= tile_chunk(&to->tile);
     to->bytes = to->chunks * tile_w_bytes(e, &to->tile);
-    int64_t cuts = 1 + to->bytes / PANEL_BYTES;
-    to->depth = (to->chunks + cuts - 1) / cuts;
+    to->depth = depth_of(to->chunks, to->bytes);
     to->ragged = to->n % p->cols != 0;
 }
 
@@ -59,17 +68,21 @@ void mm_begin(Mm *mm, Emit *e, Plan *p, Kernel *k)
     const Matmul *m = &k->matmul;
     *mm = (Mm){.m = m, .k = known(m->nk, m->k), .block = BLOCK_ROWS};
     kernel_begin(&mm->w, e, p, k);
-    int64_t chunks = 0, vectors = 0;
+    int64_t chunks = 0, vectors = 0, wide = 0;
     for (int i = 0; i < m->nparts; i++) {
         part_info(mm, e, i);
         const PartInfo *in = &mm->part[i];
         chunks = in->chunks > chunks ? in->chunks : chunks;
         vectors = in->tile.vectors > vectors ? in->tile.vectors : vectors;
+        int64_t panel = in->chunks * CHUNK * in->tile.vectors * e->lanes;
+        if (tile_quant(in->tile.kind) && panel > wide)
+            wide = panel;
     }
     while (mm->block > 24 && mm->block * chunks * CHUNK > BLOCK_BYTES)
         mm->block /= 2;
     mm->x_bytes = (mm->block * chunks * CHUNK + 63) / 64 * 64;
-    k->scratch = mm->x_bytes + mm->block * vectors * e->lanes * 4;
+    mm->c_bytes = mm->block * vectors * e->lanes * 4;
+    k->scratch = mm->x_bytes + mm->c_bytes + wide;
 }
 
 Val mm_blocks_of(Mm *mm, Val rows)
@@ -228,25 +241,65 @@ static void add_products(Mm *mm, Val w, Val c)
     loop_end(e, k);
 }
 
-static void part_task(Mm *mm, int i, Val group, Val grain)
+/* Where the part's panels for this expert or batch begin. */
+static Val panels_at(Mm *mm)
 {
     Emit *e = mm->w.e;
-    mm->out = &mm->m->part[i];
-    mm->info = &mm->part[i];
     const Pack *pack = &mm->out->w->pack;
-    pack_rows(mm);
-    Val w = walk_base(&mm->w, mm->out->w);
     Val which = flat_index(&mm->w, pack->nb, pack->b, &mm->batch);
-    w = at_bytes(e, w, mul(e, which, i64(e, mm->info->bytes *
-                                                mm->info->panels)));
-    Val c = at_bytes(e, mm->mem, i64(e, mm->x_bytes));
+    int64_t bytes = mm->info->bytes * mm->info->panels;
+    return at_bytes(e, walk_base(&mm->w, mm->out->w),
+                    mul(e, which, i64(e, bytes)));
+}
+
+/* The panel itself, or widened from `tile` to where mm->wide says. */
+static Val panel_of(Mm *mm, const Tile *tile, Val w)
+{
+    Emit *e = mm->w.e;
+    if (!mm->wide)
+        return w;
+    Val args[] = {w, i64(e, mm->info->chunks), mm->wide};
+    call(e, quant_widen(e, tile), 3, args);
+    return mm->wide;
+}
+
+static void each_panel(Mm *mm, const Tile *tile, Val group, Val grain)
+{
+    Emit *e = mm->w.e;
+    pack_rows(mm);
+    Val w = panels_at(mm), c = at_bytes(e, mm->mem, i64(e, mm->x_bytes));
     Val from = mul(e, group, grain);
     Val to = least(e, add(e, from, grain), i64(e, mm->info->panels));
     Loop p = loop_begin(e, "panel", from, to, 1);
-    add_products(mm, at_bytes(e, w, mul(e, p.index, i64(e, mm->info->bytes))),
-                 c);
+    Val at_w = at_bytes(e, w, mul(e, p.index, i64(e, mm->info->bytes)));
+    add_products(mm, panel_of(mm, tile, at_w), c);
     write_panel(mm, c, p.index);
     loop_end(e, p);
+}
+
+/* Quantised weights: a few rows take them as they are, more rows a panel that
+ * was widened once for all of them. */
+static void part_task(Mm *mm, int i, Val group, Val grain)
+{
+    Emit *e = mm->w.e;
+    PartInfo own = mm->part[i], wide = own;
+    mm->out = &mm->m->part[i];
+    mm->info = &own;
+    mm->wide = NULL;
+    if (!tile_quant(own.tile.kind)) {
+        each_panel(mm, &own.tile, group, grain);
+        return;
+    }
+    If few = if_begin(e, less_eq(e, mm->rows, i64(e, own.tile.most)));
+    each_panel(mm, &own.tile, group, grain);
+    if_else(e, &few);
+    wide.tile = tile_choose(e, TILE_f32, own.tile.vectors);
+    wide.depth = depth_of(wide.chunks, wide.chunks *
+                                           tile_w_bytes(e, &wide.tile));
+    mm->info = &wide;
+    mm->wide = at_bytes(e, mm->mem, i64(e, mm->x_bytes + mm->c_bytes));
+    each_panel(mm, &own.tile, group, grain);
+    if_end(e, few);
 }
 
 void mm_block(Mm *mm, Val group, Val grain)

@@ -19,7 +19,21 @@ typedef enum {
     TILE_wide, /* x f32, w bf16, widened; pair 2 */
     TILE_half, /* x f32, w f16, widened; pair 1 */
     TILE_dot,  /* x and w bf16, dot products of pairs; pair 2 */
+    TILE_q4,   /* x f32, w quantised in blocks, widened: see Quant */
+    TILE_q4w,
+    TILE_q8,
+    TILE_q8w,
 } TileKind;
+
+/* A quantised panel is a row of blocks of K:
+ *     scale[cols], if `min` low[cols], then the codes of `block` elements;
+ * w = code * scale + low. Codes of 4 bits: [block / 8][cols] words of 32 bits,
+ * the i-th nibble for k = i; of 8: [block][cols] signed bytes. */
+typedef struct {
+    int block, bits;
+    bool wide; /* scale and low are f32, else f16 */
+    bool min;  /* low is there */
+} Quant;
 
 typedef struct {
     TileKind kind;
@@ -42,6 +56,27 @@ Val dot_pairs(Emit *e, Val sum, Val x, Val w);
 bool tile_dots(const Target *t);
 int tile_chunk(const Tile *t);           /* elements of x in a chunk */
 int64_t tile_w_bytes(const Emit *e, const Tile *t); /* of w a chunk */
+
+/* ---- quantised panels (matmul_quant.c) ---- */
+
+const Quant *tile_quant(TileKind kind); /* NULL: not quantised */
+bool quant_kind(Dtype stored, TileKind *kind);
+int64_t quant_bytes(const Quant *q, int64_t cols); /* of a block */
+typedef struct {
+    Val scale[4], low[4], words[4]; /* words: of a chunk, for 4 bits */
+    Val codes;                      /* where those of this chunk begin */
+} QuantBlock;
+/* Scales of the block at w; then, for each of its chunks, vectors of w. */
+void quant_begin(Emit *e, const Tile *t, QuantBlock *b, Val w);
+void quant_chunk(Emit *e, const Tile *t, QuantBlock *b, Val w, Val chunk);
+Val quant_vector(Emit *e, const Tile *t, QuantBlock *b, int unit, int vector);
+/* Bytes of a panel; a row of the file's blocks into it as column `col` (the
+ * panel's memory is zero at first). */
+int64_t quant_panel_bytes(Dtype stored, int64_t k, int64_t cols);
+void quant_pack_row(Dtype stored, const void *row, int64_t k, int64_t cols,
+                    int64_t col, void *panel);
+/* A function (w, i64 chunks, out): the panel widened to TILE_f32's. */
+Val quant_widen(Emit *e, const Tile *t);
 
 /* ---- blocks of rows (matmul_block.c) ----
  * The rows of a block stand in tiles of `most` rows, the last in the smallest
@@ -72,7 +107,8 @@ typedef struct Mm {
     const Matmul *m;
     int64_t k;   /* elements of K */
     int block;   /* rows of a block */
-    int64_t x_bytes; /* of a packed block */
+    int64_t x_bytes, c_bytes; /* of a packed block, of its sums */
+    Val wide; /* where a quantised panel is widened to, or NULL: it is not */
     PartInfo part[8];
     /* of the task being written */
     Val mem;           /* the packed block, then C */

@@ -11,13 +11,17 @@ int tile_chunk(const Tile *t)
 
 int64_t tile_w_bytes(const Emit *e, const Tile *t)
 {
+    const Quant *q = tile_quant(t->kind);
     int64_t bytes = (int64_t)UNITS * t->vectors * e->lanes * 4;
+    if (q)
+        return quant_bytes(q, t->vectors * e->lanes) / (q->block / UNITS);
     return t->kind == TILE_wide || t->kind == TILE_half ? bytes / 2 : bytes;
 }
 
 const char *tile_name(TileKind kind)
 {
-    static const char *const names[] = {"f32", "wide", "half", "dot"};
+    static const char *const names[] = {"f32", "wide", "half", "dot",
+                                        "q4",  "q4w",  "q8",   "q8w"};
     return names[kind];
 }
 
@@ -33,10 +37,11 @@ static int registers(const Target *t)
 
 Tile tile_choose(const Emit *e, TileKind kind, int vectors)
 {
-    int room = (registers(e->target) - vectors - 1) / vectors;
-    if (kind == TILE_wide)
-        room = (registers(e->target) - 2 * vectors - 1) / vectors;
-    int most = kind == TILE_wide ? 8 : 12;
+    bool quant = tile_quant(kind);
+    int most = kind == TILE_wide || quant ? 8 : 12;
+    int other = quant ? 4 * vectors + 2
+                : kind == TILE_wide ? 2 * vectors + 1 : vectors + 1;
+    int room = (registers(e->target) - other) / vectors;
     return (Tile){kind, vectors, room > most ? most : room < 1 ? 1 : room};
 }
 
@@ -159,36 +164,82 @@ static Val c_at(Body *b, Val c, int i)
     return at(e, ty(e, TY_f32), c, i64(e, i * e->lanes));
 }
 
-/* The chunks, one or more; sums go round as phis, so that there is nothing for
- * the optimiser to find. */
+static void unit_quant(Body *b, QuantBlock *q, int unit)
+{
+    Val w[4];
+    for (int v = 0; v < b->t->vectors; v++)
+        w[v] = quant_vector(b->e, b->t, q, unit, v);
+    add_products(b, unit, w);
+}
+
+/* A loop that runs once or more; sums go round as phis, so that there is
+ * nothing for the optimiser to find. */
+typedef struct {
+    LLVMBasicBlockRef loop;
+    Val index, phi[32];
+} Carry;
+
+static void carry_begin(Body *b, Carry *c, const char *name)
+{
+    Emit *e = b->e;
+    Ty t = vec(ty(e, TY_f32), e->lanes);
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(e->at);
+    c->loop = LLVMAppendBasicBlockInContext(e->ctx, e->fn, name);
+    LLVMBuildBr(e->at, c->loop);
+    LLVMPositionBuilderAtEnd(e->at, c->loop);
+    c->index = LLVMBuildPhi(e->at, ty(e, TY_i64), "i");
+    Val zero = i64(e, 0);
+    LLVMAddIncoming(c->index, &zero, &before, 1);
+    for (int i = 0; i < b->rows * b->t->vectors; i++) {
+        c->phi[i] = LLVMBuildPhi(e->at, t, "sum");
+        LLVMAddIncoming(c->phi[i], &b->sum[i], &before, 1);
+        b->sum[i] = c->phi[i];
+    }
+}
+
+static void carry_end(Body *b, Carry *c, Val end)
+{
+    Emit *e = b->e;
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(e->at);
+    LLVMBasicBlockRef done =
+        LLVMAppendBasicBlockInContext(e->ctx, e->fn, "done");
+    Val next = add(e, c->index, i64(e, 1));
+    LLVMAddIncoming(c->index, &next, &here, 1);
+    for (int i = 0; i < b->rows * b->t->vectors; i++)
+        LLVMAddIncoming(c->phi[i], &b->sum[i], &here, 1);
+    LLVMBuildCondBr(e->at, less(e, next, end), c->loop, done);
+    LLVMPositionBuilderAtEnd(e->at, done);
+}
+
 static void all_chunks(Body *b, Val x, Val w, Val n)
 {
     Emit *e = b->e;
-    int count = b->rows * b->t->vectors;
-    Val phi[32], one = i64(e, 1);
-    Ty t = vec(ty(e, TY_f32), e->lanes);
-    LLVMBasicBlockRef before = LLVMGetInsertBlock(e->at);
-    LLVMBasicBlockRef loop = LLVMAppendBasicBlockInContext(e->ctx, e->fn, "k");
-    LLVMBasicBlockRef done =
-        LLVMAppendBasicBlockInContext(e->ctx, e->fn, "done");
-    LLVMBuildBr(e->at, loop);
-    LLVMPositionBuilderAtEnd(e->at, loop);
-    Val k = LLVMBuildPhi(e->at, ty(e, TY_i64), "chunk"), zero = i64(e, 0);
-    LLVMAddIncoming(k, &zero, &before, 1);
-    for (int i = 0; i < count; i++) {
-        phi[i] = LLVMBuildPhi(e->at, t, "sum");
-        LLVMAddIncoming(phi[i], &b->sum[i], &before, 1);
-        b->sum[i] = phi[i];
-    }
-    b->x = at_bytes(e, x, mul(e, k, i64(e, b->rows * CHUNK)));
-    b->w = at_bytes(e, w, mul(e, k, i64(e, tile_w_bytes(e, b->t))));
+    Carry k;
+    carry_begin(b, &k, "chunk");
+    b->x = at_bytes(e, x, mul(e, k.index, i64(e, b->rows * CHUNK)));
+    b->w = at_bytes(e, w, mul(e, k.index, i64(e, tile_w_bytes(e, b->t))));
     chunk(b);
-    Val next = add(e, k, one);
-    LLVMAddIncoming(k, &next, &loop, 1);
-    for (int i = 0; i < count; i++)
-        LLVMAddIncoming(phi[i], &b->sum[i], &loop, 1);
-    LLVMBuildCondBr(e->at, less(e, next, n), loop, done);
-    LLVMPositionBuilderAtEnd(e->at, done);
+    carry_end(b, &k, n);
+}
+
+static void all_blocks(Body *b, Val x, Val w, Val n)
+{
+    Emit *e = b->e;
+    Carry block, k;
+    QuantBlock q;
+    int64_t chunks = tile_quant(b->t->kind)->block / UNITS;
+    int64_t bytes = tile_w_bytes(e, b->t) * chunks;
+    carry_begin(b, &block, "block");
+    b->w = at_bytes(e, w, mul(e, block.index, i64(e, bytes)));
+    quant_begin(e, b->t, &q, b->w);
+    carry_begin(b, &k, "chunk");
+    Val number = add(e, mul(e, block.index, i64(e, chunks)), k.index);
+    b->x = at_bytes(e, x, mul(e, number, i64(e, b->rows * CHUNK)));
+    quant_chunk(e, b->t, &q, b->w, k.index);
+    for (int u = 0; u < UNITS; u++)
+        unit_quant(b, &q, u);
+    carry_end(b, &k, i64(e, chunks));
+    carry_end(b, &block, quot(e, n, i64(e, chunks)));
 }
 
 static void body(Body *b)
@@ -200,7 +251,10 @@ static void body(Body *b)
     Ty t = vec(ty(e, TY_f32), e->lanes);
     for (int i = 0; i < count; i++)
         b->sum[i] = load(e, t, c_at(b, c, i));
-    all_chunks(b, x, w, n);
+    if (tile_quant(b->t->kind))
+        all_blocks(b, x, w, n);
+    else
+        all_chunks(b, x, w, n);
     for (int i = 0; i < count; i++)
         store(e, b->sum[i], c_at(b, c, i));
     ret(e, NULL);

@@ -1,6 +1,6 @@
 /* Packing: [B..][N / cols][K / pair][part < parts][cols][pair], as passes.h
  * says, K filled up with zeros to a multiple of PACK_K. */
-#include "codegen/kernel.h"
+#include "codegen/matmul.h"
 #include <string.h>
 
 /* Where the elements of flat positions over some dims lie in the source; -1:
@@ -56,16 +56,17 @@ static int64_t padded_k(const Pack *p)
     return (count_of(p->nk, p->k) + PACK_K - 1) / PACK_K * PACK_K;
 }
 
-static int64_t panel_elements(const Pack *p)
+static int64_t panel_bytes(const Pack *p)
 {
-    return padded_k(p) * p->cols * p->parts;
+    int64_t cols = (int64_t)p->cols * p->parts;
+    int64_t quant = quant_panel_bytes(p->dtype, padded_k(p), cols);
+    return quant ? quant : padded_k(p) * cols * type_bytes(p->dtype, 1);
 }
 
 int64_t pack_bytes(const Pack *p)
 {
     int64_t panels = (count_of(p->nn, p->n) + p->cols - 1) / p->cols;
-    return count_of(p->nb, p->b) * panels * panel_elements(p) *
-           type_bytes(p->dtype, 1);
+    return count_of(p->nb, p->b) * panels * panel_bytes(p);
 }
 
 /* One panel: columns n .. n + cols - 1, all of K, PACK_K at a time so that
@@ -92,6 +93,17 @@ int64_t pack_bytes(const Pack *p)
 PANEL(float)
 PANEL(uint16_t)
 
+static void panel_quant(const Pack *p, int part, const Offsets *n,
+                        int64_t first, int64_t k, const char *src, char *dst)
+{
+    for (int c = 0; c < p->cols && first + c < n->count; c++)
+        if (n->at[first + c] >= 0)
+            quant_pack_row(p->dtype, src + type_bytes(p->dtype,
+                                                      n->at[first + c]),
+                           k, (int64_t)p->cols * p->parts, part * p->cols + c,
+                           dst);
+}
+
 void pack_part(const Pack *p, int i, int stacked, int64_t index,
                const void *src, void *dst)
 {
@@ -100,18 +112,24 @@ void pack_part(const Pack *p, int i, int stacked, int64_t index,
     Offsets n = offsets(p->nn, p->n, t, stacked, index);
     Offsets k = offsets(p->nk, p->k, t, stacked, index);
     int64_t panels = (n.count + p->cols - 1) / p->cols;
-    int64_t size = panel_elements(p), all = b.count * panels;
+    int64_t size = panel_bytes(p), all = b.count * panels;
+    TileKind kind;
+    bool quant = quant_kind(p->dtype, &kind);
 #pragma omp parallel for schedule(static)
     for (int64_t j = 0; j < all; j++) {
         int64_t from = b.at[j / panels], first = j % panels * p->cols;
         if (from < 0)
             continue;
-        if (p->dtype == TYPE_f32)
+        char *to = (char *)dst + j * size;
+        if (quant)
+            panel_quant(p, i, &n, first, k.count,
+                        (const char *)src + type_bytes(p->dtype, from), to);
+        else if (p->dtype == TYPE_f32)
             panel_float(p, i, &n, first, &k, (const float *)src + from,
-                        (float *)dst + j * size);
+                        (float *)to);
         else
             panel_uint16_t(p, i, &n, first, &k, (const uint16_t *)src + from,
-                           (uint16_t *)dst + j * size);
+                           (uint16_t *)to);
     }
     free(b.at);
     free(n.at);

@@ -47,12 +47,22 @@ static inline void rig_emit(Emit *e, Plan *p, Kernel *k)
     }
 }
 
-static inline Rig rig_new(Kit *kit, const Target *t, int threads)
+/* stored: what matmuls' weights are packed as; TYPE_COUNT: as they are. */
+static inline Rig rig_stored(Kit *kit, const Target *t, int threads,
+                             Dtype stored)
 {
     Rig r = {.T = kit->env.T, .room = kit->env.T, .target = t};
     CutOptions o = {.lanes = t->width / 4, .vectors = 2, .pair = 2};
     int64_t scratch = 64;
     r.plan = kernels_cut(kit->g, &kit->arena, &o);
+    for (int i = 0; i < r.plan->buffer.n; i++) {
+        Buffer *b = r.plan->buffer.at[i];
+        if (b->kind == BUF_packed && stored != TYPE_COUNT) {
+            assert_true(pack_keeps(&b->pack, stored));
+            b->pack.dtype = stored;
+            b->pack.pair = 1;
+        }
+    }
     r.jit = jit_new(t, &(JitOptions){.threads = 1});
     r.at = arena_alloc(&kit->arena, 100 * sizeof *r.at);
     for (int i = 0; i < r.plan->kernel.n; i++) {
@@ -69,6 +79,11 @@ static inline Rig rig_new(Kit *kit, const Target *t, int threads)
         r.run[i] = size_at(r.plan->sizes->at.at[i].size, r.T);
     r.mem = guarded((scratch + 63) / 64 * 64, false);
     return r;
+}
+
+static inline Rig rig_new(Kit *kit, const Target *t, int threads)
+{
+    return rig_stored(kit, t, threads, TYPE_COUNT);
 }
 
 static inline int64_t rig_bytes(const Rig *r, const Buffer *b)
@@ -112,7 +127,9 @@ static inline void rig_load(const Kit *kit, Rig *r, bool before)
     for (int i = 0; i < r->plan->buffer.n; i++) {
         Buffer *b = r->plan->buffer.at[i];
         r->at[b->id] = guarded(rig_bytes(r, b), before);
-        if (b->kind == BUF_packed)
+        if (b->kind == BUF_packed && type_info[b->pack.dtype].block_len > 1)
+            continue; /* the test's affair */
+        else if (b->kind == BUF_packed)
             rig_pack(kit, r, b);
         else if (b->kind == BUF_pos)
             memcpy(r->at[b->id], kit->env.pos, (size_t)r->T * 4);
