@@ -11,6 +11,10 @@ typedef struct {
     bool training;        /* the flag of that name */
     bool last_only;       /* outputs over T: of the last token alone, [1, ..] */
     uint64_t seed;        /* for draws */
+    /* Weights that may stay quantised: the type that all tensors of w have, if
+     * WeightSource.in_place gives them so, else w's own. NULL: all widened. */
+    Dtype (*stored)(void *user, const Weight *w);
+    void *user;
     bool keep_text;       /* for program_print */
     const char *cache;    /* folder of compiled code; NULL: the user's own, "":
                            * none */
