@@ -29,7 +29,9 @@ static bool target_runs(const Common *common, Err *err)
 static bool compile(Engine *e, Err *err)
 {
     const CpuOptions options = {.threads = e->common->threads,
-                                .last_only = e->last_only};
+                                .last_only = e->last_only,
+                                .stored = loaded_stored,
+                                .user = &e->loaded};
     WeightSource source = loaded_source(&e->loaded);
     e->program = cpu_compile(e->graph, &options, err);
     if (!e->program || !program_load(e->program, &source, err))
