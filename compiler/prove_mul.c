@@ -2,7 +2,9 @@
 #include "compiler/prove.h"
 #include <string.h>
 
-enum { MAX_PRODUCT = 256 };
+/* Factors of a product; products of a sum that is multiplied out. Larger sums
+ * stay factors: such terms have no one form, but say the same. */
+enum { MAX_PRODUCT = 256, MAX_SUM = 600 };
 
 typedef struct {
     const Size *coef;
@@ -13,8 +15,6 @@ typedef struct {
 
 static void insert(Product *to, int at, TermFactor f)
 {
-    if (to->n == MAX_PRODUCT)
-        BUG("a product of more than %d factors in a proof", MAX_PRODUCT);
     memmove(&to->f[at + 1], &to->f[at],
             (size_t)(to->n - at) * sizeof(TermFactor));
     to->f[at] = f;
@@ -141,8 +141,20 @@ static Term *finish(Prover *p, Product *m)
     return t;
 }
 
+/* Products too long to look into are atoms. */
+static Term *opaque(Prover *p, const Mono *a, const Mono *b)
+{
+    Term *arg[] = {term_of_mono(p, size_num(1), a->n, a->f),
+                   term_of_mono(p, size_num(1), b->n, b->f)};
+    Term *t = term_keep(p, (Term){.kind = TERM_fun, .op = OP_mul, .narg = 2,
+                                  .arg = arg});
+    return term_scale(p, t, size_mul(a->coef, b->coef));
+}
+
 static Term *mul_monos(Prover *p, const Mono *a, const Mono *b)
 {
+    if (a->n + b->n > MAX_PRODUCT)
+        return opaque(p, a, b);
     Product *m = xmalloc(sizeof *m);
     m->coef = size_mul(a->coef, b->coef);
     m->n = 0;
@@ -169,9 +181,31 @@ static int products(const Term *a)
     return a->kind == TERM_poly ? a->nmono : 1;
 }
 
+static void as_factor(Term *a, TermFactor *room, Mono *out)
+{
+    if (products(a) == 1) {
+        product_at(a, 0, room, out);
+        return;
+    }
+    *room = (TermFactor){a, 1};
+    *out = (Mono){size_num(1), 1, room};
+}
+
+static Term *mul_whole(Prover *p, Term *a, Term *b)
+{
+    Mono x, y;
+    TermFactor room[2];
+    as_factor(a, &room[0], &x);
+    as_factor(b, &room[1], &y);
+    return mul_monos(p, &x, &y);
+}
+
 Term *term_mul(Prover *p, Term *a, Term *b)
 {
     Term *sum = term_number(p, 0);
+    if (products(a) > 1 && products(b) > 1 &&
+        products(a) * products(b) > MAX_SUM)
+        return mul_whole(p, a, b);
     for (int i = 0; i < products(a); i++)
         for (int j = 0; j < products(b); j++) {
             Mono x, y;

@@ -118,8 +118,9 @@ const Size *size_new(Term *term, int n)
         if (term[m - 1].coef == 0)
             m--;
     }
-    char text[4096];
-    FILE *out = fmemopen(text, sizeof text, "w");
+    char *text;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
     for (int i = 0; i < m; i++) {
         if (i)
             fputs(term[i].coef < 0 ? " - " : " + ", out);
@@ -127,9 +128,9 @@ const Size *size_new(Term *term, int n)
     }
     if (!m)
         fputc('0', out);
-    fputc(0, out);
     fclose(out);
     const char *key = intern_printf("=%s", text);
+    free(text);
     const Size *old = kept(key + 1, text_of);
     if (old)
         return old;

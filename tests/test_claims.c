@@ -2,6 +2,7 @@
  * file .out beside it with what was found (BLESS=1 writes it); those of the
  * examples are proved as the papers say. */
 #include "tests/prove_kit.h"
+#include <dirent.h>
 
 static const char *const result_name[] = {"proved", "refuted", "open"};
 
@@ -95,6 +96,12 @@ static void experts(void **state)
     compare_with_golden(CLAIMS "/experts.graft");
 }
 
+static void blocks(void **state)
+{
+    (void)state;
+    compare_with_golden(CLAIMS "/blocks.graft");
+}
+
 static void own_rules(void **state)
 {
     (void)state;
@@ -134,12 +141,38 @@ static void examples_are_proved(void **state)
     example("more", 2);
 }
 
+/* What the library claims holds. */
+static void library_is_proved(void **state)
+{
+    (void)state;
+    DIR *dir = opendir(STDLIB);
+    assert_non_null(dir);
+    int files = 0;
+    for (struct dirent *e; (e = readdir(dir));) {
+        Checked c;
+        if (!strstr(e->d_name, ".graft"))
+            continue;
+        check_file(&c, intern_printf("%s/%s", STDLIB, e->d_name));
+        for (int i = 0; i < c.claims.n; i++) {
+            const Claim *claim = &c.claims.at[i];
+            if (!claim->silent && claim->proof->result != PROOF_proved)
+                fail_msg("%s: %s", claim->name, claim->proof->why);
+        }
+        checked_free(&c);
+        files++;
+    }
+    closedir(dir);
+    assert_true(files >= 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gates),
         cmocka_unit_test(experts),
+        cmocka_unit_test(blocks),
         cmocka_unit_test(own_rules),
+        cmocka_unit_test(library_is_proved),
         cmocka_unit_test(examples_are_proved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
