@@ -36,20 +36,21 @@ static Val json_value(const cJSON *v)
     return (Val){.kind = V_json, .json = v};
 }
 
-/* A value of the config, an earlier field, or an expression of those. */
-static bool alternative(Scope *s, const Ast *e, Val *out, bool *filled)
+/* A value of the config (*from: that field), an earlier field, or an
+ * expression of those (NULL). */
+static bool alternative(Scope *s, const Ast *e, Val *out, const char **from)
 {
     const char *name = dotted(e);
     Val *earlier = name ? names_find(&s->inst->param, name) : NULL;
     const cJSON *v = name ? json_field(s->model->config, name) : NULL;
-    *filled = true;
+    *from = NULL;
     if (earlier) {
         *out = *earlier;
         return true;
     }
     if (v) {
         *out = json_value(v);
-        *filled = false;
+        out->field = *from = name;
         return true;
     }
     if (name && strcmp(name, "none") && strcmp(name, "true") &&
@@ -59,27 +60,35 @@ static bool alternative(Scope *s, const Ast *e, Val *out, bool *filled)
     return out->kind != V_error;
 }
 
-static bool finite_value(const Val *v)
+/* A value as it came from the config's field. */
+static bool usable(const char *field, const Val *v, Err *err)
 {
     double n;
-    return v->kind != V_size || !size_is_num(v->size, &n) || isfinite(n);
+    Rope ignored = {0};
+    if (v->kind == V_size && size_is_num(v->size, &n) && !isfinite(n))
+        return err_set(err, "config.json: `%s` is no finite number", field);
+    bool rope = !strcmp(field, "rope_scaling") ||
+                !strcmp(field, "rope_parameters");
+    const char *why = !rope            ? NULL
+                      : v->kind != V_json ? "is not an object"
+                                          : rope_of_config(v->json, &ignored);
+    return !why || err_set(err, "config.json: `%s` %s", field, why);
 }
 
 static bool bind_field(Scope *s, const Ast *f, Err *err)
 {
     Val v = val_error;
-    bool found = false, filled = false;
+    bool found = false;
+    const char *from = NULL, *first = f->nkid ? dotted(f->kid[0]) : NULL;
     for (int i = 0; i < f->nkid && !found; i++)
-        found = alternative(s, f->kid[i], &v, &filled);
-    const char *first = f->nkid ? dotted(f->kid[0]) : NULL;
+        found = alternative(s, f->kid[i], &v, &from);
     if (!found)
         return err_set(err, "config.json: no field `%s`",
                        first ? first : f->text);
-    if (!finite_value(&v))
-        return err_set(err, "config.json: `%s` is no finite number",
-                       first ? first : f->text);
+    if (!usable(from ? from : f->text, &v, err))
+        return false;
     names_set(s->model->arena, &s->inst->param, f->text, v);
-    if (filled && first && v.kind != V_none && !strchr(first, '.'))
+    if (!from && first && v.kind != V_none && !strchr(first, '.'))
         names_set(s->model->arena, &s->model->written, first, v);
     return true;
 }
@@ -113,6 +122,14 @@ static bool bind_config(Scope *s, const Ast *config, Err *err)
 }
 
 /* ---- which model ---- */
+
+static const char *architecture(const cJSON *config)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(config,
+                                                         "architectures");
+    const cJSON *first = cJSON_GetArrayItem(list, 0);
+    return cJSON_IsString(first) ? first->valuestring : NULL;
+}
 
 static const Ast *config_of(const Ast *def)
 {
@@ -160,6 +177,12 @@ static const Ast *find_def(const Spec *s, AstKind kind, const char *arch,
         if (s->def.at[i]->kind == kind && fits(s->def.at[i], arch))
             return s->def.at[i];
     return NULL;
+}
+
+const char *config_field(const Model *m, const Dim *d)
+{
+    const Val *v = m->root ? names_find(&m->root->param, d->name) : NULL;
+    return v && v->dim == d ? v->field : NULL;
 }
 
 /* ---- a model of a text ---- */
@@ -236,19 +259,18 @@ static Model *bind_made(Arena *arena, Spec *spec, const Ast *t,
 {
     Arg arg[64];
     int n = args_from_config(t, config, arena, arg);
-    for (int i = 0; i < spec->def.n; i++) {
-        const Ast *def = spec->def.at[i];
-        if (def->kind != AST_model)
-            continue;
-        Model *m = bound(arena, spec, def, config, dtype, err);
-        if (m)
-            m = model_transform(spec, m, t->text, arg, n, NULL, 0, err);
-        if (!m)
-            continue;
-        inst_walk(m->root, forget_value, m);
-        return m;
+    const Ast *def = spec_model_of(spec, t);
+    if (!def) {
+        err_set(err, "`%s` uses no model: it reads no \"%s\"", t->text,
+                architecture(config));
+        return NULL;
     }
-    return NULL;
+    Model *m = bound(arena, spec, def, config, dtype, err);
+    if (m)
+        m = model_transform(spec, m, t->text, arg, n, NULL, 0, err);
+    if (m)
+        inst_walk(m->root, forget_value, m);
+    return m;
 }
 
 /* ---- our own folders ---- */
@@ -309,14 +331,6 @@ static cJSON *base_config(Arena *a, const cJSON *config)
     return kept;
 }
 
-static const char *architecture(const cJSON *config)
-{
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(config,
-                                                         "architectures");
-    const cJSON *first = cJSON_GetArrayItem(list, 0);
-    return cJSON_IsString(first) ? first->valuestring : NULL;
-}
-
 static Model *apply_listed(Spec *spec, Model *m, const cJSON *graft, Err *err)
 {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(graft, "transforms");
@@ -369,33 +383,53 @@ static bool lists_known(const Spec *spec, const cJSON *config)
     return known;
 }
 
+/* By the architecture that the config names. */
+static Model *bind_named(Arena *arena, Spec *spec, const cJSON *config,
+                         Dtype dtype, Err *err)
+{
+    const char *arch = architecture(config);
+    const Ast *def = arch ? find_def(spec, AST_model, arch, names_architecture)
+                          : NULL;
+    if (def)
+        return bound(arena, spec, def, config, dtype, err);
+    const Ast *t = arch ? find_def(spec, AST_transform, arch,
+                                   makes_architecture) : NULL;
+    if (t)
+        return bind_made(arena, spec, t, config, dtype, err);
+    if (arch)
+        err_set(err, "config.json: no model text reads the architecture "
+                     "\"%s\"", arch);
+    else
+        err_set(err, "config.json: no `architectures`");
+    return NULL;
+}
+
+/* What only the forward pass asks of the numbers (heads that divide, as many
+ * experts as a token takes) is asked here, before any weight is read. */
+bool model_lowers(const Model *m, Err *err)
+{
+    Arena scratch = {0};
+    Graph *g = model_graph(m, &scratch);
+    arena_free(&scratch);
+    return (g && !m->spec->diags->errors) ||
+           err_set(err, "the model's text does not fit the config");
+}
+
 Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
                   const char *graft_text, Dtype dtype, Err *err)
 {
-    const char *arch = architecture(config);
     Spec *spec = spec_new(arena, diags);
     err->text[0] = 0;
-    if (!arch) {
-        err_set(err, "config.json: no `architectures`");
-        return NULL;
-    }
     if (graft_text ? !spec_text(spec, "model.graft", graft_text)
                    : (spec_whole_library(spec), diags->errors > 0)) {
         err_set(err, "%s has mistakes", graft_text ? "model.graft"
                                                    : "the library");
         return NULL;
     }
-    if (lists_known(spec, config))
-        return bind_graft(arena, spec, config, dtype, err);
-    const Ast *def = find_def(spec, AST_model, arch, names_architecture);
-    if (def)
-        return bound(arena, spec, def, config, dtype, err);
-    const Ast *t = find_def(spec, AST_transform, arch, makes_architecture);
-    if (t)
-        return bind_made(arena, spec, t, config, dtype, err);
-    err_set(err, "config.json: no model text reads the architecture \"%s\"",
-            arch);
-    return NULL;
+    Model *m = lists_known(spec, config)
+                   ? bind_graft(arena, spec, config, dtype, err)
+                   : bind_named(arena, spec, config, dtype, err);
+    return m && model_lowers(m, err) ? m : NULL;
 }
 
 bool model_size(const Model *m, const char *name, int64_t *out)

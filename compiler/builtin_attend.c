@@ -3,6 +3,32 @@
 #include <math.h>
 #include <string.h>
 
+static bool window_of(Scope *s, const Ast *w, const Size **out)
+{
+    Val v = eval(s, w->kid[0]);
+    double sees;
+    if (v.kind == V_none)
+        return true;
+    if (v.kind == V_size && (!size_is_num(v.size, &sees) || sees >= 1)) {
+        *out = v.size;
+        return true;
+    }
+    if (v.kind != V_error)
+        error_at(w->src, w->loc,
+                 "a window is a number of at least 1 or none, not %s",
+                 val_found(&v));
+    return false;
+}
+
+/* ": 4 heads and 3" */
+static const char *heads_text(Node *const *arg)
+{
+    const Type *q = &arg[0]->type, *k = &arg[1]->type;
+    return q->rank == 3 && k->rank == 3
+               ? intern_printf(": %s heads and %s", size_text(q->dim[1]->size),
+                               size_text(k->dim[1]->size)) : "";
+}
+
 Val built_attend(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
@@ -13,75 +39,27 @@ Val built_attend(Scope *s, const Ast *call, int unused)
     Type t;
     if (!n.arg[0] || !n.arg[1] || !n.arg[2])
         return val_error;
-    if (w) {
-        Val v = eval(s, w->kid[0]);
-        if (v.kind == V_size)
-            n.size = v.size;
-        else if (v.kind != V_none && v.kind != V_error)
-            error_at(w->src, w->loc, "a window is a number or none, not %s",
-                     val_text(&v));
-    }
+    if (w && !window_of(s, w, &n.size))
+        return val_error;
     const char *why = op_type(&n, &t);
     if (why) {
-        error_at(call->src, call->loc, "attend needs %s, got %s, %s, %s", why,
+        error_at(call->src, call->loc, "attend needs %s, got %s, %s, %s%s", why,
                  type_text(&n.arg[0]->type), type_text(&n.arg[1]->type),
-                 type_text(&n.arg[2]->type));
+                 type_text(&n.arg[2]->type), heads_text(n.arg));
         return val_error;
     }
     return val_node(graph_add(s->g, n));
-}
-
-static double field(const cJSON *o, const char *name, double other)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, name);
-    return cJSON_IsNumber(v) ? v->valuedouble : other;
-}
-
-static const struct {
-    const char *name;
-    RopeKind kind;
-} rope_kinds[] = {{"default", ROPE_default},
-                  {"linear", ROPE_linear},
-                  {"llama3", ROPE_llama3},
-                  {"yarn", ROPE_yarn}};
-
-static bool rope_kind(const cJSON *o, RopeKind *kind, const Ast *at)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, "rope_type");
-    if (!v)
-        v = cJSON_GetObjectItemCaseSensitive(o, "type");
-    const char *name = cJSON_IsString(v) ? v->valuestring : "default";
-    for (size_t i = 0; i < COUNT(rope_kinds); i++)
-        if (!strcmp(rope_kinds[i].name, name)) {
-            *kind = rope_kinds[i].kind;
-            return true;
-        }
-    error_at(at->src, at->loc,
-             "the config scales rope by \"%s\"; known are default, linear, "
-             "llama3, yarn",
-             name);
-    return false;
 }
 
 static bool rope_scaling(Rope *r, const Val *v, const Ast *at)
 {
     if (v->kind == V_none || v->kind == V_size)
         return true;
-    if (v->kind != V_json || !cJSON_IsObject(v->json)) {
-        error_at(at->src, at->loc, "rope's scaling is an object, not %s",
-                 val_text(v));
-        return false;
-    }
-    if (!rope_kind(v->json, &r->kind, at))
-        return false;
-    r->factor = field(v->json, "factor", 1);
-    r->low = field(v->json, "low_freq_factor", 1);
-    r->high = field(v->json, "high_freq_factor", 4);
-    r->original = field(v->json, "original_max_position_embeddings", 8192);
-    r->beta_fast = field(v->json, "beta_fast", 32);
-    r->beta_slow = field(v->json, "beta_slow", 1);
-    r->attention = field(v->json, "attention_factor", 0);
-    return true;
+    const char *why = v->kind == V_json ? rope_of_config(v->json, r)
+                                        : "is not an object";
+    if (why)
+        error_at(at->src, at->loc, "rope's scaling %s", why);
+    return !why;
 }
 
 /* How many elements of a head turn. An odd count n makes (n + 1) / 2 pairs
@@ -92,8 +70,9 @@ static bool turned(Rope *r, double hd, double share, const Ast *call)
     r->rotary = share > 0 && share <= 1 ? (int)(hd * share) : 0;
     if (r->rotary < 1 || r->rotary + r->rotary % 2 > hd) {
         error_at(call->src, call->loc,
-                 "rope turns pairs: a share %g of a head of %g has none", share,
-                 hd);
+                 "rope turns pairs of elements: a share %g of a head of %g has "
+                 "no whole number of them",
+                 share, hd);
         return false;
     }
     if (r->rotary % 2) {
@@ -125,8 +104,13 @@ Val built_rope(Scope *s, const Ast *call, int unused)
         return val_error;
     }
     Node node = {.op = OP_rope, .arg = {x}, .rope = r};
-    if (!size_is_num(theta, &r->theta))
+    if (!size_is_num(theta, &r->theta)) {
         node.size = theta;
+    } else if (!(r->theta > 0)) {
+        error_at(call->src, call->kid[2]->loc,
+                 "rope's base must be above 0, this is %g", r->theta);
+        return val_error;
+    }
     if (size_is_num(x->type.dim[2]->size, &hd) && size_is_num(share, &n) &&
         !turned(r, hd, n, call))
         return val_error;

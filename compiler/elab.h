@@ -41,6 +41,7 @@ struct Val {
     const Ast *ast; /* V_init: the call */
     Val *list;
     int nlist;
+    const char *field; /* of config.json, where it came from there; or NULL */
 };
 
 /* ---- instances ---- */
@@ -103,6 +104,11 @@ struct Spec {
     bool unread; /* a text has mistakes of syntax: it is not checked */
     LIST(const Ast *) def;  /* module model transform recipe prove rule */
 };
+
+/* The files that a definition needs, nearest first: its own, those it uses,
+ * what they use. (spec.c) */
+typedef LIST(const Ast *) Trees;
+Trees spec_needs(const Spec *s, const Ast *def);
 
 /* ---- models ---- */
 
@@ -171,6 +177,7 @@ const Dim *find_dim(Scope *s, const char *name);
 const Dim *want_dim(Scope *s, const Ast *at); /* NULL: it was reported */
 const char *near_text(const char *near); /* " (did you mean `x`?)", or "" */
 const char *val_text(const Val *v);
+const char *val_found(const Val *v); /* for messages: with its field */
 Node *elementwise(Scope *s, Op op, Node *a, Node *b, const Ast *at);
 Val run_block(Scope *s, const Ast *block); /* the value it returns */
 bool is_quantity(const Node *n, const Ast *at); /* no index; or reported */
@@ -223,8 +230,14 @@ bool bind_others(Scope *s, const Ast *def, Model *const *with, int nwith,
 /* bind.c, model.c */
 Model *model_new(Arena *arena, const Spec *spec, const Ast *def, Dtype dtype);
 bool model_fill(Model *m, Err *err); /* config, weights, parts */
+bool model_lowers(const Model *m, Err *err);
+/* The model that a definition's file is about: its own first, else the first
+ * of a file that it uses; NULL: none. (spec.c) */
+const Ast *spec_model_of(const Spec *s, const Ast *def);
 cJSON *json_of_val(const Val *v);
 void json_set(cJSON *o, const char *name, cJSON *v);
+/* The field that a dim of the model's text was read from, or NULL. */
+const char *config_field(const Model *m, const Dim *d);
 bool applied_alive(const Model *m, const struct Applied *a);
 
 /* bind_left.c, bind_value.c, bind_each.c: `left = right` of transforms */
@@ -253,6 +266,9 @@ Inst *transform_match(Scope *s, const Ast *def, Inst *match,
 bool apply_to(Scope *s, const Ast *def, struct Applied *applied, Err *err);
 bool bind_params(Scope *s, const Ast *def, const Arg *arg, int narg,
                  bool symbolic, struct Applied *applied, Err *err);
+
+/* rope_config.c: fills r but for theta and rotary; why it cannot, or NULL. */
+const char *rope_of_config(const cJSON *o, Rope *r);
 
 /* names.c */
 Val *names_find(const Names *n, const char *name);

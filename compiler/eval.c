@@ -29,7 +29,7 @@ Node *as_node(Scope *s, Val v, Dtype t, const Ast *at)
                                       .num = v.truth});
     if (v.kind != V_error)
         error_at(at->src, at->loc, "a tensor or a number is needed, this is %s",
-                 val_text(&v));
+                 val_found(&v));
     return NULL;
 }
 
@@ -46,7 +46,8 @@ bool eval_size(Scope *s, const Ast *e, const Size **out)
         return true;
     }
     if (v.kind != V_error)
-        error_at(e->src, e->loc, "a size is needed, this is %s", val_text(&v));
+        error_at(e->src, e->loc, "a size is needed, this is %s",
+                 val_found(&v));
     return false;
 }
 
@@ -281,8 +282,16 @@ static Val eval_call(Scope *s, const Ast *e)
     return val_error;
 }
 
+/* With numbers filled in, one mistake is told: others follow from it. */
+static bool given_up(const Scope *s)
+{
+    return s->spec->diags->errors && !s->model->symbolic;
+}
+
 Val eval(Scope *s, const Ast *e)
 {
+    if (given_up(s))
+        return val_error;
     switch (e->kind) {
     case AST_name:   return eval_name(s, e);
     case AST_number: return val_size(size_num(e->num));

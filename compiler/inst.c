@@ -237,9 +237,11 @@ static bool dim_ok(Scope *s, const Dim *d, const Ast *at)
     if (size_fits(d->size))
         return true;
     const Ast *site = s->site ? s->site : at;
+    const char *field = config_field(s->model, d);
     error_at(site->src, site->loc,
-             "%s = %s: a dim's size must be a whole number of at least 1",
-             d->name, size_text(d->size));
+             "%s%s%s%s = %s: a dim's size must be a whole number of at least 1",
+             d->name, field ? " (" : "", field ? field : "", field ? ")" : "",
+             size_text(d->size));
     return false;
 }
 
@@ -269,6 +271,16 @@ bool read_dims(Scope *s, const Ast *dims, Type *t)
     return true;
 }
 
+/* Does `unless` hold? What depends on unknowns is there. */
+static bool left_out(Scope *s, const Ast *unless)
+{
+    Val v = eval(s, unless);
+    if (v.kind != V_bool && v.kind != V_error && !s->model->symbolic)
+        error_at(unless->src, unless->loc,
+                 "`unless` needs true or false, this is %s", val_found(&v));
+    return v.kind == V_error || (v.kind == V_bool && v.truth);
+}
+
 static void add_weight(Scope *s, Inst *inst, const Ast *decl,
                        const Ast *renames)
 {
@@ -281,10 +293,8 @@ static void add_weight(Scope *s, Inst *inst, const Ast *decl,
         names_set(s->model->arena, &inst->spoilt, decl->text, val_error);
         return;
     }
-    if (unless) {
-        Val v = eval(s, unless);
-        slot.absent = v.kind == V_bool && v.truth;
-    }
+    if (unless)
+        slot.absent = left_out(s, unless);
     Weight *w = arena_alloc(s->model->arena, sizeof *w);
     w->path = join_path(inst->path, decl->text);
     w->file = join_path(inst->file, name ? name : as ? as->text : decl->text);
@@ -392,13 +402,6 @@ static Inst *build_element(Scope *s, Inst *inst, Part *part, const Ast *def,
     return one;
 }
 
-/* `unless` holds: this instance has no such part. */
-static bool part_absent(Scope *s, const Ast *decl)
-{
-    Val v = decl->kid[4] ? eval(s, decl->kid[4]) : val_bool(false);
-    return v.kind == V_error || (v.kind == V_bool && v.truth);
-}
-
 static bool index_usable(const Part *part, const char *index)
 {
     const Ast *at = part->decl->kid[0];
@@ -422,7 +425,7 @@ static void add_part(Scope *s, Inst *inst, const Ast *decl)
         names_set(s->model->arena, &inst->spoilt, decl->text, val_error);
         return;
     }
-    if (def && part_absent(s, decl))
+    if (def && decl->kid[4] && left_out(s, decl->kid[4]))
         return;
     if (!def || s->depth > 50) {
         if (def)
@@ -448,13 +451,18 @@ static void add_part(Scope *s, Inst *inst, const Ast *decl)
         names_set(s->model->arena, &inst->spoilt, decl->text, val_error);
 }
 
+/* A text with numbers filled in says one thing that is wrong with them. */
+static bool given_up(const Model *m, const Inst *inst)
+{
+    return inst->spec->diags->errors && !m->symbolic;
+}
+
 void inst_build(Model *m, Inst *inst, Scope *own)
 {
-    (void)m;
-    for (int i = 0; i < inst->def->nkid; i++) {
+    for (int i = 0; i < inst->def->nkid && !given_up(m, inst); i++) {
         const Ast *item = inst->def->kid[i];
         if (item->kind == AST_weights)
-            for (int j = 0; j < item->nkid; j++)
+            for (int j = 0; j < item->nkid && !given_up(m, inst); j++)
                 add_weight(own, inst, item->kid[j], inst->renames);
         if (item->kind == AST_part)
             add_part(own, inst, item);

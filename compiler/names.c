@@ -93,7 +93,7 @@ const Dim *want_dim(Scope *s, const Ast *at)
     if (v && v->kind != V_node)
         error_at(site->src, site->loc,
                  "`%s` is %s: a dim needs a whole number of at least 1",
-                 at->text, val_text(v));
+                 at->text, val_found(v));
     else
         error_at(at->src, at->loc, "no dim `%s` here%s", at->text,
                  near_text(dim_near(s, at->text)));
@@ -120,6 +120,13 @@ const char *val_text(const Val *v)
     case V_list:   return "several values";
     }
     BUG("a value of no kind");
+}
+
+const char *val_found(const Val *v)
+{
+    return v->field ? intern_printf("%s (%s of config.json)", val_text(v),
+                                    v->field)
+                    : val_text(v);
 }
 
 /* A whole number of at least 1, where it is known. */

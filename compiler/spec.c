@@ -198,6 +198,61 @@ static bool use(Spec *s, const Source *from, const Ast *at)
     return !s->diags->errors;
 }
 
+/* ---- which files a definition needs ---- */
+
+static bool is_in(const Ast *tree, const Ast *def)
+{
+    for (int i = 0; i < tree->nkid; i++)
+        if (tree->kid[i] == def)
+            return true;
+    return false;
+}
+
+/* The file that `use NAME` meant, by the last part of its path. */
+static const Ast *used_file(const Spec *s, const char *name)
+{
+    const char *end = intern_printf("%s.graft", name);
+    for (int i = 0; i < s->seen.n; i++) {
+        const char *slash = strrchr(s->seen.at[i]->key, '/');
+        const char *last = slash ? slash + 1 : s->seen.at[i]->key;
+        if (!strcmp(last, end))
+            return s->seen.at[i]->tree;
+    }
+    return NULL;
+}
+
+static void need(const Spec *s, Trees *t, const Ast *tree)
+{
+    for (int i = 0; i < t->n; i++)
+        if (t->at[i] == tree)
+            return;
+    if (tree)
+        list_push(s->arena, t, tree);
+}
+
+Trees spec_needs(const Spec *s, const Ast *def)
+{
+    Trees t = {0};
+    for (int i = 0; i < s->file.n; i++)
+        if (is_in(s->file.at[i], def))
+            need(s, &t, s->file.at[i]);
+    for (int i = 0; i < t.n; i++)
+        for (int j = 0; j < t.at[i]->nkid; j++)
+            if (t.at[i]->kid[j]->kind == AST_use)
+                need(s, &t, used_file(s, t.at[i]->kid[j]->text));
+    return t;
+}
+
+const Ast *spec_model_of(const Spec *s, const Ast *def)
+{
+    Trees t = spec_needs(s, def);
+    for (int i = 0; i < t.n; i++)
+        for (int j = 0; j < t.at[i]->nkid; j++)
+            if (t.at[i]->kid[j]->kind == AST_model)
+                return t.at[i]->kid[j];
+    return NULL;
+}
+
 /* What a folder must carry to be read without the library: the files, used
  * ones first, without their `use` lines. */
 char *spec_closure(const Spec *s)

@@ -420,7 +420,8 @@ Model *model_transform(Spec *spec, Model *m, const char *name, const Arg *arg,
     Scope s = {.spec = spec, .model = to, .g = to->weights};
     if (!bind_params(&s, def, arg, narg, m->symbolic, applied, err) ||
         !bind_others(&s, def, with, nwith, err) ||
-        !apply_to(&s, def, applied, err)) {
+        !apply_to(&s, def, applied, err) ||
+        (!m->symbolic && !model_lowers(to, err))) {
         if (!err->text[0])
             err_set(err, "transform `%s` cannot be applied", name);
         return NULL;

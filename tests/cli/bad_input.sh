@@ -64,7 +64,7 @@ bad nan_config model/config.json
 bad unknown_architecture LamaForCausalLM
 bad missing_field hidden_size
 bad text_field model four
-bad negative_field model "L = -4"
+bad negative_field model "L (num_hidden_layers) = -4"
 bad odd_heads model "hd = 12.8"
 bad another_act gelu
 
