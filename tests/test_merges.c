@@ -7,7 +7,8 @@ static const char more[] =
     "  match moe: xft_moe(D, F, E, K)\n"
     "  learn own[] = 3.044522437723423, mix[E] = 0\n" /* ln 21 */
     "  replace with swiglu(D, F) {\n"
-    "    each w = (exp(own) * moe.shared.w + sum(exp(mix) * moe.expert.w, E)) /\n"
+    "    each w = (exp(own) * moe.shared.w +\n"
+    "              sum(exp(mix) * moe.expert.w, E)) /\n"
     "             (exp(own) + sum(exp(mix), E))\n"
     "  }\n"
     "}\n";

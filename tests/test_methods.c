@@ -145,7 +145,8 @@ static void switch_scales_by_what_is_kept(void **state)
 {
     Lab *l = *state;
     double factor[7] = {0};
-    Model *moe = lab_apply(l, l->dense, "switch_upcycling", "E=4 K=2 layers=2", 0);
+    Model *moe = lab_apply(l, l->dense, "switch_upcycling",
+                           "E=4 K=2 layers=2", 0);
     Tensor *a = lab_part(l, moe, "layer[1].ffn", "a");
     Tensor *y = lab_part(l, moe, "layer[1].ffn", NULL);
     Tensor *f = lab_part(l, l->dense, "layer[1].ffn", NULL);
