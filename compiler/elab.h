@@ -225,6 +225,7 @@ Model *model_new(Arena *arena, const Spec *spec, const Ast *def, Dtype dtype);
 bool model_fill(Model *m, Err *err); /* config, weights, parts */
 cJSON *json_of_val(const Val *v);
 bool applied_alive(const Model *m, const struct Applied *a);
+const char *weight_origin(const Weight *w); /* "file NAME", "copy of PATH" */
 
 /* bind_left.c, bind_value.c, bind_each.c: `left = right` of transforms */
 typedef struct {
