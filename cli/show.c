@@ -1,12 +1,17 @@
-/* graft show: a spec or a model at one stage, as text. */
-#include "cli/loaded.h"
+/* graft show: a spec or a model at one stage, as text, a picture or a page. */
+#include "cli/subject.h"
 #include "dsl/dsl.h"
 #include <string.h>
+
+enum { KEY_svg = 2000 };
 
 typedef struct Show Show;
 struct Show {
     const struct Stage *stage; /* NULL: the first that fits */
-    const char *what;
+    const char *name;          /* of FILE.graft:NAME */
+    const char *svg;
+    SubjectArgs args;
+    Arena arena;
     Common common;
 };
 
@@ -35,7 +40,7 @@ static bool show_program(const Show *s, Loaded *l, ProgramText text, Err *err)
     const CpuOptions o = {.threads = s->common.threads, .keep_text = true};
     Program *p = cpu_compile(model_graph(l->model, &l->arena), &o, err);
     bool fine = p && (program_print(p, text, stdout) ||
-                      err_set(err, "%s: nothing to show", s->what));
+                      err_set(err, "%s: nothing to show", s->args.what));
     if (p)
         program_free(p);
     return fine;
@@ -61,6 +66,7 @@ static bool show_asm(const Show *s, Loaded *l, Err *err)
     return show_program(s, l, TEXT_asm, err);
 }
 
+enum { STAGE_ast, STAGE_model, STAGE_graph }; /* as they stand below */
 static const Stage stages[] = {
     {"ast", true, NULL},
     {"model", false, show_model},
@@ -76,6 +82,16 @@ static const struct argp_option options[] = {
      "ast, of a .graft file; of a model: model, graph, kernels, llvm, "
      "llvm-opt, asm (ast or model)",
      1},
+    {"transform", 'x', "TRANSFORM", 0,
+     "Show the model as this would make it: one of the library's, or "
+     "FILE.graft:NAME. name=value gives its parameters",
+     1},
+    {"with", 'w', "other=MODEL", 0,
+     "Another model that the transform asks for; again for several", 1},
+    {"svg", KEY_svg, "OUT", 0,
+     "Draw the stage (model, graph) into this file; of a transform before and "
+     "after it, what changed in colour",
+     1},
     {0}};
 
 static const Stage *find(struct argp_state *state, const char *name)
@@ -86,27 +102,46 @@ static const Stage *find(struct argp_state *state, const char *name)
     return &stages[option_word(state, "stage", name, names, COUNT(names))];
 }
 
-static bool is_spec(const char *path)
+/* ast of a file, model of a model; graph of a definition. */
+static const Stage *first_stage(const Show *s, bool spec)
 {
-    size_t len = strlen(path);
-    return !strcmp(path, "-") ||
-           (len > 6 && !strcmp(path + len - 6, ".graft"));
+    if (s->name)
+        return &stages[STAGE_graph];
+    return &stages[spec ? STAGE_ast : STAGE_model];
 }
 
 static void key_end(Show *s, struct argp_state *state)
 {
-    if (!s->what)
+    if (!s->args.what)
         argp_error(state, "needs a .graft file or a model");
-    bool spec = is_spec(s->what);
+    bool spec = is_graft_file(s->args.what, &s->name);
     if (!s->stage)
-        s->stage = spec ? &stages[0] : &stages[1];
-    if (s->stage->of_spec && !spec)
-        argp_error(state, "stage %s is of a .graft file, not of a model",
-                   s->stage->name);
-    if (!s->stage->of_spec && spec)
+        s->stage = first_stage(s, spec);
+    if (spec && (s->args.transform || s->args.arg.n || s->args.with.n))
+        argp_error(state, "--transform and name=value are of a model");
+    if (s->args.arg.n && !s->args.transform)
+        argp_error(state, "name=value needs --transform");
+    if (s->stage->of_spec && (!spec || s->name))
+        argp_error(state, "stage %s is of a .graft file, not of a %s",
+                   s->stage->name, spec ? "definition" : "model");
+    if (spec && !s->name && (s->svg || !s->stage->of_spec))
         argp_error(state,
-                   "stage %s is of a model: a .graft file has no sizes yet",
-                   s->stage->name);
+                   "%s %s is of a model, or of a definition of the file: "
+                   "FILE.graft:NAME",
+                   s->svg ? "a picture of the" : "stage", s->stage->name);
+    if (s->svg && s->stage > &stages[STAGE_graph])
+        argp_error(state, "--svg draws the stages model and graph");
+    if (s->name && s->stage > &stages[STAGE_graph])
+        argp_error(state, "stage %s is of a model", s->stage->name);
+}
+
+static Arg split(Show *s, const char *what, const char *arg,
+                 struct argp_state *state)
+{
+    const char *eq = strchr(arg, '=');
+    if (!eq || eq == arg)
+        argp_error(state, "%s needs name=value, got `%s`", what, arg);
+    return (Arg){arena_strn(&s->arena, arg, (size_t)(eq - arg)), eq + 1};
 }
 
 static error_t key(int k, char *arg, struct argp_state *state)
@@ -116,10 +151,21 @@ static error_t key(int k, char *arg, struct argp_state *state)
     case 's':
         s->stage = find(state, arg);
         break;
+    case 'x':
+        s->args.transform = arg;
+        break;
+    case 'w':
+        list_push(&s->arena, &s->args.with, split(s, "--with", arg, state));
+        break;
+    case KEY_svg:
+        s->svg = arg;
+        break;
     case ARGP_KEY_ARG:
-        if (s->what)
-            argp_error(state, "takes one file, got `%s` too", arg);
-        s->what = arg;
+        if (!s->args.what)
+            s->args.what = arg;
+        else
+            list_push(&s->arena, &s->args.arg,
+                      split(s, "a parameter", arg, state));
         break;
     case ARGP_KEY_END:
         key_end(s, state);
@@ -131,8 +177,9 @@ static error_t key(int k, char *arg, struct argp_state *state)
 }
 
 static const struct argp argp = {
-    options, key, "FILE|MODEL",
-    "Print a .graft file or a model at one stage, as text.",
+    options, key, "FILE|FILE:NAME|MODEL [name=value...]",
+    "Print a .graft file, one of its definitions or a model at one stage, or "
+    "draw it. A definition has every parameter unknown.",
     NULL, NULL, NULL};
 
 static int show_ast(const Show *s)
@@ -142,7 +189,7 @@ static int show_ast(const Show *s)
     Source src;
     Err err;
     int status = EXIT_wrong_input;
-    if (!source_read(&arena, s->what, &diags, &src, &err)) {
+    if (!source_read(&arena, s->args.what, &diags, &src, &err)) {
         report_error(&s->common, &err);
     } else {
         dsl_print(dsl_parse(&arena, &src), stdout);
@@ -153,16 +200,77 @@ static int show_ast(const Show *s)
     return status;
 }
 
+/* ---- pictures ---- */
+
+/* "out.svg", and "out-2.svg" for a further match. */
+static const char *numbered(Show *s, int i)
+{
+    const char *dot = strrchr(s->svg, '.');
+    size_t stem = dot && !strchr(dot, '/') ? (size_t)(dot - s->svg)
+                                           : strlen(s->svg);
+    if (!i)
+        return s->svg;
+    return arena_printf(&s->arena, "%.*s-%d%s", (int)stem, s->svg, i + 1,
+                        s->svg + stem);
+}
+
+static bool draw(Show *s, Subject *subject, Err *err)
+{
+    bool fine = true;
+    for (int i = 0; fine && i < subject_pictures(subject); i++) {
+        Picture p = subject_picture(subject, i);
+        char *svg = s->stage == &stages[STAGE_model] ? svg_model(&p, err)
+                                                     : svg_graph(&p, err);
+        fine = svg && svg_save(numbered(s, i), svg, err);
+        free(svg);
+    }
+    return fine;
+}
+
+/* ---- as text ---- */
+
+static void print_definition(const Show *s, Subject *subject)
+{
+    for (int i = 0; i < subject_pictures(subject); i++) {
+        Picture p = subject_picture(subject, i);
+        for (int j = 0; j < p.n; j++) {
+            printf("%s# %s\n", i + j ? "\n" : "", p.side[j].title);
+            if (s->stage == &stages[STAGE_model])
+                view_print(p.side[j].view, stdout);
+            else
+                ir_print(p.side[j].graph, stdout);
+        }
+    }
+}
+
+static bool show(Show *s, Subject *subject, Err *err)
+{
+    if (!subject_open(subject, &s->args, &s->common, err))
+        return false;
+    if (s->svg)
+        return draw(s, subject, err);
+    if (s->name) {
+        print_definition(s, subject);
+        return true;
+    }
+    if (subject->made)
+        subject->model[0].model = subject->made;
+    return s->stage->print(s, &subject->model[0], err);
+}
+
 int command_show(int argc, char **argv)
 {
     Show s = {0};
-    options_parse(&argp, argc, argv, &s, &s.common);
-    if (s.stage->of_spec)
-        return show_ast(&s);
-    Loaded l;
+    Subject subject = {0};
     Err err;
-    bool fine = loaded_open(&l, s.what, &s.common, &err) &&
-                s.stage->print(&s, &l, &err);
-    loaded_close(&l);
-    return fine ? EXIT_done : report_error(&s.common, &err);
+    int status = EXIT_done;
+    options_parse(&argp, argc, argv, &s, &s.common);
+    if (s.stage->of_spec) {
+        status = show_ast(&s);
+    } else if (!show(&s, &subject, &err)) {
+        status = report_error(&s.common, &err);
+    }
+    subject_close(&subject);
+    arena_free(&s.arena);
+    return status;
 }

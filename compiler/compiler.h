@@ -123,6 +123,7 @@ struct Node {
     const char *label; /* a name from the text, for printing; may be NULL */
     const Source *src; /* where it came from; may be NULL */
     Loc loc;
+    const char *path; /* the instance it is of: "layer[0].ffn"; may be NULL */
 };
 
 /* Nodes in order of dependence. Equal nodes are one (hash-consing): equal
@@ -138,6 +139,11 @@ struct Graph {
     int nslots; /* of a body: its weight columns */
     Node **table;
     int ntable; /* graph.c's own: hash-consing */
+    struct Place {
+        const Source *src;
+        Loc loc;
+        const char *path;
+    } here; /* what graph_add notes in nodes that have no place yet */
 };
 
 Graph *graph_new(Arena *a, const char *name);
@@ -182,6 +188,10 @@ double op_value(Op op, double a, double b, double c); /* of a `row` op */
 /* Bodies first, then the graph with its repeat tables. Reads back, and then
  * prints the same bytes. */
 void ir_print(const Graph *g, FILE *out);
+/* The same with what `mark` writes at the start of each line of a node. */
+void ir_print_marked(const Graph *g, FILE *out,
+                     void (*mark)(FILE *out, const Node *n, void *user),
+                     void *user);
 Graph *ir_read(Arena *a, const Source *src); /* NULL: mistakes were reported */
 /* BUG naming the pass, the node and the rule that is broken. Trusts nothing
  * that a pass may have left behind; goes into bodies. */
@@ -356,6 +366,57 @@ Graph *model_graph(const Model *m, Arena *arena);
 /* Numbers of the config as bound: size of a parameter of the model text ("V",
  * "L"), false if it has none of the name. */
 bool model_size(const Model *m, const char *name, int64_t *out);
+
+/* ---- looking at models, for pictures and pages (view.c) ---- */
+
+typedef struct {
+    const char *name; /* in the module */
+    const Weight *w;
+    const char *origin; /* "copy of layer[0].ffn.gate" */
+    const Ast *decl;
+    bool made; /* a transform gives it a value */
+} ViewWeight;
+
+/* A module's instance with what is in it. */
+typedef struct View View;
+struct View {
+    const char *name;   /* "layer[3]", "expert"; "" for the whole */
+    const char *path;   /* "layer[3].ffn.expert" */
+    const char *params; /* "D: 576, F: 1536" */
+    const Dim *array;   /* it stands for one of each of these; or NULL */
+    const Ast *def;     /* of the module or model; its text is the name */
+    const Ast *decl;    /* of the part; NULL for the whole */
+    bool fresh;         /* a transform put it here */
+    int nweight, npart;
+    ViewWeight *weight;
+    View *part;
+};
+View *model_view(const Model *m, Arena *a);
+void view_print(const View *v, FILE *out); /* what is in it, indented */
+/* Do two compute alike but for the numbers in [] of their paths? */
+bool view_alike(const View *a, const View *b);
+const View *view_find(const View *v, const char *path); /* or NULL */
+/* The forward pass as if the model had been saved and read back: weights that
+ * transforms make are leaves too. */
+Graph *model_graph_saved(const Model *m, Arena *arena);
+
+/* A definition on its own, every parameter unknown. Of a transform there are
+ * two for each module that it matches: before, after. */
+typedef struct {
+    const char *name; /* of the matched module, or of the definition */
+    View *view;
+    Graph *graph;
+} Sketch;
+/* How many there are in *out; 0: mistakes were reported, or it is of a kind
+ * that has none (recipes, transforms of whole models). */
+int spec_sketch(Spec *s, const Ast *def, Sketch **out);
+/* Its module, model or transform of the name; NULL: there is none. */
+const Ast *spec_define(const Spec *s, const char *name);
+/* Definitions of the files read, used ones and the library's first. */
+int spec_definitions(const Spec *s, const Ast *const **out);
+/* Trees of the files read, used ones first. */
+int spec_files(const Spec *s, const Ast *const **out);
+const Spec *model_spec(const Model *m);
 
 /* ---- checking a spec (check.c) ---- */
 

@@ -239,6 +239,7 @@ void json_set(cJSON *o, const char *name, cJSON *v);
 /* The field that a dim of the model's text was read from, or NULL. */
 const char *config_field(const Model *m, const Dim *d);
 bool applied_alive(const Model *m, const struct Applied *a);
+const char *weight_origin(const Weight *w); /* "file NAME", "copy of PATH" */
 
 /* bind_left.c, bind_value.c, bind_each.c: `left = right` of transforms */
 typedef struct {

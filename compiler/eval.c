@@ -288,7 +288,7 @@ static bool given_up(const Scope *s)
     return s->spec->diags->errors && !s->model->symbolic;
 }
 
-Val eval(Scope *s, const Ast *e)
+static Val eval_kind(Scope *s, const Ast *e)
 {
     if (given_up(s))
         return val_error;
@@ -310,4 +310,17 @@ Val eval(Scope *s, const Ast *e)
         error_at(e->src, e->loc, "this cannot stand in an expression");
         return val_error;
     }
+}
+
+/* Nodes made on the way know the expression and the instance they are of. */
+Val eval(Scope *s, const Ast *e)
+{
+    if (!s->g)
+        return eval_kind(s, e);
+    struct Place was = s->g->here;
+    s->g->here =
+        (struct Place){e->src, e->loc, s->inst ? s->inst->path : NULL};
+    Val v = eval_kind(s, e);
+    s->g->here = was;
+    return v;
 }

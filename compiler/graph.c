@@ -130,6 +130,10 @@ Node *graph_add(Graph *g, Node n)
     Node *node = arena_alloc(g->arena, sizeof *node);
     *node = n;
     node->id = g->node.n;
+    if (!node->src)
+        node->src = g->here.src, node->loc = g->here.loc;
+    if (!node->path)
+        node->path = g->here.path;
     list_push(g->arena, &g->node, node);
     table_put(g, node);
     return node;

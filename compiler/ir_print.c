@@ -39,6 +39,8 @@ typedef struct {
     LIST(const Weight *) order; /* what a weight's formula reads stands first */
     Names node;                 /* of the graph being printed, by position */
     const Weight **column; /* of a body's first pass, for comments; or NULL */
+    void (*mark)(FILE *out, const Node *n, void *user); /* or NULL */
+    void *user;
 } Printer;
 
 /* ---- names ---- */
@@ -340,6 +342,8 @@ static void print_nodes(Printer *p, const Node *const *node, int n)
             width = len > WIDEST ? WIDEST : len;
     }
     for (int i = 0; i < n; i++) {
+        if (p->mark)
+            p->mark(p->out, node[i], p->user);
         fprintf(p->out, "  %-*s = ", width, left[i]);
         print_value(p, node[i]);
         fputc('\n', p->out);
@@ -432,7 +436,14 @@ static void print_needs(Printer *p, const Graph *g)
 
 void ir_print(const Graph *g, FILE *out)
 {
-    Printer p = {.out = out};
+    ir_print_marked(g, out, NULL, NULL);
+}
+
+void ir_print_marked(const Graph *g, FILE *out,
+                     void (*mark)(FILE *out, const Node *n, void *user),
+                     void *user)
+{
+    Printer p = {.out = out, .mark = mark, .user = user};
     collect_graph(&p, g);
     for (int i = 0; i < p.dim.n; i++)
         fprintf(out, "dim %s = %s\n", p.dim.at[i].name,

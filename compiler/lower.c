@@ -128,7 +128,8 @@ static Node *repeated(Scope *s, const Ast *a, int n, const char *carried,
         r->at[i] = (Iteration){same ? same : g, body.weight.at};
     }
     return graph_add(s->g, (Node){.op = OP_repeat, .arg = {x}, .repeat = r,
-                                  .label = intern(carried)});
+                                  .label = intern(carried), .src = a->src,
+                                  .loc = a->loc});
 }
 
 void run_for(Scope *s, const Ast *a)

@@ -390,7 +390,38 @@ char *model_graft_text(const Model *m)
 
 /* ---- show --stage model ---- */
 
-static const char *origin(const Weight *w)
+/* Weights that a formula reads, the first few; *drawn: it has random draws. */
+typedef struct {
+    const Weight *w[4];
+    int n;
+    bool drawn;
+} Reads;
+
+static void reads(const Node *n, Reads *r)
+{
+    r->drawn |= n->op == OP_gaussian || n->op == OP_uniform;
+    bool known = n->op != OP_weight;
+    for (int i = 0; i < r->n; i++)
+        known |= r->w[i] == n->weight;
+    if (!known && r->n < (int)COUNT(r->w))
+        r->w[r->n++] = n->weight;
+    for (int i = 0; i < op_info[n->op].nargs; i++)
+        reads(n->arg[i], r);
+}
+
+static const char *formula_text(const Node *v)
+{
+    Reads r = {0};
+    reads(v, &r);
+    if (!r.n)
+        return r.drawn ? "drawn at random" : "formula";
+    const char *text = "formula of";
+    for (int i = 0; i < r.n && i < 3; i++)
+        text = intern_printf("%s%s %s", text, i ? "," : "", r.w[i]->path);
+    return r.n > 3 ? intern_printf("%s, ...", text) : text;
+}
+
+const char *weight_origin(const Weight *w)
 {
     const Node *v = w->value;
     if (!v)
@@ -401,34 +432,7 @@ static const char *origin(const Weight *w)
         return intern_printf("copy of %s", v->weight->path);
     if (v->op == OP_number)
         return intern_printf("all %g", v->num);
-    return "formula";
-}
-
-static void print_inst(FILE *out, const Inst *inst, int depth)
-{
-    for (int i = 0; i < inst->slot.n; i++) {
-        const Slot *s = &inst->slot.at[i];
-        if (!s->absent)
-            fprintf(out, "%*s%-10s %-24s %s\n", depth * 2, "", s->name,
-                    type_text(&s->w->type), origin(s->w));
-    }
-    for (int i = 0; i < inst->part.n; i++) {
-        const Part *p = &inst->part.at[i];
-        for (int j = 0; j < (p->unrolled ? p->n : 1); j++) {
-            const Inst *one = p->inst[j];
-            fprintf(out, "%*s%s", depth * 2, "", p->name);
-            if (p->unrolled)
-                fprintf(out, "[%d]", j);
-            else if (p->array)
-                fprintf(out, "[%s]", p->array->name);
-            fprintf(out, ": %s(", one->def->text);
-            for (int k = 0; k < one->param.n; k++)
-                fprintf(out, "%s%s: %s", k ? ", " : "", one->param.at[k].name,
-                        val_text(&one->param.at[k].value));
-            fprintf(out, ")\n");
-            print_inst(out, one, depth + 1);
-        }
-    }
+    return formula_text(w->value);
 }
 
 void model_print(const Model *m, FILE *out)
@@ -438,5 +442,7 @@ void model_print(const Model *m, FILE *out)
     for (int i = 0; i < m->root->param.n; i++)
         fprintf(out, "  %s = %s\n", m->root->param.at[i].name,
                 val_text(&m->root->param.at[i].value));
-    print_inst(out, m->root, 1);
+    Arena scratch = {0};
+    view_print(model_view(m, &scratch), out);
+    arena_free(&scratch);
 }

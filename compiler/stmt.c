@@ -4,11 +4,8 @@
 
 static void label(Val *v, const Ast *target)
 {
-    if (v->kind == V_node && !v->node->label) {
+    if (v->kind == V_node && !v->node->label)
         v->node->label = target->text;
-        v->node->src = target->src;
-        v->node->loc = target->loc;
-    }
 }
 
 static bool is_topk(const Ast *e)

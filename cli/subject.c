@@ -1,0 +1,201 @@
+/* What `show` looks at, opened. */
+#include "cli/subject.h"
+#include <string.h>
+
+bool is_graft_file(const char *what, const char **name)
+{
+    static const char ext[] = ".graft";
+    const char *colon = strrchr(what, ':'), *slash = strrchr(what, '/');
+    if (colon && slash && slash > colon)
+        colon = NULL;
+    size_t len = colon ? (size_t)(colon - what) : strlen(what);
+    bool is = !strcmp(what, "-") ||
+              (len >= sizeof ext - 1 &&
+               !strncmp(what + len - (sizeof ext - 1), ext, sizeof ext - 1));
+    if (name)
+        *name = is && colon ? colon + 1 : NULL;
+    return is;
+}
+
+/* ---- specs ---- */
+
+/* FILE.graft or FILE.graft:NAME; a name alone is the library's. */
+static bool read_spec(Subject *s, const char *what, Err *err)
+{
+    const char *name;
+    Err why = {""};
+    s->spec = spec_new(&s->arena, &s->diags);
+    if (!is_graft_file(what, &name)) {
+        spec_whole_library(s->spec);
+        return true;
+    }
+    size_t len = name ? (size_t)(name - 1 - what) : strlen(what);
+    if (spec_file(s->spec, arena_strn(&s->arena, what, len), &why))
+        return true;
+    return err_set(err, "%s", *why.text ? why.text
+                                        : "the text has mistakes, see above");
+}
+
+static bool missing(const Subject *s, const char *what, const char *name,
+                    bool transform, Err *err)
+{
+    static const AstKind kind[] = {AST_transform, AST_module, AST_model};
+    const char *near = NULL;
+    for (int i = 0; !near && i < (transform ? 1 : 3); i++)
+        near = spec_nearest(s->spec, kind[i], name);
+    return err_set(err, "no %s `%s` in %s%s%s%s",
+                   transform ? "transform" : "module, model or transform",
+                   name, is_graft_file(what, NULL) ? what : "the library",
+                   near ? " (did you mean `" : "", near ? near : "",
+                   near ? "`?)" : "");
+}
+
+static bool open_definition(Subject *s, const char *name, Err *err)
+{
+    if (!(s->def = spec_define(s->spec, name)))
+        return missing(s, s->args->what, name, false, err);
+    s->nsketch = spec_sketch(s->spec, s->def, &s->sketch);
+    if (s->nsketch)
+        return true;
+    return err_set(err, "%s: %s", s->args->what,
+                   s->diags.errors ? "the text has mistakes, see above"
+                                   : "it changes whole models: show it on "
+                                     "one, with MODEL --transform");
+}
+
+/* ---- models ---- */
+
+static bool open_models(Subject *s, const Common *common, Err *err)
+{
+    const Args *with = &s->args->with;
+    s->model = xmalloc((size_t)(1 + with->n) * sizeof *s->model);
+    for (int i = 0; i <= with->n; i++) {
+        const char *path = i ? with->at[i - 1].value : s->args->what;
+        s->nmodel++;
+        if (!loaded_open(&s->model[i], path, common, err))
+            return false;
+    }
+    return true;
+}
+
+static const char *other_name(const Ast *def)
+{
+    const Ast *params = def->nkid ? def->kid[0] : NULL;
+    for (int i = 0; params && i < params->nkid; i++)
+        if (params->kid[i]->kind == AST_param_model)
+            return params->kid[i]->text;
+    return NULL;
+}
+
+static bool check_with(const Subject *s, Err *err)
+{
+    const char *other = other_name(s->def);
+    const Args *with = &s->args->with;
+    if (other && !with->n)
+        return err_set(err, "%s needs another model: --with %s=MODEL",
+                       s->def->text, other);
+    for (int i = 0; i < with->n; i++)
+        if (!other || strcmp(other, with->at[i].name))
+            return err_set(err, "%s has no `%s` that is a model", s->def->text,
+                           with->at[i].name);
+    return true;
+}
+
+static bool transform(Subject *s, Err *err)
+{
+    const char *what = s->args->transform, *name;
+    Err why = {""};
+    if (!read_spec(s, what, err))
+        return false;
+    if (!is_graft_file(what, &name))
+        name = what;
+    if (!name)
+        return err_set(err, "%s: which transform? FILE.graft:NAME says", what);
+    if (!(s->def = spec_find(s->spec, AST_transform, name)))
+        return missing(s, what, name, true, err);
+    if (!check_with(s, err))
+        return false;
+    Model **with = arena_alloc(&s->arena, (size_t)(s->args->with.n + 1) *
+                                              sizeof *with);
+    for (int i = 0; i < s->args->with.n; i++)
+        with[i] = s->model[1 + i].model;
+    s->made = model_transform(s->spec, s->model[0].model, name,
+                              s->args->arg.at, s->args->arg.n, with,
+                              s->args->with.n, &why);
+    return s->made || err_set(err, "%s: %s", s->args->what,
+                              *why.text ? why.text
+                                        : "it cannot be applied, see above");
+}
+
+bool subject_open(Subject *s, const SubjectArgs *args, const Common *common,
+                  Err *err)
+{
+    const char *name;
+    *s = (Subject){.args = args};
+    if (is_graft_file(args->what, &name))
+        return read_spec(s, args->what, err) &&
+               (!name || open_definition(s, name, err));
+    return open_models(s, common, err) &&
+           (!args->transform || transform(s, err));
+}
+
+void subject_close(Subject *s)
+{
+    for (int i = 0; i < s->nmodel; i++)
+        loaded_close(&s->model[i]);
+    free(s->model);
+    diags_free(&s->diags);
+    arena_free(&s->arena);
+}
+
+/* ---- pictures ---- */
+
+int subject_pictures(const Subject *s)
+{
+    bool pairs = s->def && s->def->kind == AST_transform;
+    return s->nmodel ? 1 : pairs ? s->nsketch / 2 : s->nsketch;
+}
+
+static Side model_side(Subject *s, const Model *m, const char *title)
+{
+    return (Side){title, model_view(m, &s->arena),
+                  model_graph_saved(m, &s->arena)};
+}
+
+static const char *after_title(Subject *s)
+{
+    const char *text = s->def->text;
+    for (int i = 0; i < s->args->arg.n; i++)
+        text = arena_printf(&s->arena, "%s%s%s = %s", text,
+                            i ? ", " : ": ", s->args->arg.at[i].name,
+                            s->args->arg.at[i].value);
+    return arena_printf(&s->arena, "after %s", text);
+}
+
+static Picture model_picture(Subject *s)
+{
+    Picture p = {.n = s->made ? 2 : 1};
+    p.side[0] = model_side(s, s->model[0].model, s->made ? "before" : "");
+    if (s->made)
+        p.side[1] = model_side(s, s->made, after_title(s));
+    return p;
+}
+
+Picture subject_picture(Subject *s, int i)
+{
+    Picture p = {.n = 1};
+    if (s->nmodel)
+        return model_picture(s);
+    if (s->def && s->def->kind == AST_transform)
+        p.n = 2, i *= 2;
+    for (int j = 0; j < p.n; j++) {
+        const Sketch *k = &s->sketch[i + j];
+        p.side[j] = (Side){p.n < 2 ? k->name
+                           : j     ? arena_printf(&s->arena, "after %s",
+                                                  s->def->text)
+                                   : arena_printf(&s->arena, "before: %s",
+                                                  k->name),
+                           k->view, k->graph};
+    }
+    return p;
+}
