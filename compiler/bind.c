@@ -179,7 +179,7 @@ static const Ast *find_def(const Spec *s, AstKind kind, const char *arch,
     return NULL;
 }
 
-const char *config_field(const Model *m, const Dim *d)
+const char *field_of_dim(const Model *m, const Dim *d)
 {
     const Val *v = m->root ? names_find(&m->root->param, d->name) : NULL;
     return v && v->dim == d ? v->field : NULL;

@@ -237,7 +237,7 @@ const Ast *spec_model_of(const Spec *s, const Ast *def);
 cJSON *json_of_val(const Val *v);
 void json_set(cJSON *o, const char *name, cJSON *v);
 /* The field that a dim of the model's text was read from, or NULL. */
-const char *config_field(const Model *m, const Dim *d);
+const char *field_of_dim(const Model *m, const Dim *d);
 bool applied_alive(const Model *m, const struct Applied *a);
 const char *weight_origin(const Weight *w); /* "file NAME", "copy of PATH" */
 

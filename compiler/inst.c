@@ -237,7 +237,7 @@ static bool dim_ok(Scope *s, const Dim *d, const Ast *at)
     if (size_fits(d->size))
         return true;
     const Ast *site = s->site ? s->site : at;
-    const char *field = config_field(s->model, d);
+    const char *field = field_of_dim(s->model, d);
     error_at(site->src, site->loc,
              "%s%s%s%s = %s: a dim's size must be a whole number of at least 1",
              d->name, field ? " (" : "", field ? field : "", field ? ")" : "",
