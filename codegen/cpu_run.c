@@ -29,6 +29,19 @@ static const Column *find(const Column *c, int n, const char *name)
 
 /* ---- inputs ---- */
 
+static void convert(Dtype to, void *out, Dtype from, const void *in, int64_t n)
+{
+#pragma omp parallel for schedule(static) if (n > 10000)
+    for (int64_t i = 0; i < n; i++) {
+        if (from == TYPE_f32 && to == TYPE_bf16)
+            ((uint16_t *)out)[i] = bf16_of_f32(((const float *)in)[i]);
+        else if (from == TYPE_bf16 && to == TYPE_f32)
+            ((float *)out)[i] = f32_of_bf16(((const uint16_t *)in)[i]);
+        else
+            type_store(to, out, i, type_load(from, in, i));
+    }
+}
+
 static bool check_index(const Buffer *b, const int32_t *v, int64_t T, Err *err)
 {
     int64_t n = type_count(&b->type, T);
@@ -56,8 +69,7 @@ static bool set_input(Run *r, const Buffer *b, void **at, Err *err)
         return true;
     int64_t n = type_count(&b->type, r->T);
     *at = temporary(r, type_bytes(t, n));
-    for (int64_t i = 0; i < n; i++)
-        type_store(t, *at, i, type_load(c->dtype, c->data, i));
+    convert(t, *at, c->dtype, c->data, n);
     return true;
 }
 
@@ -128,9 +140,7 @@ static void give_outputs(Run *r)
         if (c->dtype == b->type.dtype)
             memcpy(c->data, from, (size_t)type_bytes(c->dtype, n));
         else
-            for (int64_t j = 0; j < n; j++)
-                type_store(c->dtype, c->data, j,
-                           type_load(b->type.dtype, from, j));
+            convert(c->dtype, c->data, b->type.dtype, from, n);
     }
 }
 

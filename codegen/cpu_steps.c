@@ -110,8 +110,19 @@ static Instance *instance_new(Program *p, Plan *plan, const Iteration *pass,
 
 /* ---- steps ---- */
 
+/* A kernel joins the step before it if that is of its level too. */
+static bool joins(const Program *p, const StepOf *of)
+{
+    const StepOf *last =
+        p->step_of.n ? &p->step_of.at[p->step_of.n - 1] : NULL;
+    return last && of->kernel && last->kernel && last->in == of->in &&
+           last->kernel != of->kernel &&
+           last->kernel->level == of->kernel->level;
+}
+
 static void add_step(Program *p, ExecStep s, StepOf of, int nargs)
 {
+    s.joined = joins(p, &of);
     s.arg = arena_alloc(&p->arena, (size_t)(nargs + 1) * sizeof *s.arg);
     list_push(&p->arena, &p->step, s);
     list_push(&p->arena, &p->step_of, of);
@@ -163,8 +174,8 @@ static void add_steps(Program *p, Instance *in)
         } else if (!c) {
             add_call(p, in, k);
         } else {
-            ExecStep s = {c->append, c->append_tasks, NULL,
-                          timer(p, k->name, name[k->skeleton])};
+            ExecStep s = {.kernel = c->append, .tasks = c->append_tasks,
+                          .timer = timer(p, k->name, name[k->skeleton])};
             if (s.kernel)
                 add_step(p, s, (StepOf){in, k, NULL}, k->nin + k->nout);
             s.kernel = c->run;
@@ -178,8 +189,8 @@ void program_steps(Program *p)
 {
     find_ropes(p, p->plan);
     for (int i = 0; i < p->rope.n; i++) {
-        ExecStep s = {fill_angles, angle_tasks, NULL,
-                      timer(p, "angles", "call")};
+        ExecStep s = {.kernel = fill_angles, .tasks = angle_tasks,
+                      .timer = timer(p, "angles", "call")};
         add_step(p, s, (StepOf){NULL, NULL, NULL}, 2);
         p->step.at[i].arg[0] = p->rope.at[i];
     }

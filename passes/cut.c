@@ -73,12 +73,13 @@ static void find_costs(Cut *c)
         info->reduces = kind == NODE_reduce;
         info->cost = own_cost(n);
         for (int j = 0; j < op_info[n->op].nargs; j++) {
-            info->cost += c->info[n->arg[j]->id].cost;
+            if (n->op != OP_gather || j == 0)
+                info->cost += c->info[n->arg[j]->id].cost;
             info->reduces |= c->info[n->arg[j]->id].reduces;
             info->product |= c->info[n->arg[j]->id].product;
         }
-        if (info->reduces && info->cost < 1000)
-            info->cost = 1000;
+        if (kind == NODE_reduce)
+            info->cost += 1000;
         if (info->cost > 100000)
             info->cost = 100000;
     }

@@ -78,7 +78,7 @@ void cut_groups(Cut *c);  /* cut.c: every node its groups */
 void cut_maps(Cut *c);    /* cut_maps.c: maps of the same rows */
 void cut_merge(Cut *c);   /* cut_matmul.c: matmuls that read one x */
 void cut_kernels(Cut *c); /* cut_build.c: groups to kernels, in order */
-void cut_lives(Plan *p);  /* cut_build.c: first and last of each buffer */
+void cut_levels(Plan *p); /* cut_levels.c: levels, the life of each buffer */
 bool cut_reaches(Cut *c, Group *from, Group *to); /* through memory */
 void cut_matmul_kernel(Cut *c, Group *g, Kernel *k);
 Buffer *cut_buffer(Cut *c, BufferKind kind, Node *n);

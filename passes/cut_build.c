@@ -311,18 +311,3 @@ void cut_kernels(Cut *c)
     for (int i = 0; i < c->g->output.n; i++)
         add_group(c, c->info[c->g->output.at[i].node->id].home);
 }
-
-void cut_lives(Plan *p)
-{
-    for (int i = 0; i < p->kernel.n; i++) {
-        Kernel *k = p->kernel.at[i];
-        for (int j = 0; j < k->nin; j++)
-            k->in[j]->last = i;
-        for (int j = 0; j < k->nout; j++) {
-            if (k->out[j]->first < 0)
-                k->out[j]->first = i;
-            if (k->out[j]->last < i)
-                k->out[j]->last = i;
-        }
-    }
-}

@@ -90,7 +90,7 @@ static Plan *cut_graph(Whole *w, const Graph *g)
     cut_maps(&c);
     cut_merge(&c);
     cut_kernels(&c);
-    cut_lives(p);
+    cut_levels(p);
     for (int i = 0; i < p->kernel.n; i++)
         if (p->kernel.at[i]->skeleton == SKEL_repeat)
             cut_repeat(w, p, p->kernel.at[i]);

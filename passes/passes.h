@@ -61,7 +61,7 @@ typedef struct Buffer {
     Pack pack; /* BUF_packed */
     const void *data; /* BUF_const */
     const Rope *rope; /* BUF_rope */
-    int first, last; /* BUF_value: kernels that write and last read it */
+    int first, last; /* BUF_value: levels that write and last read it */
 } Buffer;
 
 /* ---- kernels ---- */
@@ -152,6 +152,9 @@ typedef struct Kernel {
             struct Plan **body; /* the plan of each iteration; shared */
         } repeat;
     };
+    int level; /* kernels of one level do not read what another of it makes: a
+                * plan's kernels are in order of level, and need no barrier
+                * within one */
     Schedule schedule;
     int64_t scratch; /* bytes of its own memory that a thread needs; set by the
                       * emitter */
@@ -167,7 +170,8 @@ typedef struct RunSizes {
     int nkernels; /* numbers their names */
 } RunSizes;
 
-/* The kernels of a graph, in the order they run. */
+/* The kernels of a graph, in the order they run. Memory is shared by values
+ * that have no level in common. */
 typedef struct Plan {
     Arena *arena;
     const Graph *graph;

@@ -1,6 +1,6 @@
-/* The executor: one parallel region a run, a barrier a step. Tasks are taken
- * from a counter, so a slow thread takes fewer; which thread takes which does
- * not matter to what they compute. */
+/* The executor: one parallel region a run, a barrier where a step must wait.
+ * Tasks are taken from a counter, so a slow thread takes fewer; which thread
+ * takes which does not matter to what they compute. */
 #include "runtime/exec.h"
 #include <omp.h>
 #include <sched.h>
@@ -51,14 +51,9 @@ static double now(void)
 }
 
 static void step_run(const ExecStep *s, const int64_t *run, int64_t *counter,
-                     int thread, void *mem)
+                     void *mem)
 {
     int64_t n = s->tasks ? s->tasks(s->arg, run) : 1;
-    if (n == 1) {
-        if (thread == 0)
-            s->kernel(s->arg, run, 0, mem);
-        return;
-    }
     _Atomic int64_t *next = (_Atomic int64_t *)counter;
     for (;;) {
         int64_t i = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
@@ -99,8 +94,9 @@ static void thread_run(ExecTeam *t, const ExecStep *step, int n,
     int thread = omp_get_thread_num();
     double last = thread || !seconds ? 0 : now();
     for (int i = 0; i < n; i++) {
-        step_run(&step[i], run, &t->counter[i], thread, t->mem[thread]);
-        meet(m);
+        step_run(&step[i], run, &t->counter[i], t->mem[thread]);
+        if (i + 1 == n || !step[i + 1].joined)
+            meet(m);
         if (thread || !seconds)
             continue;
         double time = now();

@@ -11,7 +11,8 @@ typedef struct {
     ExecKernel kernel;
     ExecTasks tasks; /* NULL: one task */
     void **arg;
-    int timer; /* which of `seconds` its time is added to */
+    int timer;   /* which of `seconds` its time is added to */
+    bool joined; /* does not wait for the step before */
 } ExecStep;
 
 /* Memory that threads keep from run to run. */
@@ -28,8 +29,8 @@ ExecTeam *exec_team(int threads, int64_t mem_bytes);
 void exec_team_free(ExecTeam *t);
 int exec_cores(void); /* that this process may use */
 
-/* Runs the steps in order; every thread is done with a step before the next
- * begins. seconds (may be NULL): adds each step's time. */
+/* Runs the steps in order; every thread is done with a step before one that is
+ * not joined to it begins. seconds (may be NULL): adds each step's time. */
 void exec_run(ExecTeam *t, const ExecStep *step, int n, const int64_t *run,
               double *seconds);
 
