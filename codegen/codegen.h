@@ -12,6 +12,8 @@ typedef struct {
     bool last_only;       /* outputs over T: of the last token alone, [1, ..] */
     uint64_t seed;        /* for draws */
     bool keep_text;       /* for program_print */
+    const char *cache;    /* folder of compiled code; NULL: the user's own, "":
+                           * none */
 } CpuOptions;
 
 typedef struct Program Program;
@@ -81,6 +83,7 @@ typedef struct {
 const KernelTime *program_times(Program *p, bool reset, int *n);
 typedef struct {
     double passes, emit, optimise, link; /* seconds */
+    bool cached; /* all code came from the cache */
     int64_t packed, activations;         /* bytes */
 } ProgramCost;
 ProgramCost program_cost(const Program *p);

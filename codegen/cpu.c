@@ -1,4 +1,5 @@
 /* Programs for the CPU: passes, cut, one LLVM module a thread, the JIT. */
+#include "codegen/cache.h"
 #include "codegen/cpu.h"
 #include <string.h>
 #include <time.h>
@@ -110,7 +111,12 @@ static void compile(Program *p, const Graph *g)
                      .vectors = 2, .pair = 2};
     p->plan = kernels_cut(p->graph, &p->arena, &co);
     double cut = now();
+    char folder[4096];
     JitOptions jo = {.keep_text = p->o.keep_text, .threads = p->o.threads};
+    if (p->o.cache)
+        jo.cache = *p->o.cache ? p->o.cache : NULL;
+    else if (cache_folder(folder, sizeof folder))
+        jo.cache = folder;
     p->jit = jit_new(p->target, &jo);
     emit_all(p);
     double emitted = now();
@@ -118,6 +124,7 @@ static void compile(Program *p, const Graph *g)
     find_code(p);
     p->cost.passes = cut - start;
     p->cost.emit = emitted - cut;
+    p->cost.cached = jit_was_cached(p->jit);
     jit_seconds(p->jit, &p->cost.optimise, &p->cost.link);
 }
 

@@ -1,21 +1,30 @@
 /* The JIT: each module is optimised and made an object file on a thread of its
  * own, then ORC links the objects into the process. */
+#include "codegen/cache.h"
 #include "codegen/jit.h"
+#include <llvm-c/BitWriter.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
 #include <llvm-c/Transforms/PassBuilder.h>
+#include <llvm/Config/llvm-config.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
+
+/* Vector code comes written as such: what would vectorise or unroll it again is
+ * off (optimise). */
+#define PIPELINE "default<O2>"
+enum { CACHE_BYTES = 256 << 20 };
 
 typedef struct {
     LLVMContextRef ctx;
     LLVMModuleRef module;
     LLVMMemoryBufferRef object;
     char *text[3]; /* LLVM's */
+    bool cached;
 } Unit;
 
 struct Jit {
@@ -111,7 +120,7 @@ static void optimise(LLVMModuleRef m, LLVMTargetMachineRef tm)
     LLVMPassBuilderOptionsSetLoopUnrolling(o, 0);
     LLVMPassBuilderOptionsSetSLPVectorization(o, 0);
     LLVMPassBuilderOptionsSetLoopVectorization(o, 0);
-    check(LLVMRunPasses(m, "default<O2>", tm, o), "optimising");
+    check(LLVMRunPasses(m, PIPELINE, tm, o), "optimising");
     LLVMDisposePassBuilderOptions(o);
 }
 
@@ -154,10 +163,8 @@ static char *assembly_of(LLVMTargetMachineRef tm, LLVMModuleRef m)
     return text;
 }
 
-static void compile(Jit *j, Unit *u)
+static void make_object(Jit *j, Unit *u, LLVMTargetMachineRef tm)
 {
-    LLVMTargetMachineRef tm = machine(j->target);
-    set_layout(u->module, tm);
     if (j->o.keep_text)
         u->text[JIT_llvm] = LLVMPrintModuleToString(u->module);
     optimise(u->module, tm);
@@ -166,6 +173,47 @@ static void compile(Jit *j, Unit *u)
         u->text[JIT_asm] = assembly_of(tm, u->module);
     }
     u->object = write_object(tm, u->module, false);
+}
+
+/* ---- kept on disk: by all that an object is made of ---- */
+
+static CacheKey key_of(const Jit *j, const Unit *u)
+{
+    LLVMMemoryBufferRef b = LLVMWriteBitcodeToMemoryBuffer(u->module);
+    CacheKey k = cache_mix(cache_key(), LLVMGetBufferStart(b),
+                           LLVMGetBufferSize(b));
+    LLVMDisposeMemoryBuffer(b);
+    const char *text[] = {LLVM_VERSION_STRING, PIPELINE, j->target->triple,
+                          j->target->features};
+    for (size_t i = 0; i < COUNT(text); i++)
+        k = cache_mix(k, text[i], strlen(text[i]));
+    return k;
+}
+
+static bool from_cache(Jit *j, Unit *u, CacheKey k)
+{
+    size_t len;
+    void *data = cache_find(j->o.cache, k, &len);
+    if (!data)
+        return false;
+    u->object = LLVMCreateMemoryBufferWithMemoryRangeCopy(data, len, "cached");
+    free(data);
+    return true;
+}
+
+static void compile(Jit *j, Unit *u)
+{
+    LLVMTargetMachineRef tm = machine(j->target);
+    set_layout(u->module, tm);
+    CacheKey k = j->o.cache ? key_of(j, u) : cache_key();
+    if (!j->o.cache || j->o.keep_text || !from_cache(j, u, k)) {
+        make_object(j, u, tm);
+        if (j->o.cache)
+            cache_keep(j->o.cache, k, LLVMGetBufferStart(u->object),
+                       LLVMGetBufferSize(u->object), CACHE_BYTES);
+    } else {
+        u->cached = true;
+    }
     LLVMDisposeTargetMachine(tm);
     LLVMDisposeModule(u->module);
     LLVMContextDispose(u->ctx);
@@ -231,6 +279,14 @@ void jit_print(const Jit *j, JitText what, FILE *out)
     for (int i = 0; i < j->unit.n; i++)
         if (j->unit.at[i]->text[what])
             fputs(j->unit.at[i]->text[what], out);
+}
+
+bool jit_was_cached(const Jit *j)
+{
+    bool all = j->unit.n > 0;
+    for (int i = 0; i < j->unit.n; i++)
+        all &= j->unit.at[i]->cached;
+    return all;
 }
 
 void jit_seconds(const Jit *j, double *opt, double *link)

@@ -6,6 +6,7 @@ typedef struct Jit Jit;
 typedef struct {
     bool keep_text; /* for jit_text */
     int threads;    /* that compile modules side by side */
+    const char *cache; /* folder where objects are kept; NULL: none */
 } JitOptions;
 
 Jit *jit_new(const Target *t, const JitOptions *o);
@@ -17,6 +18,7 @@ void jit_link(Jit *j);
 void *jit_symbol(Jit *j, const char *name);
 typedef enum { JIT_llvm, JIT_optimised, JIT_asm } JitText;
 void jit_print(const Jit *j, JitText what, FILE *out);
+bool jit_was_cached(const Jit *j); /* nothing had to be compiled */
 void jit_seconds(const Jit *j, double *optimise, double *link);
 /* The module as an object file (malloc'ed by LLVM: LLVMDisposeMemoryBuffer). */
 LLVMMemoryBufferRef jit_object(const Target *t, LLVMModuleRef m, bool assembly);

@@ -1,0 +1,25 @@
+/* Compiled modules kept on disk. Private to codegen.
+ *
+ * A file an object, named by the hash of all it was made of; its head says how
+ * long it is and what its bytes add up to, so that a cut or changed one is not
+ * believed but made anew. Written to a temporary name and renamed: runs side by
+ * side do not disturb each other, one that is killed leaves nothing that
+ * counts. */
+#pragma once
+#include "base/base.h"
+
+typedef struct {
+    uint64_t at[2];
+} CacheKey;
+CacheKey cache_key(void); /* of nothing yet */
+CacheKey cache_mix(CacheKey k, const void *data, size_t len);
+
+/* The user's own folder: $XDG_CACHE_HOME/graft or ~/.cache/graft, made if need
+ * be. False: there is none. */
+bool cache_folder(char *path, size_t size);
+/* The object's bytes (malloc'ed), or NULL. */
+void *cache_find(const char *folder, CacheKey k, size_t *len);
+/* Keeps it, and lets the oldest go where all together exceed `limit` bytes.
+ * What fails is left: a cache may be absent. */
+void cache_keep(const char *folder, CacheKey k, const void *data, size_t len,
+                int64_t limit);

@@ -1,0 +1,236 @@
+/* The cache of compiled code: kept and found, damaged, cut, crowded, written by
+ * many at once; programs that come out of it. */
+#include "codegen/cache.h"
+#include "tests/layer_kit.h"
+#include <dirent.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static char folder[64];
+
+static int setup(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/graft-cache-XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int each_file(void (*what)(const char *path))
+{
+    int n = 0;
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char path[512];
+        if (e->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        if (what)
+            what(path);
+        n++;
+    }
+    if (d)
+        closedir(d);
+    return n;
+}
+
+static void drop(const char *path)
+{
+    unlink(path);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    each_file(drop);
+    return rmdir(folder);
+}
+
+static CacheKey key_of(int n)
+{
+    return cache_mix(cache_key(), &n, sizeof n);
+}
+
+static void assert_found(int n, const char *text)
+{
+    size_t len = 0;
+    char *data = cache_find(folder, key_of(n), &len);
+    if (!text) {
+        assert_null(data);
+        return;
+    }
+    assert_non_null(data);
+    assert_int_equal(len, strlen(text));
+    assert_memory_equal(data, text, len);
+    free(data);
+}
+
+static void keep(int n, const char *text)
+{
+    cache_keep(folder, key_of(n), text, strlen(text), 1 << 20);
+}
+
+static void kept_is_found(void **state)
+{
+    (void)state;
+    assert_found(1, NULL);
+    keep(1, "one");
+    keep(2, "two");
+    keep(3, "");
+    assert_found(1, "one");
+    assert_found(2, "two");
+    assert_found(3, "");
+    keep(1, "another one");
+    assert_found(1, "another one");
+    assert_int_equal(each_file(NULL), 3);
+}
+
+static void cut(const char *path)
+{
+    struct stat s;
+    if (!stat(path, &s))
+        assert_int_equal(truncate(path, s.st_size - 1), 0);
+}
+
+static void flip_last(const char *path)
+{
+    FILE *f = fopen(path, "r+");
+    fseek(f, -1, SEEK_END);
+    int c = fgetc(f);
+    fseek(f, -1, SEEK_END);
+    fputc(c ^ 4, f);
+    fclose(f);
+}
+
+static void flip_head(const char *path)
+{
+    FILE *f = fopen(path, "r+");
+    fseek(f, 9, SEEK_SET);
+    fputc(77, f);
+    fclose(f);
+}
+
+static void empty(const char *path)
+{
+    assert_int_equal(truncate(path, 0), 0);
+}
+
+static void damaged_is_not_believed(void **state)
+{
+    (void)state;
+    void (*const harm[])(const char *) = {cut, flip_last, flip_head, empty};
+    for (size_t i = 0; i < COUNT(harm); i++) {
+        keep(1, "something");
+        assert_found(1, "something");
+        each_file(harm[i]);
+        assert_found(1, NULL);
+        keep(1, "something");
+        assert_found(1, "something");
+    }
+}
+
+/* A file that is another's, by name. */
+static void foreign_entry(void **state)
+{
+    (void)state;
+    keep(1, "one");
+    keep(2, "two");
+    char from[512], to[512];
+    CacheKey a = key_of(1), b = key_of(2);
+    snprintf(from, sizeof from, "%s/%016llx%016llx.o", folder,
+             (unsigned long long)a.at[0], (unsigned long long)a.at[1]);
+    snprintf(to, sizeof to, "%s/%016llx%016llx.o", folder,
+             (unsigned long long)b.at[0], (unsigned long long)b.at[1]);
+    assert_int_equal(rename(from, to), 0);
+    assert_found(2, NULL);
+}
+
+static void the_oldest_go(void **state)
+{
+    (void)state;
+    char big[1000];
+    memset(big, 'x', sizeof big);
+    for (int i = 0; i < 20; i++) {
+        cache_keep(folder, key_of(i), big, sizeof big, 6000);
+        usleep(5000);
+        size_t len;
+        free(cache_find(folder, key_of(0), &len)); /* used all the time */
+    }
+    assert_in_range(each_file(NULL), 4, 6);
+    size_t len = 0;
+    void *first = cache_find(folder, key_of(0), &len);
+    assert_non_null(first);
+    free(first);
+    assert_found(5, NULL);
+}
+
+static void many_at_once(void **state)
+{
+    (void)state;
+    for (int p = 0; p < 4; p++)
+        if (fork() == 0) {
+            for (int i = 0; i < 50; i++) {
+                keep(i % 5, "the same from all");
+                size_t len;
+                char *data = cache_find(folder, key_of(i % 5), &len);
+                if (!data || len != 17)
+                    _exit(1);
+                free(data);
+            }
+            _exit(0);
+        }
+    for (int p = 0; p < 4; p++) {
+        int status;
+        assert_true(wait(&status) > 0);
+        assert_int_equal(status, 0);
+    }
+    assert_int_equal(each_file(NULL), 5);
+}
+
+static void no_folder(void **state)
+{
+    (void)state;
+    size_t len;
+    assert_null(cache_find("/nowhere/at/all", key_of(1), &len));
+    cache_keep("/nowhere/at/all", key_of(1), "x", 1, 100);
+    cache_keep("/dev/null", key_of(1), "x", 1, 100);
+}
+
+/* ---- programs ---- */
+
+static void programs_from_cache(void **state)
+{
+    (void)state;
+    Ctx c = begin(48, TYPE_f32);
+    Node *x = x_of(&c, "x", DIMS(c.T, c.D));
+    graph_output(c.g, "y", swiglu(&c, norm(&c, x, "norm"), dim("F", 50)));
+    CpuOptions o = {.threads = 1, .cache = folder};
+    Bench *run[3];
+    for (int i = 0; i < 3; i++) {
+        if (i == 2)
+            each_file(flip_last);
+        run[i] = bench_new(c.k, &o, false);
+        assert_int_equal(program_cost(run[i]->p).cached, i == 1);
+        bench_run(run[i], NULL, 7, false);
+        same_bits(run[0], run[i], 7);
+    }
+    near_interp(run[1], 7, 1e-5);
+    CpuOptions none = {.threads = 1, .cache = ""};
+    Bench *b = bench_new(c.k, &none, false);
+    assert_false(program_cost(b->p).cached);
+    bench_free(b);
+    for (int i = 0; i < 3; i++)
+        bench_free(run[i]);
+    kit_free(c.k);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(kept_is_found),  CASE(damaged_is_not_believed),
+        CASE(foreign_entry),  CASE(the_oldest_go),
+        CASE(many_at_once),   CASE(no_folder),
+        CASE(programs_from_cache),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
