@@ -77,7 +77,8 @@ static void *read_entry(int fd, CacheKey k, size_t *len)
 {
     Head h;
     struct stat s;
-    if (fstat(fd, &s) || !read_whole(fd, &h, sizeof h) || !head_holds(&h, k, &s))
+    if (fstat(fd, &s) || !read_whole(fd, &h, sizeof h) ||
+        !head_holds(&h, k, &s))
         return NULL;
     char *data = malloc(h.len + 1);
     if (data && read_whole(fd, data, h.len) &&

@@ -236,4 +236,5 @@ static inline void agree_for(Kit *k, const CpuOptions *o, double bound,
 }
 
 #define AGREE(k, bound, ...) \
-    agree_for(k, &(CpuOptions){.cache = ""}, bound, (const int64_t[]){__VA_ARGS__, 0})
+    agree_for(k, &(CpuOptions){.cache = ""}, bound, \
+              (const int64_t[]){__VA_ARGS__, 0})
