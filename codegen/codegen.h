@@ -14,6 +14,9 @@ typedef struct {
     bool keep_text;       /* for program_print */
     const char *cache;    /* folder of compiled code; NULL: the user's own, "":
                            * none */
+    /* NULL, or what program_load will be given: f32 weights of matmuls that it
+     * has in quantised blocks (in_place) then stay in them. */
+    const struct WeightSource *source;
 } CpuOptions;
 
 typedef struct Program Program;
@@ -25,7 +28,7 @@ void program_free(Program *p);
 /* Where weights come from: tensors of w, row-major; a weight with stacked dims
  * has one tensor for each of them, counted row-major by `index`, else it is 0.
  */
-typedef struct {
+typedef struct WeightSource {
     void *user;
     /* The tensor where it lies, if that is of type `want` and aligned; NULL
      * (the function too may be NULL): `read` it. Must stay until program_free

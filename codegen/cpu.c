@@ -110,6 +110,7 @@ static void compile(Program *p, const Graph *g)
     CutOptions co = {.lanes = p->target->width / 4,
                      .vectors = 2, .pair = 2};
     p->plan = kernels_cut(p->graph, &p->arena, &co);
+    program_keep(p);
     double cut = now();
     char folder[4096];
     JitOptions jo = {.keep_text = p->o.keep_text, .threads = p->o.threads};

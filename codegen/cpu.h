@@ -103,6 +103,7 @@ struct State {
     void **at; /* keys and values of each cache */
 };
 
+void program_keep(Program *p); /* cpu_stored.c: before kernels are emitted */
 /* cpu_steps.c */
 void program_steps(Program *p); /* instances, steps, caches, ropes */
 ExecKernel call_kernel(const Node *n); /* cpu_calls.c */
