@@ -1,0 +1,60 @@
+/* What the tables below are made of. */
+typedef void Kernel(void *const *arg, const int64_t *run, int64_t task,
+                    void *mem);
+typedef int64_t Tasks(void *const *arg, const int64_t *run);
+
+/* Where an argument lies: an offset into one of the blocks of memory, or the
+ * number of a column. */
+typedef enum { AT_value, AT_weight, AT_cache, AT_angle, AT_in, AT_out,
+               AT_pos } Place;
+typedef struct {
+    Place place;
+    int64_t at;
+} Arg;
+
+typedef struct {
+    Kernel *kernel;
+    Tasks *tasks;
+    int first, args; /* in `args` */
+    int joined;      /* does not wait for the step before */
+} Step;
+
+/* A dim of a packed weight: its size, and the elements between neighbours in
+ * the tensor given; of a stacked dim the place that is in this tensor, else
+ * -1. */
+typedef struct {
+    int64_t size, stride, fixed;
+} PackDim;
+
+/* A tensor goes to `to` in the weights' memory: as it is, or packed as
+ * [B..][N / cols][K / pair][part < parts][cols][pair], K filled up to a
+ * multiple of 16. */
+typedef struct {
+    int weight;
+    int64_t to;
+    int packed, nb, nn, nk, first; /* dims B, N, K from pack_dims[first] on */
+    int cols, pair, parts, part;
+} WeightUse;
+
+/* A table of pointers to the tensors of a stack. */
+typedef struct {
+    int64_t table, data, bytes, count;
+} Stack;
+
+typedef struct {
+    int half, first; /* frequencies from angle_freq[first] on */
+    double scale;
+    int64_t to;
+} Angles;
+
+/* A column of indices: how many a token has, and what they must be below. */
+typedef struct {
+    int column;
+    int64_t fixed, per_token, below;
+} IndexColumn;
+
+/* A size that depends on the tokens: run[place] is of[T]. */
+typedef struct {
+    int place;
+    const int64_t *of;
+} RunSize;
