@@ -11,13 +11,12 @@ typedef struct {
     bool training;        /* the flag of that name */
     bool last_only;       /* outputs over T: of the last token alone, [1, ..] */
     uint64_t seed;        /* for draws */
-    /* Weights that may stay quantised: the type that all tensors of w have, if
-     * WeightSource.in_place gives them so, else w's own. NULL: all widened. */
-    Dtype (*stored)(void *user, const Weight *w);
-    void *user;
     bool keep_text;       /* for program_print */
     const char *cache;    /* folder of compiled code; NULL: the user's own, "":
                            * none */
+    /* NULL, or what program_load will be given: f32 weights of matmuls that it
+     * has in quantised blocks (in_place) then stay in them. */
+    const struct WeightSource *source;
 } CpuOptions;
 
 typedef struct Program Program;
@@ -29,7 +28,7 @@ void program_free(Program *p);
 /* Where weights come from: tensors of w, row-major; a weight with stacked dims
  * has one tensor for each of them, counted row-major by `index`, else it is 0.
  */
-typedef struct {
+typedef struct WeightSource {
     void *user;
     /* The tensor where it lies, if that is of type `want` and aligned; NULL
      * (the function too may be NULL): `read` it. Must stay until program_free
@@ -100,3 +99,18 @@ typedef struct {
     double read;     /* GB/s from memory */
 } Peaks;
 Peaks measure_peaks(int threads); /* takes a fraction of a second */
+
+/* ---- code for other programs (build*.c) ---- */
+
+typedef struct {
+    const char *dir;  /* a folder that is there */
+    const char *name; /* of files and functions: a C identifier */
+    int64_t tokens;   /* most a call may have */
+    int64_t capacity; /* rows that attention may remember */
+} BuildOptions;
+/* Writes NAME.o (the kernels), NAME.c and NAME.h (what runs them: C11, OpenMP
+ * if there), example.c. Weights are set by the caller, one tensor at a time.
+ * False with err set: a file could not be written, or g has what only runs
+ * inside graft (draws, orders of very many elements). */
+bool cpu_build(const Graph *g, const CpuOptions *o, const BuildOptions *b,
+               Err *err);

@@ -33,6 +33,7 @@ typedef struct {
     Instance *in;
     Kernel *kernel;
     CallInfo *info; /* of a call: its last argument */
+    bool append;    /* an attend's first step */
 } StepOf;
 
 /* A table of cos and sin, made at the start of a run. */
@@ -103,6 +104,14 @@ struct State {
     void **at; /* keys and values of each cache */
 };
 
+/* cpu.c: the stages of cpu_compile, for cpu_build too */
+Program *program_new(const CpuOptions *o);
+void program_cut(Program *p, const Graph *g);
+Emit *program_emit(Program *p); /* all in one module */
+int64_t program_scratch(const Program *p);
+void program_ready(Program *p); /* steps; all but the threads */
+
+void program_keep(Program *p); /* cpu_stored.c: before kernels are emitted */
 /* cpu_steps.c */
 void program_steps(Program *p); /* instances, steps, caches, ropes */
 ExecKernel call_kernel(const Node *n); /* cpu_calls.c */

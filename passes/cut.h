@@ -47,7 +47,6 @@ typedef struct {
     Info *info; /* by node */
     LIST(Group *) group;
     Plan *plan;
-    const Graph *above; /* of a body: the graph that repeats it */
     Buffer **buffer; /* by node: where it is stored */
     int mark;
 } Cut;
