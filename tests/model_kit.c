@@ -20,8 +20,8 @@ bool kit_open(Kit *k, const char *path, Err *err)
     k->checkpoint = checkpoint_open(path, err);
     if (!k->checkpoint)
         return false;
-    k->model = model_bind(&k->arena, &k->diags, k->checkpoint->config, NULL,
-                          TYPE_f32, err);
+    k->model = model_bind(&k->arena, &k->diags, k->checkpoint->config,
+                          k->checkpoint->graft, TYPE_f32, err);
     if (!k->model && k->diags.said.n) /* the first mistake says more */
         err_set(err, "%s", k->diags.said.at[0].text);
     if (!k->model || !check_headers(k, err))
