@@ -62,7 +62,9 @@ static void add_place(cJSON *o, const Source *src, Loc loc)
     cJSON_AddStringToObject(o, "file", src->path);
     cJSON_AddNumberToObject(o, "line", line);
     cJSON_AddNumberToObject(o, "col", col);
-    cJSON_AddNumberToObject(o, "end", end_line == line && end > col ? end : col + 1);
+    if (end_line != line || end <= col)
+        end = col + 1;
+    cJSON_AddNumberToObject(o, "end", end);
 }
 
 static cJSON *said(const char *message)

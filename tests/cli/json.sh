@@ -47,7 +47,8 @@ transform t(E = 4) {
 SPEC
 ranges "after characters of 2, 3 and 4 bytes" utf8.graft
 
-printf 'module m(D) {\n\tweight w[D]\n\tforward(x[T, D]) -> [T, D] {\n' >tab.graft
+printf 'module m(D) {\n\tweight w[D]\n' >tab.graft
+printf '\tforward(x[T, D]) -> [T, D] {\n' >>tab.graft
 printf '\t\treturn x *\tnone_such\n\t}\n}\n#> 4: none_such\n' >>tab.graft
 ranges "after tabs" tab.graft
 
