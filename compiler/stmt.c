@@ -6,14 +6,6 @@ static void label(Val *v, const Ast *target)
 {
     if (v->kind == V_node && !v->node->label)
         v->node->label = target->text;
-<<<<<<< HEAD
-=======
-        if (v->node->src)
-            return;
-        v->node->src = target->src;
-        v->node->loc = target->loc;
-    }
->>>>>>> 9a02084 (compiler, tests: warnings with reasons: routing weights, weights unread or untrained, losses without gradient, starts that starve experts, tokens that see later ones)
 }
 
 static bool is_topk(const Ast *e)
