@@ -48,15 +48,23 @@ static const char *const result_name[] = {"proved", "refuted", "open"};
 
 /* ---- as JSON ---- */
 
+/* `end` is the column after the range, which ends with its first line. */
 static void add_place(cJSON *o, const Source *src, Loc loc)
 {
     int line, col, end_line, end;
+    int len = loc.len > 0 ? loc.len : 1;
+    if (loc.at < src->len) {
+        int first = (int)strcspn(src->text + loc.at, "\r\n");
+        len = first > 0 && first < len ? first : len;
+    }
     loc_place(src, loc.at, &line, &col);
-    loc_place(src, loc.at + (loc.len > 0 ? loc.len : 1), &end_line, &end);
+    loc_place(src, loc.at + len, &end_line, &end);
     cJSON_AddStringToObject(o, "file", src->path);
     cJSON_AddNumberToObject(o, "line", line);
     cJSON_AddNumberToObject(o, "col", col);
-    cJSON_AddNumberToObject(o, "end", end_line == line ? end : col + 1);
+    if (end_line != line || end <= col)
+        end = col + 1;
+    cJSON_AddNumberToObject(o, "end", end);
 }
 
 static cJSON *said(const char *message)

@@ -1,15 +1,15 @@
 /* graft show: a spec or a model at one stage, as text, a picture or a page. */
-#include "cli/subject.h"
+#include "cli/html.h"
 #include "dsl/dsl.h"
 #include <string.h>
 
-enum { KEY_svg = 2000 };
+enum { KEY_svg = 2000, KEY_html };
 
 typedef struct Show Show;
 struct Show {
     const struct Stage *stage; /* NULL: the first that fits */
     const char *name;          /* of FILE.graft:NAME */
-    const char *svg;
+    const char *svg, *html;
     SubjectArgs args;
     Arena arena;
     Common common;
@@ -92,6 +92,8 @@ static const struct argp_option options[] = {
      "Draw the stage (model, graph) into this file; of a transform before and "
      "after it, what changed in colour",
      1},
+    {"html", KEY_html, "OUT", 0,
+     "Write one page with all levels, linked to the spec's lines", 1},
     {0}};
 
 static const Stage *find(struct argp_state *state, const char *name)
@@ -115,12 +117,16 @@ static void key_end(Show *s, struct argp_state *state)
     if (!s->args.what)
         argp_error(state, "needs a .graft file or a model");
     bool spec = is_graft_file(s->args.what, &s->name);
+    if (s->html && (s->svg || s->stage))
+        argp_error(state, "--html shows all stages: it stands alone");
     if (!s->stage)
         s->stage = first_stage(s, spec);
     if (spec && (s->args.transform || s->args.arg.n || s->args.with.n))
         argp_error(state, "--transform and name=value are of a model");
     if (s->args.arg.n && !s->args.transform)
         argp_error(state, "name=value needs --transform");
+    if (s->html)
+        return;
     if (s->stage->of_spec && (!spec || s->name))
         argp_error(state, "stage %s is of a .graft file, not of a %s",
                    s->stage->name, spec ? "definition" : "model");
@@ -159,6 +165,9 @@ static error_t key(int k, char *arg, struct argp_state *state)
         break;
     case KEY_svg:
         s->svg = arg;
+        break;
+    case KEY_html:
+        s->html = arg;
         break;
     case ARGP_KEY_ARG:
         if (!s->args.what)
@@ -227,6 +236,14 @@ static bool draw(Show *s, Subject *subject, Err *err)
     return fine;
 }
 
+static bool write_page(const Show *s, Subject *subject, Err *err)
+{
+    char *page = html_page(subject, &s->common, err);
+    bool fine = page && text_save(s->html, page, err);
+    free(page);
+    return fine;
+}
+
 /* ---- as text ---- */
 
 static void print_definition(const Show *s, Subject *subject)
@@ -249,6 +266,8 @@ static bool show(Show *s, Subject *subject, Err *err)
         return false;
     if (s->svg)
         return draw(s, subject, err);
+    if (s->html)
+        return write_page(s, subject, err);
     if (s->name) {
         print_definition(s, subject);
         return true;
@@ -265,7 +284,7 @@ int command_show(int argc, char **argv)
     Err err;
     int status = EXIT_done;
     options_parse(&argp, argc, argv, &s, &s.common);
-    if (s.stage->of_spec) {
+    if (s.stage->of_spec && !s.html) {
         status = show_ast(&s);
     } else if (!show(&s, &subject, &err)) {
         status = report_error(&s.common, &err);

@@ -50,17 +50,43 @@ static bool missing(const Subject *s, const char *what, const char *name,
                    near ? "`?)" : "");
 }
 
+static int sketch(Subject *s, const Ast *def)
+{
+    Sketch *all;
+    int n = spec_sketch(s->spec, def, &all);
+    int pair = def->kind == AST_transform ? 2 : 1;
+    for (int i = 0; i < n; i += pair)
+        list_push(&s->arena, &s->sketched,
+                  ((struct Sketched){def, pair, &all[i]}));
+    return n;
+}
+
 static bool open_definition(Subject *s, const char *name, Err *err)
 {
     if (!(s->def = spec_define(s->spec, name)))
         return missing(s, s->args->what, name, false, err);
-    s->nsketch = spec_sketch(s->spec, s->def, &s->sketch);
-    if (s->nsketch)
+    if (sketch(s, s->def))
         return true;
     return err_set(err, "%s: %s", s->args->what,
                    s->diags.errors ? "the text has mistakes, see above"
                                    : "it changes whole models: show it on "
                                      "one, with MODEL --transform");
+}
+
+/* All that the file itself defines. */
+static bool open_file(Subject *s, Err *err)
+{
+    const Ast *const *def, *const *file;
+    int n = spec_definitions(s->spec, &def), files = spec_files(s->spec, &file);
+    for (int i = 0; i < n && !s->diags.errors; i++) {
+        AstKind k = def[i]->kind;
+        if (files && def[i]->src == file[files - 1]->src &&
+            (k == AST_module || k == AST_model || k == AST_transform))
+            sketch(s, def[i]);
+    }
+    return !s->diags.errors ||
+           err_set(err, "%s: the text has mistakes, see above",
+                   s->args->what);
 }
 
 /* ---- models ---- */
@@ -134,7 +160,7 @@ bool subject_open(Subject *s, const SubjectArgs *args, const Common *common,
     *s = (Subject){.args = args};
     if (is_graft_file(args->what, &name))
         return read_spec(s, args->what, err) &&
-               (!name || open_definition(s, name, err));
+               (name ? open_definition(s, name, err) : open_file(s, err));
     return open_models(s, common, err) &&
            (!args->transform || transform(s, err));
 }
@@ -152,8 +178,7 @@ void subject_close(Subject *s)
 
 int subject_pictures(const Subject *s)
 {
-    bool pairs = s->def && s->def->kind == AST_transform;
-    return s->nmodel ? 1 : pairs ? s->nsketch / 2 : s->nsketch;
+    return s->nmodel ? 1 : s->sketched.n;
 }
 
 static Side model_side(Subject *s, const Model *m, const char *title)
@@ -181,21 +206,21 @@ static Picture model_picture(Subject *s)
     return p;
 }
 
-Picture subject_picture(Subject *s, int i)
+static Picture sketched_picture(Subject *s, const struct Sketched *k)
 {
-    Picture p = {.n = 1};
-    if (s->nmodel)
-        return model_picture(s);
-    if (s->def && s->def->kind == AST_transform)
-        p.n = 2, i *= 2;
-    for (int j = 0; j < p.n; j++) {
-        const Sketch *k = &s->sketch[i + j];
-        p.side[j] = (Side){p.n < 2 ? k->name
-                           : j     ? arena_printf(&s->arena, "after %s",
-                                                  s->def->text)
-                                   : arena_printf(&s->arena, "before: %s",
-                                                  k->name),
-                           k->view, k->graph};
+    Picture p = {.n = k->n};
+    for (int i = 0; i < k->n; i++) {
+        const char *title =
+            k->n < 2 ? k->side[i].name
+            : i      ? arena_printf(&s->arena, "after %s", k->def->text)
+                     : arena_printf(&s->arena, "before: %s", k->side[i].name);
+        p.side[i] = (Side){title, k->side[i].view, k->side[i].graph};
     }
     return p;
+}
+
+Picture subject_picture(Subject *s, int i)
+{
+    return s->nmodel ? model_picture(s)
+                     : sketched_picture(s, &s->sketched.at[i]);
 }

@@ -18,8 +18,11 @@ typedef struct {
     const SubjectArgs *args;
     Spec *spec;     /* of the file, or of the transform; or NULL */
     const Ast *def; /* NAME's, or the transform's; or NULL */
-    int nsketch;    /* of a definition */
-    Sketch *sketch;
+    LIST(struct Sketched {
+        const Ast *def;
+        int n; /* 2: before and after a transform */
+        const Sketch *side;
+    }) sketched; /* of a file: NAME, or all that it defines */
     int nmodel;     /* of a model: it, then those of --with */
     Loaded *model;
     Model *made;    /* the first, transformed; or NULL */

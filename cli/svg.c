@@ -77,18 +77,24 @@ void svg_escape(FILE *out, const char *text)
         }
 }
 
-/* FILE-LINE with what is no letter or digit as _: "llama_graft-12". */
+void svg_at(FILE *out, const Source *src, int line)
+{
+    const char *base = strrchr(src->path, '/');
+    uint64_t hash = hash_bytes(0, src->text, (size_t)src->len);
+    fputs("at-", out);
+    for (base = base ? base + 1 : src->path; *base; base++)
+        fputc(isalnum((unsigned char)*base) ? *base : '_', out);
+    fprintf(out, "-%04x-%d", (unsigned)(hash & 0xffff), line);
+}
+
 void svg_class(FILE *out, const char *kind, const Source *src, Loc loc)
 {
     int line, col;
     fprintf(out, "class=\"%s", kind);
     if (src) {
-        const char *base = strrchr(src->path, '/');
         loc_place(src, loc.at, &line, &col);
-        fputs(" at-", out);
-        for (base = base ? base + 1 : src->path; *base; base++)
-            fputc(isalnum((unsigned char)*base) ? *base : '_', out);
-        fprintf(out, "-%d", line);
+        fputc(' ', out);
+        svg_at(out, src, line);
     }
     fputc('"', out);
 }

@@ -34,5 +34,8 @@ void svg_escape(FILE *out, const char *text);
 const char *svg_fill(int look, const char *plain);
 const char *svg_line(int look);
 char *svg_layout(char *dot, Err *err); /* frees dot */
-/* "line-N" classes and the like, for pages: where a node came from. */
+/* Class names, for pages: `kind`, and where it came from. */
 void svg_class(FILE *out, const char *kind, const Source *src, Loc loc);
+/* "at-llama_graft-1a2b-12": the name that all has that comes from a line; the
+ * text's hash tells two files of one name apart. */
+void svg_at(FILE *out, const Source *src, int line);

@@ -76,6 +76,7 @@ int64_t program_output_count(const Program *p, const char *name, int64_t T);
 
 typedef enum { TEXT_kernels, TEXT_llvm, TEXT_llvm_opt, TEXT_asm } ProgramText;
 bool program_print(const Program *p, ProgramText what, FILE *out);
+const Plan *program_plan(const Program *p); /* what it was compiled from */
 
 typedef struct {
     const char *kernel, *skeleton;

@@ -201,6 +201,11 @@ bool program_print(const Program *p, ProgramText what, FILE *out)
     return p->o.keep_text;
 }
 
+const Plan *program_plan(const Program *p)
+{
+    return p->plan;
+}
+
 const KernelTime *program_times(Program *p, bool reset, int *n)
 {
     for (int i = 0; i < p->time.n; i++) {

@@ -102,10 +102,31 @@ static bool read_signature(Scope *c, const Ast *type, Signature *sig)
     return true;
 }
 
-static void wrong_argument(const Ast *call, const Inst *inst, const Ast *farg,
-                           const Node *x)
+static bool is_own(const Signature *sig, const Dim *d)
 {
-    Arena scratch = {0};
+    for (int i = 0; i < sig->nown; i++)
+        if (sig->own[i] == d)
+            return true;
+    return false;
+}
+
+/* A dim of the module that x leads with, or NULL. */
+static const Dim *among_own(const Inst *inst, const Signature *sig,
+                            const Type *x)
+{
+    for (int i = 0; i < x->rank; i++)
+        for (int j = 0; j < inst->param.n; j++) {
+            const Val *v = &inst->param.at[j].value;
+            if (v->kind == V_size && v->dim == x->dim[i] &&
+                !is_own(sig, x->dim[i]))
+                return x->dim[i];
+        }
+    return NULL;
+}
+
+static void wrong_argument(const Ast *call, const Inst *inst, const Ast *farg,
+                           const Node *x, const Dim *own)
+{
     const Ast *dims = farg->kid[0]->kid[0];
     const char *want = "";
     for (int i = 0; i < dims->nkid; i++)
@@ -113,23 +134,16 @@ static void wrong_argument(const Ast *call, const Inst *inst, const Ast *farg,
                              dims->kid[i]->kind == AST_dots
                                  ? ".."
                                  : dims->kid[i]->text);
-    error_at(call->src, call->loc, "`%s` wants %s[%s], this is %s",
-             inst->def->text, farg->text, want, type_text(&x->type));
-    arena_free(&scratch);
+    error_at(call->src, call->loc, "`%s` wants %s[%s], this is %s%s%s%s",
+             inst->def->text, farg->text, want, type_text(&x->type),
+             own ? ": `..` cannot be " : "", own ? own->name : "",
+             own ? ", a dim of its own" : "");
 }
 
 static void lift(Scope *c, const Dim *d)
 {
     if (!is_lifted(c, d) && c->nlifted < MAX_RANK)
         c->lifted[c->nlifted++] = d;
-}
-
-static bool is_own(const Signature *sig, const Dim *d)
-{
-    for (int i = 0; i < sig->nown; i++)
-        if (sig->own[i] == d)
-            return true;
-    return false;
 }
 
 /* Binds x to a parameter of forward; its further dims are `lead`. */
@@ -140,15 +154,20 @@ static bool bind_argument(Scope *c, const Ast *call, const Ast *farg, Node *x,
         return false;
     for (int i = 0; i < sig->nown; i++)
         if (type_dim(&x->type, sig->own[i]) < 0) {
-            wrong_argument(call, c->inst, farg, x);
+            wrong_argument(call, c->inst, farg, x, NULL);
             return false;
         }
+    const Dim *own = among_own(c->inst, sig, &x->type);
+    if (own) {
+        wrong_argument(call, c->inst, farg, x, own);
+        return false;
+    }
     for (int i = 0; i < x->type.rank; i++) {
         const Dim *d = x->type.dim[i];
         if (is_own(sig, d))
             continue;
         if (!sig->dots && !is_lifted(c, d)) {
-            wrong_argument(call, c->inst, farg, x);
+            wrong_argument(call, c->inst, farg, x, NULL);
             return false;
         }
         sig->lead[sig->nlead++] = d;

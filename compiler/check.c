@@ -50,7 +50,7 @@ static Val unknown_unless(Spec *s, Scope *scope, const Ast *p, bool defaults)
     return v;
 }
 
-static void bind_unknowns(Spec *s, Trial *t, const Ast *def, bool defaults)
+static void bind_unknowns(Spec *s, Attempt *t, const Ast *def, bool defaults)
 {
     const Ast *params = def->kid[0];
     Err err = {""};
@@ -66,7 +66,7 @@ static void bind_unknowns(Spec *s, Trial *t, const Ast *def, bool defaults)
 }
 
 /* The parent of a match: just enough for `in layer[l]`. */
-static void bind_place(Trial *t, const Ast *match)
+static void bind_place(Attempt *t, const Ast *match)
 {
     const Ast *in = match->kid[1];
     if (in && in->kind == AST_index && in->kid[1]->kind == AST_name)
@@ -85,7 +85,7 @@ static Inst *shallow_copy(Model *m, const Inst *old)
 }
 
 bool try_pattern(Spec *s, const Ast *def, const Ast *call,
-                        bool defaults, Trial *t)
+                        bool defaults, Attempt *t)
 {
     const Ast *module = spec_find(s, AST_module, call_name(call));
     const Ast *match = first_of(def, AST_match);
@@ -95,7 +95,7 @@ bool try_pattern(Spec *s, const Ast *def, const Ast *call,
                  near_text(near));
         return false;
     }
-    *t = (Trial){.m = symbolic_model(s, def)};
+    *t = (Attempt){.m = symbolic_model(s, def)};
     t->applied = (Applied){.name = def->text, .spec = s, .def = def};
     t->scope = (Scope){.spec = s, .model = t->m, .g = t->m->weights,
                        .applying = &t->applied};
@@ -114,7 +114,7 @@ static void try_whole(Spec *s, const Ast *def)
         const Ast *model = s->def.at[i];
         if (model->kind != AST_model)
             continue;
-        Trial t = {.m = symbolic_model(s, model)};
+        Attempt t = {.m = symbolic_model(s, model)};
         Err err = {""};
         if (!model_fill(t.m, &err))
             return;
@@ -166,7 +166,7 @@ static void check_rest(Scope *s, const Ast *def)
 static void check_transform(Spec *s, const Ast *def)
 {
     const Ast *match = first_of(def, AST_match);
-    Trial t;
+    Attempt t;
     if (!match) {
         try_whole(s, def);
         return;
@@ -231,7 +231,7 @@ static bool is_library(const Ast *def)
 }
 
 /* Claims are judged of the files asked for, not of what they use. */
-static bool is_asked(const Spec *s, const Ast *def)
+bool is_asked(const Spec *s, const Ast *def)
 {
     for (int i = 0; i < s->seen.n; i++)
         if (!strcmp(s->seen.at[i]->key, def->src->path))
@@ -259,5 +259,7 @@ bool spec_check(Spec *s, Claims *claims)
         if (def->kind == AST_prove)
             judge_prove(&j, def);
     }
+    if (!s->diags->errors)
+        lint_spec(s, j.rules);
     return !s->diags->errors;
 }

@@ -8,7 +8,7 @@ typedef struct {
     Scope scope;
     Applied applied;
     Inst *match, *fresh;
-} Trial;
+} Attempt;
 
 typedef struct {
     Spec *spec;
@@ -16,13 +16,15 @@ typedef struct {
     Claims *claims;
 } Judge;
 
+bool is_asked(const Spec *s, const Ast *def); /* of a file asked for */
 bool check_text(const Ast *def); /* check_text.c; false: reported */
 const Ast *first_of(const Ast *def, AstKind kind);
 Model *symbolic_model(const Spec *s, const Ast *def);
 /* One pattern; with its parameters' defaults, or unknown. */
 bool try_pattern(Spec *s, const Ast *def, const Ast *call, bool defaults,
-                 Trial *t);
+                 Attempt *t);
 bool transform_has(const Ast *def, const Ast *arg); /* claims.c */
+void lint_spec(Spec *s, const Rules *rules); /* lint.c */
 void check_recipe(Spec *s, const Ast *def); /* recipe.c */
 void judge_transform(Judge *j, const Ast *def); /* claims.c */
 void judge_prove(Judge *j, const Ast *def);

@@ -6,7 +6,7 @@
 
 /* `require` and `when` with numbers for the parameters. */
 typedef struct {
-    const Trial *t;
+    const Attempt *t;
     const Ast *def, *when; /* or NULL */
 } Allowed;
 
@@ -113,7 +113,7 @@ static int input_names(const Inst *inst, const char **out)
     return n;
 }
 
-static void judge_trial(Judge *j, const Ast *def, Trial *t, const char *of)
+static void judge_trial(Judge *j, const Ast *def, Attempt *t, const char *of)
 {
     const Ast *claim = first_of(def, AST_preserves);
     const char *names[16];
@@ -177,7 +177,7 @@ void judge_transform(Judge *j, const Ast *def)
     int n = match->kid[0]->nkid;
     for (int i = 0; i < n; i++) {
         const Ast *call = match->kid[0]->kid[i];
-        Trial t;
+        Attempt t;
         if (try_pattern(j->spec, def, call, false, &t) &&
             !j->spec->diags->errors)
             judge_trial(j, def, &t, n > 1 ? call_name(call) : NULL);

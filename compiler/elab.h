@@ -101,6 +101,10 @@ struct Spec {
     Diags *diags;
     LIST(SpecFile *) seen;
     LIST(const Ast *) file; /* in order of reading: used ones first */
+    LIST(struct Made {
+        struct Model *model;
+        const Ast *at; /* the call of a recipe that made it */
+    }) made;
     bool unread; /* a text has mistakes of syntax: it is not checked */
     LIST(const Ast *) def;  /* module model transform recipe prove rule */
 };

@@ -393,12 +393,14 @@ char *model_graft_text(const Model *m)
 /* Weights that a formula reads, the first few; *drawn: it has random draws. */
 typedef struct {
     const Weight *w[4];
-    int n;
+    int n, steps;
     bool drawn;
 } Reads;
 
 static void reads(const Node *n, Reads *r)
 {
+    if (r->steps++ > 5000) /* shared parts are met again and again */
+        return;
     r->drawn |= n->op == OP_gaussian || n->op == OP_uniform;
     bool known = n->op != OP_weight;
     for (int i = 0; i < r->n; i++)

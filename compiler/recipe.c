@@ -205,7 +205,11 @@ static RVal apply(Recipe *r, const Ast *def, const Ast *call)
                                   &err);
     if (!made && !r->spec->diags->errors)
         error_at(call->src, call->loc, "%s", err.text);
-    return made ? (RVal){R_model, made} : of_kind(R_error);
+    if (!made)
+        return of_kind(R_error);
+    struct Made one = {made, call};
+    list_push(r->spec->arena, &r->spec->made, one);
+    return (RVal){R_model, made};
 }
 
 static RVal call_value(Recipe *r, const Ast *e)

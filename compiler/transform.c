@@ -328,6 +328,14 @@ typedef struct {
     bool nested;
 } Search;
 
+static bool learns(const Ast *def)
+{
+    for (int i = 0; i < def->nkid; i++)
+        if (def->kid[i]->kind == AST_learn)
+            return true;
+    return false;
+}
+
 static void search(Inst *inst, void *user)
 {
     Search *f = user;
@@ -335,7 +343,10 @@ static void search(Inst *inst, void *user)
     s.local = names_copy(s.model->arena, &f->base->local);
     if (!is_match(&s, f->shape, inst))
         return;
-    f->nested |= inst->nstack > 0;
+    if (inst->nstack && (f->shape->replace || learns(f->shape->def))) {
+        f->nested = true; /* changed in place it may be, no more */
+        return;
+    }
     list_push(f->base->model->arena, &f->found, inst);
 }
 
@@ -356,9 +367,9 @@ static bool apply_matches(Scope *s, Shape *t, Applied *applied, Err *err)
 {
     Search f = {.base = s, .shape = t};
     inst_walk(s->model->root, search, &f);
-    if (!f.found.n)
+    if (!f.found.n && !f.nested)
         return no_match(t, err);
-    if (f.nested)
+    if (!f.found.n)
         return err_set(err, "transform `%s`: no module matches but inside "
                             "routed arrays, where replacing is not possible",
                        t->def->text);

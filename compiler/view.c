@@ -221,7 +221,7 @@ static int sketch_transform(Spec *s, const Ast *def, Sketch **out)
     for (int i = 0; i < match->kid[0]->nkid; i++) {
         const Ast *call = match->kid[0]->kid[i];
         const char *name = call_name(call);
-        Trial t;
+        Attempt t;
         if (!try_pattern(s, def, call, false, &t) ||
             !sketch(&(*out)[n], t.m, t.match, name) ||
             !sketch(&(*out)[n + 1], t.m, t.fresh, name))

@@ -41,8 +41,9 @@ static const char *report(Checked *c)
 {
     const char *text = "";
     for (int i = 0; i < c->diags.said.n; i++)
-        text = arena_printf(&c->arena, "%serror: %s\n", text,
-                            c->diags.said.at[i].text);
+        if (c->diags.said.at[i].severity == SEVERITY_error)
+            text = arena_printf(&c->arena, "%serror: %s\n", text,
+                                c->diags.said.at[i].text);
     for (int i = 0; i < c->claims.n; i++) {
         const Claim *claim = &c->claims.at[i];
         const Proof *p = claim->proof;

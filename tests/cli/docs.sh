@@ -91,4 +91,21 @@ sed -n '/^## The operations/,$p' "$repo/docs/ir.md" | grep '^|' |
 diff table listed >out 2>err
 ok "docs/ir.md lists the operations of compiler/ops.def"
 
+# docs/language.md has every built-in function in its tables, nothing that is
+# none, and each word of the language in an example.
+language=$repo/docs/language.md
+sed -n '/^static const Builtin builtins/,/^};/s/^    {"\([a-z0-9_]*\)".*/\1/p' \
+    "$repo/compiler/builtin.c" | sort >built
+sed -n '/^## Built-in functions/,$p' "$language" | grep '^|' | cut -d'|' -f2 |
+    grep -oE '`[a-z0-9_]+\(' | tr -d '`(' | sort -u >listed
+diff built listed >out 2>err
+ok "docs/language.md lists the functions of compiler/builtin.c"
+awk '/^```graft/ { on = 1; next } /^```/ { on = 0 } on' "$language" >examples
+sed -n 's/^WORD([A-Z]*, *"\([a-z]*\)").*/\1/p' "$repo/dsl/words.def" |
+    while read -r word; do
+        sed 's/#.*//' examples | grep -qw "$word" || echo "$word"
+    done >out
+[ ! -s out ]
+ok "docs/language.md has an example of each word of dsl/words.def"
+
 finish

@@ -1,0 +1,2 @@
+" Files that are graft's.
+autocmd BufRead,BufNewFile *.graft setfiletype graft
