@@ -68,7 +68,7 @@ Emit *program_emit(Program *p)
 
 static void emit_all(Program *p)
 {
-    Emission m = {.p = p, .n = p->o.threads > 1 ? 2 : 1};
+    Emission m = {.p = p, .n = 2}; /* whatever the threads: cached alike */
     emit_plan(&m, p->plan);
     for (int i = 0; i < m.n; i++)
         if (m.module[i]) {
@@ -116,7 +116,10 @@ void program_cut(Program *p, const Graph *g)
     CutOptions co = {.lanes = p->target->width / 4,
                      .vectors = 2, .pair = 2};
     p->plan = kernels_cut(p->graph, &p->arena, &co);
+<<<<<<< HEAD
     program_keep(p);
+=======
+>>>>>>> kern
 }
 
 static void compile(Program *p, const Graph *g)
