@@ -28,10 +28,11 @@ static bool target_runs(const Common *common, Err *err)
 
 static bool compile(Engine *e, Err *err)
 {
-    WeightSource source = loaded_source(&e->loaded);
     const CpuOptions options = {.threads = e->common->threads,
                                 .last_only = e->last_only,
-                                .source = &source};
+                                .stored = loaded_stored,
+                                .user = &e->loaded};
+    WeightSource source = loaded_source(&e->loaded);
     e->program = cpu_compile(e->graph, &options, err);
     if (!e->program || !program_load(e->program, &source, err))
         return false;

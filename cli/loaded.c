@@ -124,6 +124,15 @@ static void done(void *user, const Weight *w, int64_t index)
     tensor_release(loaded_tensor(user, w, index));
 }
 
+Dtype loaded_stored(void *user, const Weight *w)
+{
+    Dtype t = loaded_tensor(user, w, 0)->info.dtype;
+    for (int64_t i = 0; i < weight_stacked(w); i++)
+        if (!tensor_in_place(loaded_tensor(user, w, i), t))
+            return w->type.dtype;
+    return t;
+}
+
 WeightSource loaded_source(Loaded *l)
 {
     return (WeightSource){l, in_place, read, done};

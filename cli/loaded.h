@@ -27,4 +27,7 @@ int64_t weight_stacked(const Weight *w); /* how many tensors it is */
 /* The weights as compiled programs and the interpreter want them. The user
  * pointers are the Loaded. */
 WeightSource loaded_source(Loaded *l);
+/* The type that all tensors of w have in the file, as they lie there (of
+ * CpuOptions). */
+Dtype loaded_stored(void *user, const Weight *w);
 bool loaded_weight(void *user, const Weight *w, double *out);

@@ -176,11 +176,7 @@ bool cpu_build(const Graph *g, const CpuOptions *o, const BuildOptions *bo,
     if (!check(bo, err))
         return false;
     Build b = {.p = program_new(o), .o = bo};
-<<<<<<< HEAD
-    b.p->o.source = NULL; /* its caller has no blocks */
-=======
     b.p->o.stored = NULL;
->>>>>>> kern
     program_cut(b.p, g);
     bool good = only_kernels(b.p->plan, err);
     if (good)

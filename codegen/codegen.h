@@ -11,12 +11,13 @@ typedef struct {
     bool training;        /* the flag of that name */
     bool last_only;       /* outputs over T: of the last token alone, [1, ..] */
     uint64_t seed;        /* for draws */
+    /* Weights that may stay quantised: the type that all tensors of w have, if
+     * WeightSource.in_place gives them so, else w's own. NULL: all widened. */
+    Dtype (*stored)(void *user, const Weight *w);
+    void *user;
     bool keep_text;       /* for program_print */
     const char *cache;    /* folder of compiled code; NULL: the user's own, "":
                            * none */
-    /* NULL, or what program_load will be given: f32 weights of matmuls that it
-     * has in quantised blocks (in_place) then stay in them. */
-    const struct WeightSource *source;
 } CpuOptions;
 
 typedef struct Program Program;
@@ -28,7 +29,7 @@ void program_free(Program *p);
 /* Where weights come from: tensors of w, row-major; a weight with stacked dims
  * has one tensor for each of them, counted row-major by `index`, else it is 0.
  */
-typedef struct WeightSource {
+typedef struct {
     void *user;
     /* The tensor where it lies, if that is of type `want` and aligned; NULL
      * (the function too may be NULL): `read` it. Must stay until program_free

@@ -111,10 +111,6 @@ Emit *program_emit(Program *p); /* all in one module */
 int64_t program_scratch(const Program *p);
 void program_ready(Program *p); /* steps; all but the threads */
 
-<<<<<<< HEAD
-void program_keep(Program *p); /* cpu_stored.c: before kernels are emitted */
-=======
->>>>>>> kern
 /* cpu_steps.c */
 void program_steps(Program *p); /* instances, steps, caches, ropes */
 ExecKernel call_kernel(const Node *n); /* cpu_calls.c */

@@ -129,7 +129,7 @@ static bool pack_tensor(const WeightSource *s, const Weight *w, const Pack *k,
     char *copy = NULL;
     bool good = true;
     if (!src && type_info[k->dtype].block_len > 1)
-        return err_set(err, "%s does not lie in blocks of %s any more",
+        return err_set(err, "%s: not there as %s, as it was said to be",
                        w->path, type_info[k->dtype].name);
     if (!src) {
         src = copy = xmalloc((size_t)type_bytes(k->dtype, elements(w)) + 1);

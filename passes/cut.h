@@ -47,6 +47,7 @@ typedef struct {
     Info *info; /* by node */
     LIST(Group *) group;
     Plan *plan;
+    const Graph *above; /* of a body: the graph that repeats it */
     Buffer **buffer; /* by node: where it is stored */
     int mark;
 } Cut;

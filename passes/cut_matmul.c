@@ -145,6 +145,47 @@ void cut_merge(Cut *c)
 
 /* ---- the kernel ---- */
 
+/* The type that the weights of a slot are stored in, in all passes of `n` that
+ * run this body; `t` is what was found before. TYPE_COUNT: they differ. */
+static Dtype slot_type(const Cut *c, const Node *n, int slot, Dtype t)
+{
+    for (int i = 0; n->op == OP_repeat && i < n->repeat->n; i++) {
+        const Iteration *at = &n->repeat->at[i];
+        if (at->body != c->g)
+            continue;
+        Dtype own = c->o->stored(c->o->user, at->weight[slot - 1]);
+        if (t != own && t != TYPE_bool)
+            return TYPE_COUNT;
+        t = own;
+    }
+    return t;
+}
+
+static Dtype stored_type(const Cut *c, const Node *w)
+{
+    if (!w->slot)
+        return c->o->stored(c->o->user, w->weight);
+    Dtype t = TYPE_bool; /* none yet: no weight is bool */
+    for (int i = 0; i < c->above->node.n && t != TYPE_COUNT; i++)
+        t = slot_type(c, c->above->node.at[i], w->slot, t);
+    return t;
+}
+
+/* Keeps a pack's weights as they are stored, if kernels can read that. */
+static void keep_quantised(const Cut *c, Pack *p)
+{
+    if (!c->o->stored)
+        return;
+    Dtype t = stored_type(c, p->part[0]);
+    for (int i = 1; i < p->parts; i++)
+        if (stored_type(c, p->part[i]) != t)
+            return;
+    if (t != TYPE_COUNT && t != p->dtype && c->o->keeps(p, t)) {
+        p->dtype = t;
+        p->pair = 1;
+    }
+}
+
 static Buffer *packed(Cut *c, const Group *g, const Contract *k)
 {
     Buffer *b = cut_buffer(c, BUF_packed, k->w);
@@ -160,6 +201,7 @@ static Buffer *packed(Cut *c, const Group *g, const Contract *k)
         contract_read(g->hole[i], &part);
         p->part[i] = part.w;
     }
+    keep_quantised(c, p);
     return b;
 }
 

@@ -51,17 +51,16 @@ typedef struct {
     const CutOptions *o;
     Arena *arena;
     RunSizes *sizes;
-    LIST(Plan *) body;
 } Whole;
 
-static Plan *cut_graph(Whole *w, const Graph *g);
+static Plan *cut_graph(Whole *w, const Graph *g, const Graph *above);
 
 static Plan *plan_of_body(Whole *w, Plan *top, const Graph *body)
 {
     for (int i = 0; i < top->body.n; i++)
         if (top->body.at[i]->graph == body)
             return top->body.at[i];
-    Plan *p = cut_graph(w, body);
+    Plan *p = cut_graph(w, body, top->graph);
     list_push(w->arena, &top->body, p);
     return p;
 }
@@ -77,13 +76,13 @@ static void cut_repeat(Whole *w, Plan *p, Kernel *k)
         k->repeat.body[i] = plan_of_body(w, p, r->at[i].body);
 }
 
-static Plan *cut_graph(Whole *w, const Graph *g)
+static Plan *cut_graph(Whole *w, const Graph *g, const Graph *above)
 {
     Plan *p = arena_alloc(w->arena, sizeof *p);
     *p = (Plan){.arena = w->arena, .graph = g, .name = g->name,
                 .sizes = w->sizes};
     size_t n = (size_t)g->node.n + 1;
-    Cut c = {.arena = w->arena, .g = g, .o = w->o, .plan = p};
+    Cut c = {.arena = w->arena, .g = g, .o = w->o, .plan = p, .above = above};
     c.info = arena_alloc(w->arena, n * sizeof *c.info);
     c.buffer = arena_alloc(w->arena, n * sizeof *c.buffer);
     cut_groups(&c);
@@ -103,5 +102,5 @@ Plan *kernels_cut(const Graph *g, Arena *a, const CutOptions *o)
     Whole w = {.o = o, .arena = a, .sizes = sizes};
     struct RunSize T = {size_sym("T"), false};
     list_push(a, &sizes->at, T);
-    return cut_graph(&w, g);
+    return cut_graph(&w, g, NULL);
 }

@@ -194,6 +194,12 @@ typedef struct {
     int lanes;        /* of f32 in a vector */
     int vectors;      /* of columns in a matmul's register tile, all parts */
     int pair;         /* Pack.pair for bf16 weights */
+    /* Weights that stay quantised: the type that all tensors of w have in their
+     * file, and whether kernels can read a pack's weights as such. NULL: all
+     * are widened. */
+    Dtype (*stored)(void *user, const Weight *w);
+    bool (*keeps)(const Pack *p, Dtype t);
+    void *user;
 } CutOptions;
 
 /* Cuts a graph into kernels. */
