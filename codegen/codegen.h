@@ -101,3 +101,18 @@ typedef struct {
     double read;     /* GB/s from memory */
 } Peaks;
 Peaks measure_peaks(int threads); /* takes a fraction of a second */
+
+/* ---- code for other programs (build*.c) ---- */
+
+typedef struct {
+    const char *dir;  /* a folder that is there */
+    const char *name; /* of files and functions: a C identifier */
+    int64_t tokens;   /* most a call may have */
+    int64_t capacity; /* rows that attention may remember */
+} BuildOptions;
+/* Writes NAME.o (the kernels), NAME.c and NAME.h (what runs them: C11, OpenMP
+ * if there), example.c. Weights are set by the caller, one tensor at a time.
+ * False with err set: a file could not be written, or g has what only runs
+ * inside graft (draws, orders of very many elements). */
+bool cpu_build(const Graph *g, const CpuOptions *o, const BuildOptions *b,
+               Err *err);

@@ -59,6 +59,13 @@ static void emit_plan(Emission *m, Plan *plan)
     }
 }
 
+Emit *program_emit(Program *p)
+{
+    Emission m = {.p = p, .n = 1};
+    emit_plan(&m, p->plan);
+    return m.module[0];
+}
+
 static void emit_all(Program *p)
 {
     Emission m = {.p = p, .n = p->o.threads > 1 ? 2 : 1};
@@ -93,7 +100,7 @@ static void find_code(Program *p)
 
 /* ---- the program ---- */
 
-static int64_t most_scratch(const Program *p)
+int64_t program_scratch(const Program *p)
 {
     int64_t most = 64;
     for (int i = 0; i < p->code.n; i++)
@@ -102,15 +109,20 @@ static int64_t most_scratch(const Program *p)
     return most;
 }
 
-static void compile(Program *p, const Graph *g)
+void program_cut(Program *p, const Graph *g)
 {
-    double start = now();
     PassOptions po = {.training = p->o.training, .last_only = p->o.last_only};
     p->graph = passes_run(g, &p->arena, &po);
     CutOptions co = {.lanes = p->target->width / 4,
                      .vectors = 2, .pair = 2, .stored = p->o.stored,
                      .keeps = pack_keeps, .user = p->o.user};
     p->plan = kernels_cut(p->graph, &p->arena, &co);
+}
+
+static void compile(Program *p, const Graph *g)
+{
+    double start = now();
+    program_cut(p, g);
     double cut = now();
     char folder[4096];
     JitOptions jo = {.keep_text = p->o.keep_text, .threads = p->o.threads};
@@ -129,20 +141,31 @@ static void compile(Program *p, const Graph *g)
     jit_seconds(p->jit, &p->cost.optimise, &p->cost.link);
 }
 
-Program *cpu_compile(const Graph *g, const CpuOptions *o, Err *err)
+Program *program_new(const CpuOptions *o)
 {
     Program *p = xmalloc(sizeof *p);
     *p = (Program){.o = *o, .T = -1};
-    (void)err;
     p->target = o->target ? o->target : target_host();
     if (p->o.threads < 1)
         p->o.threads = exec_cores();
-    compile(p, g);
+    return p;
+}
+
+void program_ready(Program *p)
+{
     program_steps(p);
-    p->team = exec_team(p->o.threads, most_scratch(p));
     p->run = arena_alloc(&p->arena, (size_t)(RUN_below + p->plan->sizes->at.n) *
                                         sizeof *p->run);
     p->own = state_new(p);
+}
+
+Program *cpu_compile(const Graph *g, const CpuOptions *o, Err *err)
+{
+    Program *p = program_new(o);
+    (void)err;
+    compile(p, g);
+    program_ready(p);
+    p->team = exec_team(p->o.threads, program_scratch(p));
     return p;
 }
 

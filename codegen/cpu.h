@@ -33,6 +33,7 @@ typedef struct {
     Instance *in;
     Kernel *kernel;
     CallInfo *info; /* of a call: its last argument */
+    bool append;    /* an attend's first step */
 } StepOf;
 
 /* A table of cos and sin, made at the start of a run. */
@@ -102,6 +103,13 @@ struct State {
     int64_t length, capacity;
     void **at; /* keys and values of each cache */
 };
+
+/* cpu.c: the stages of cpu_compile, for cpu_build too */
+Program *program_new(const CpuOptions *o);
+void program_cut(Program *p, const Graph *g);
+Emit *program_emit(Program *p); /* all in one module */
+int64_t program_scratch(const Program *p);
+void program_ready(Program *p); /* steps; all but the threads */
 
 /* cpu_steps.c */
 void program_steps(Program *p); /* instances, steps, caches, ropes */

@@ -137,7 +137,7 @@ static void add_call(Program *p, Instance *in, Kernel *k)
         info->key = random_draw_key(k->node, p->o.seed, in->place);
     ExecStep s = {.kernel = call_kernel(k->node),
                   .timer = timer(p, k->name, "call")};
-    add_step(p, s, (StepOf){in, k, info}, k->nin + k->nout + 1);
+    add_step(p, s, (StepOf){.in = in, .kernel = k, .info = info}, k->nin + k->nout + 1);
 }
 
 static void add_steps(Program *p, Instance *in);
@@ -159,7 +159,7 @@ static void add_repeat(Program *p, Instance *in, Kernel *k)
     info->node = k->repeat.node;
     ExecStep s = {.kernel = call_kernel(k->repeat.node),
                   .timer = timer(p, k->name, "call")};
-    add_step(p, s, (StepOf){in, k, info}, k->nin + k->nout + 1);
+    add_step(p, s, (StepOf){.in = in, .kernel = k, .info = info}, k->nin + k->nout + 1);
 }
 
 static void add_steps(Program *p, Instance *in)
@@ -176,11 +176,11 @@ static void add_steps(Program *p, Instance *in)
         } else {
             ExecStep s = {.kernel = c->append, .tasks = c->append_tasks,
                           .timer = timer(p, k->name, name[k->skeleton])};
-            if (s.kernel)
-                add_step(p, s, (StepOf){in, k, NULL}, k->nin + k->nout);
+            if (k->skeleton == SKEL_attend)
+                add_step(p, s, (StepOf){in, k, NULL, true}, k->nin + k->nout);
             s.kernel = c->run;
             s.tasks = c->tasks;
-            add_step(p, s, (StepOf){in, k, NULL}, k->nin + k->nout);
+            add_step(p, s, (StepOf){.in = in, .kernel = k}, k->nin + k->nout);
         }
     }
 }
@@ -191,7 +191,7 @@ void program_steps(Program *p)
     for (int i = 0; i < p->rope.n; i++) {
         ExecStep s = {.kernel = fill_angles, .tasks = angle_tasks,
                       .timer = timer(p, "angles", "call")};
-        add_step(p, s, (StepOf){NULL, NULL, NULL}, 2);
+        add_step(p, s, (StepOf){0}, 2);
         p->step.at[i].arg[0] = p->rope.at[i];
     }
     add_steps(p, instance_new(p, p->plan, NULL, NULL, 0));
