@@ -74,11 +74,11 @@ void build_header(Build *b)
         name);
     SAY("/* The values of weight number `weight`, row-major; copied. */\n"
         "void %s_set(%s *m, int weight, const void *values);\n", name, name);
-    SAY("/* One step over T tokens (at most %lld), pos[t] each one's position\n"
-        " * in its sequence; they join the %lld that attention may remember.\n"
-        " * Returns how many it remembers; -1: they do not fit, or an index is\n"
-        " * out of range. Row-major:\n", (long long)b->o->tokens,
-        (long long)b->o->capacity);
+    SAY("/* One step over T tokens (at most %lld), pos[t] each one's\n"
+        " * position in its sequence; they join the %lld that attention\n"
+        " * may remember. Returns how many it remembers; -1: they do not\n"
+        " * fit, or an index is out of range. Row-major:\n",
+        (long long)b->o->tokens, (long long)b->o->capacity);
     columns(b);
     SAY(" */\n");
     build_signature(b);

@@ -133,7 +133,8 @@ static void hold_packed(Tables *t, const Instance *in, const Buffer *buf)
 static void say_table(Build *b, const char *type, const char *name, int n,
                       const char *rows)
 {
-    SAY("static const %s %s[] = {\n%s};\n", type, name, n ? rows : "    {0},\n");
+    SAY("static const %s %s[] = {\n%s};\n", type, name,
+        n ? rows : "    {0},\n");
 }
 
 static void weight_tables(Build *b)
@@ -343,8 +344,8 @@ static void given_table(Build *b)
             at[j] = left % size;
             left /= size;
         }
-        SAY("    {\"%s\", \"%s\", %lld, %d, %d, {", weight_tensor(g->weight, at),
-            type_info[g->dtype].name,
+        SAY("    {\"%s\", \"%s\", %lld, %d, %d, {",
+            weight_tensor(g->weight, at), type_info[g->dtype].name,
             (long long)(type_count(t, 1) / build_tensors_of(g->weight)),
             (int)type_bytes(g->dtype, 1), t->rank - g->weight->stacked);
         for (int j = g->weight->stacked; j < t->rank; j++)

@@ -137,7 +137,8 @@ static void add_call(Program *p, Instance *in, Kernel *k)
         info->key = random_draw_key(k->node, p->o.seed, in->place);
     ExecStep s = {.kernel = call_kernel(k->node),
                   .timer = timer(p, k->name, "call")};
-    add_step(p, s, (StepOf){.in = in, .kernel = k, .info = info}, k->nin + k->nout + 1);
+    add_step(p, s, (StepOf){.in = in, .kernel = k, .info = info},
+             k->nin + k->nout + 1);
 }
 
 static void add_steps(Program *p, Instance *in);
@@ -159,7 +160,8 @@ static void add_repeat(Program *p, Instance *in, Kernel *k)
     info->node = k->repeat.node;
     ExecStep s = {.kernel = call_kernel(k->repeat.node),
                   .timer = timer(p, k->name, "call")};
-    add_step(p, s, (StepOf){.in = in, .kernel = k, .info = info}, k->nin + k->nout + 1);
+    add_step(p, s, (StepOf){.in = in, .kernel = k, .info = info},
+             k->nin + k->nout + 1);
 }
 
 static void add_steps(Program *p, Instance *in)
