@@ -68,7 +68,7 @@ Emit *program_emit(Program *p)
 
 static void emit_all(Program *p)
 {
-    Emission m = {.p = p, .n = p->o.threads > 1 ? 2 : 1};
+    Emission m = {.p = p, .n = 2}; /* whatever the threads: cached alike */
     emit_plan(&m, p->plan);
     for (int i = 0; i < m.n; i++)
         if (m.module[i]) {

@@ -3,6 +3,7 @@
 #pragma once
 #include "codegen/codegen.h"
 #include "tests/graph_kit.h"
+#include <dirent.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -235,6 +236,31 @@ static inline void agree_for(Kit *k, const CpuOptions *o, double bound,
     bench_free(b);
 }
 
+/* Code is kept for the test's own time: what is compiled for one thread serves
+ * for two. */
+static char kit_folder[64];
+static inline void kit_drop_cache(void)
+{
+    DIR *d = opendir(kit_folder);
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (e->d_name[0] != '.')
+            unlinkat(dirfd(d), e->d_name, 0);
+    if (d)
+        closedir(d);
+    rmdir(kit_folder);
+}
+
+static inline const char *kit_cache(void)
+{
+    if (*kit_folder)
+        return kit_folder;
+    strcpy(kit_folder, "/tmp/graft-test-XXXXXX");
+    if (!mkdtemp(kit_folder))
+        return "";
+    atexit(kit_drop_cache);
+    return kit_folder;
+}
+
 #define AGREE(k, bound, ...) \
-    agree_for(k, &(CpuOptions){.cache = ""}, bound, \
+    agree_for(k, &(CpuOptions){.cache = kit_cache()}, bound, \
               (const int64_t[]){__VA_ARGS__, 0})
