@@ -86,7 +86,7 @@ done
 
 # The operations of docs/ir.md are those of the table.
 sed -n 's/^OP(\([a-z0-9_]*\),.*/\1/p' "$repo/compiler/ops.def" | sort >table
-sed -n '/^## The operations/,$p' "$repo/docs/ir.md" | grep '^|' |
+sed -n '/^## The operations/,/^## Passes/p' "$repo/docs/ir.md" | grep '^|' |
     grep -o '`[a-z0-9_]*`' | tr -d '`' | sort >listed
 diff table listed >out 2>err
 ok "docs/ir.md lists the operations of compiler/ops.def"
