@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "tests/model_kit.h"
 #include <math.h>
+#include <unistd.h>
 
 static bool check_headers(Kit *k, Err *err)
 {
@@ -50,6 +51,27 @@ void kit_shared(Kit *k, const char *name)
         skip();
     if (!kit_open(k, path, &err))
         fail_msg("%s: %s", name, err.text);
+}
+
+void kit_with(Kit *k, const char *weights, const char *config,
+              const char *text)
+{
+    static int number;
+    Err err = {""};
+    const char *from = shared(weights);
+    if (!from)
+        skip();
+    const char *path = temp("with%d", number++);
+    char *real = realpath(from, NULL);
+    make_dir(path);
+    put_text(intern_printf("%s/config.json", path), config);
+    if (text)
+        put_text(intern_printf("%s/model.graft", path), text);
+    assert_int_equal(symlink(real, intern_printf("%s/model.safetensors",
+                                                 path)), 0);
+    free(real);
+    if (!kit_open(k, path, &err))
+        fail_msg("%s: %s", weights, err.text);
 }
 
 /* "E=4 K=2" cut into names and values; how many. */
