@@ -163,7 +163,8 @@ static bool open_sources(Job *j, Err *err)
     for (int i = 0; i <= a->with.n; i++) {
         const char *path = i ? a->with.at[i - 1].value : a->model;
         s->n++;
-        if (!loaded_open(&s->at[i], path, &f32, err))
+        if (!loaded_open(&s->at[i], path, &f32, err) ||
+            !loaded_fits(s->at[i].checkpoint, s->at[0].model, err))
             return false;
     }
     sources_index(s);
@@ -177,7 +178,7 @@ static bool transform(Job *j, Err *err)
     Model **with =
         arena_alloc(&a->arena, (size_t)(a->with.n + 1) * sizeof *with);
     for (int i = 0; i < a->with.n; i++)
-        with[i] = j->sources.at[1 + i].model;
+        with[i] = j->sources.at[0].model; /* its shape, and its dims */
     j->made = model_transform(j->spec, j->sources.at[0].model, j->name,
                               a->arg.at, a->arg.n, with, a->with.n, &why);
     if (!j->made)

@@ -3,18 +3,21 @@
 #pragma once
 #include "cli/loaded.h"
 
-/* The models that weights are read from: the first is the one transformed. */
+/* The models that weights are read from: the first is the one transformed,
+ * the others have its shape. */
 typedef struct {
     Loaded *at;
     int n;
-    struct Owner *owner; /* of each of their weights, by pointer */
-    int nowner;
-    Arena arena;
+    const Weight *const *weight; /* of the first, as the text has them */
+    const Weight **sorted;       /* the same by pointer */
+    int nweight;
 } Sources;
-void sources_index(Sources *s); /* after the last of them is opened */
+void sources_index(Sources *s); /* after the first is opened */
 void sources_close(Sources *s);
-/* The model a weight is of, or NULL. */
-Loaded *sources_owner(const Sources *s, const Weight *w);
+/* The tensor of w at `index`, which counts its stacked dims row-major; NULL: w
+ * is of none of the models. A weight of several others is stacked over them. */
+const FileTensor *sources_tensor(const Sources *s, const Weight *w,
+                                 int64_t index);
 
 /* One weight of the new model: as many tensors as its stacked dims have. */
 typedef struct {

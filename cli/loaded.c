@@ -10,16 +10,15 @@ static Dtype compute_dtype(const Checkpoint *c, const Common *common)
     return c->dtype == TYPE_bf16 ? TYPE_bf16 : TYPE_f32;
 }
 
-static bool check_tensors(Loaded *l, Err *err)
+bool loaded_fits(const Checkpoint *c, const Model *m, Err *err)
 {
-    const Checkpoint *c = l->checkpoint;
     if (c->tensors == 0)
         return err_set(err, "%s: holds no tensors", c->path);
     TensorInfo *info = xmalloc((size_t)c->tensors * sizeof *info);
     for (int i = 0; i < c->tensors; i++)
         info[i] = c->tensor[i].info;
     Err why;
-    bool fine = model_check_tensors(l->model, info, c->tensors, &why);
+    bool fine = model_check_tensors(m, info, c->tensors, &why);
     free(info);
     return fine || err_set(err, "%s: %s", c->path, why.text);
 }
@@ -70,7 +69,7 @@ bool loaded_open(Loaded *l, const char *path, const Common *common, Err *err)
         return first_mistake(l, c->path, err);
     if (!l->model)
         return err_set(err, "%s: %s", c->path, why.text);
-    return check_tensors(l, err) && check_types(l, err);
+    return loaded_fits(c, l->model, err) && check_types(l, err);
 }
 
 void loaded_close(Loaded *l)

@@ -14,6 +14,8 @@ typedef struct {
     Dtype dtype; /* what modules compute in */
 } Loaded;
 
+/* Do the checkpoint's tensors fit the model? */
+bool loaded_fits(const Checkpoint *c, const Model *m, Err *err);
 /* Opens, binds and checks by headers alone. False with err set; loaded_close in
  * any case. */
 bool loaded_open(Loaded *l, const char *path, const Common *common, Err *err);

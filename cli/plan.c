@@ -5,30 +5,19 @@
 
 /* ---- whose a weight is ---- */
 
-struct Owner {
-    const Weight *weight;
-    Loaded *model;
-};
-
 static int by_pointer(const void *a, const void *b)
 {
-    const struct Owner *x = a, *y = b;
-    return x->weight < y->weight ? -1 : x->weight > y->weight;
+    const Weight *const *x = a, *const *y = b;
+    return *x < *y ? -1 : *x > *y;
 }
 
 void sources_index(Sources *s)
 {
-    LIST(struct Owner) all = {0};
-    for (int i = 0; i < s->n; i++) {
-        const Weight *const *w;
-        int n = model_weights(s->at[i].model, &w);
-        for (int j = 0; j < n; j++)
-            list_push(&s->arena, &all, (struct Owner){w[j], &s->at[i]});
-    }
-    s->owner = all.at;
-    s->nowner = all.n;
-    if (all.n)
-        qsort(s->owner, (size_t)all.n, sizeof *s->owner, by_pointer);
+    s->nweight = model_weights(s->at[0].model, &s->weight);
+    size_t bytes = (size_t)s->nweight * sizeof *s->sorted;
+    s->sorted = xmalloc(bytes + 1);
+    memcpy(s->sorted, s->weight, bytes);
+    qsort(s->sorted, (size_t)s->nweight, sizeof *s->sorted, by_pointer);
 }
 
 void sources_close(Sources *s)
@@ -36,16 +25,34 @@ void sources_close(Sources *s)
     for (int i = 0; i < s->n; i++)
         loaded_close(&s->at[i]);
     free(s->at);
-    arena_free(&s->arena);
+    free(s->sorted);
 }
 
-Loaded *sources_owner(const Sources *s, const Weight *w)
+/* The first model's weight that stands where w, "other.layer[0].ffn.up", does
+ * in another. */
+static const Weight *counterpart(const Sources *s, const Weight *w)
 {
-    const struct Owner key = {w, NULL}, *found = NULL;
-    if (s->nowner)
-        found = bsearch(&key, s->owner, (size_t)s->nowner, sizeof key,
-                        by_pointer);
-    return found ? found->model : NULL;
+    const char *path = w->path + strlen(w->other) + 1;
+    for (int i = 0; i < s->nweight; i++)
+        if (!strcmp(s->weight[i]->path, path))
+            return s->weight[i];
+    return NULL;
+}
+
+const FileTensor *sources_tensor(const Sources *s, const Weight *w,
+                                 int64_t index)
+{
+    if (!w->other)
+        return bsearch(&w, s->sorted, (size_t)s->nweight, sizeof w,
+                       by_pointer)
+                   ? loaded_tensor(&s->at[0], w, index)
+                   : NULL;
+    const Weight *own = counterpart(s, w);
+    if (!own)
+        return NULL;
+    int64_t each = weight_stacked(own), model = 1 + index / each;
+    return model < s->n ? loaded_tensor(&s->at[model], own, index % each)
+                        : NULL;
 }
 
 /* ---- copies ---- */
@@ -95,10 +102,7 @@ static bool same_rest(const Fixed *f, const Type *t, const Type *u)
 static const FileTensor *tensor_of(const Sources *s, const Weight *w,
                                    const Fixed *f)
 {
-    Loaded *l = sources_owner(s, w);
     int64_t index = 0, at;
-    if (!l)
-        return NULL;
     for (int i = 0; i < w->stacked; i++) {
         if (!fixed_at(f, w->type.dim[i], &at))
             return NULL;
@@ -107,7 +111,7 @@ static const FileTensor *tensor_of(const Sources *s, const Weight *w,
     for (int i = w->stacked; i < w->type.rank; i++)
         if (fixed_at(f, w->type.dim[i], &at))
             return NULL; /* a part of a tensor */
-    return loaded_tensor(l, w, index);
+    return sources_tensor(s, w, index);
 }
 
 /* Follows what only moves whole tensors. */
@@ -164,8 +168,8 @@ static Dtype plain(Dtype t)
 static const FileTensor *first_read(const Sources *s, const Node *n)
 {
     const FileTensor *t = NULL;
-    if (n->op == OP_weight && n->weight && sources_owner(s, n->weight))
-        return loaded_tensor(sources_owner(s, n->weight), n->weight, 0);
+    if (n->op == OP_weight && n->weight)
+        return sources_tensor(s, n->weight, 0);
     for (int i = 0; i < op_info[n->op].nargs && !t; i++)
         t = first_read(s, n->arg[i]);
     return t;
@@ -177,7 +181,7 @@ static Dtype dtype_of(const Sources *s, const Weight *w, const Common *common)
     if (common->has_dtype)
         return common->dtype;
     const FileTensor *t = w->value ? first_read(s, w->value)
-                                   : loaded_tensor(&s->at[0], w, 0);
+                                   : sources_tensor(s, w, 0);
     return plain(t ? t->info.dtype : s->at[0].checkpoint->dtype);
 }
 

@@ -105,36 +105,34 @@ static Formula formula_of(Arena *a, const Weight *w)
 
 /* ---- compiled ---- */
 
-static Loaded *owner(Values *v, const Weight *w)
+static const FileTensor *tensor(Values *v, const Weight *w, int64_t index)
 {
-    Loaded *l = sources_owner(v->sources, w);
-    if (!l)
+    const FileTensor *t = sources_tensor(v->sources, w, index);
+    if (!t)
         BUG("apply: %s is of no model at hand", w->path);
-    return l;
+    return t;
 }
 
 static const void *in_place(void *user, const Weight *w, int64_t index,
                             Dtype want)
 {
-    Loaded *l = owner(user, w);
-    return loaded_source(l).in_place(l, w, index, want);
+    return tensor_in_place(tensor(user, w, index), want);
 }
 
 static bool read(void *user, const Weight *w, int64_t index, int64_t first,
                  int64_t count, Dtype to, void *out, Err *err)
 {
-    Loaded *l = owner(user, w);
-    return loaded_source(l).read(l, w, index, first, count, to, out, err);
+    (void)err;
+    tensor_read(tensor(user, w, index), first, count, to, out);
+    return true;
 }
 
 /* What a formula read goes out of memory again. */
 static void release(Values *v, const Formula *f)
 {
-    for (int i = 0; i < f->weight.n; i++) {
-        const Weight *w = f->weight.at[i];
-        for (int64_t j = 0; j < weight_stacked(w); j++)
-            tensor_release(loaded_tensor(owner(v, w), w, j));
-    }
+    for (int i = 0; i < f->weight.n; i++)
+        for (int64_t j = 0; j < weight_stacked(f->weight.at[i]); j++)
+            tensor_release(tensor(v, f->weight.at[i], j));
 }
 
 static Kept *kept(Values *v, const Weight *w, uint64_t key)
@@ -169,7 +167,10 @@ static bool run_compiled(Values *v, const Kept *k, const Formula *f,
 
 static bool weight_of(void *user, const Weight *w, double *out)
 {
-    return loaded_weight(owner(user, w), w, out);
+    int64_t n = weight_stacked(w), each = type_count(&w->type, 0) / n;
+    for (int64_t i = 0; i < n; i++)
+        tensor_read_all(tensor(user, w, i), TYPE_f64, out + i * each);
+    return true;
 }
 
 static bool no_input(void *user, const char *name, const Type *t, double *out)
@@ -190,6 +191,7 @@ static bool run_interpreted(Values *v, const Formula *f, Dtype dtype,
     for (int64_t i = 0; fine && i < value->count; i++)
         type_store(dtype, out, i, value->at[i]);
     arena_free(&arena);
+    release(v, f);
     return fine;
 }
 

@@ -383,9 +383,8 @@ static bool lists_known(const Spec *spec, const cJSON *config)
     return known;
 }
 
-/* By the architecture that the config names. */
-static Model *bind_named(Arena *arena, Spec *spec, const cJSON *config,
-                         Dtype dtype, Err *err)
+Model *model_named(Arena *arena, Spec *spec, const cJSON *config, Dtype dtype,
+                   Err *err)
 {
     const char *arch = architecture(config);
     const Ast *def = arch ? find_def(spec, AST_model, arch, names_architecture)
@@ -428,7 +427,7 @@ Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
     }
     Model *m = lists_known(spec, config)
                    ? bind_graft(arena, spec, config, dtype, err)
-                   : bind_named(arena, spec, config, dtype, err);
+                   : model_named(arena, spec, config, dtype, err);
     return m && model_lowers(m, err) ? m : NULL;
 }
 

@@ -234,6 +234,9 @@ bool bind_others(Scope *s, const Ast *def, Model *const *with, int nwith,
 /* bind.c, model.c */
 Model *model_new(Arena *arena, const Spec *spec, const Ast *def, Dtype dtype);
 bool model_fill(Model *m, Err *err); /* config, weights, parts */
+/* Bound by the architecture that the config names. */
+Model *model_named(Arena *arena, Spec *spec, const cJSON *config, Dtype dtype,
+                   Err *err);
 bool model_lowers(const Model *m, Err *err);
 /* The model that a definition's file is about: its own first, else the first
  * of a file that it uses; NULL: none. (spec.c) */

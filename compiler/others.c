@@ -71,6 +71,7 @@ Node *others_weight(Scope *s, const Val *from, Inst *inst, const Slot *slot)
         memmove(w->type.dim + 1, w->type.dim,
                 (size_t)w->type.rank++ * sizeof *w->type.dim);
         w->type.dim[0] = o->dim;
+        w->stacked++;
     }
     Node n = {.op = OP_weight, .type = w->type, .weight = others_same(s, w)};
     n.type.dtype = TYPE_f32;

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "tests/model_kit.h"
 #include <math.h>
+#include <unistd.h>
 
 static bool check_headers(Kit *k, Err *err)
 {
@@ -52,10 +53,86 @@ void kit_shared(Kit *k, const char *name)
         fail_msg("%s: %s", name, err.text);
 }
 
+void kit_with(Kit *k, const char *weights, const char *config,
+              const char *text)
+{
+    static int number;
+    Err err = {""};
+    const char *from = shared(weights);
+    if (!from)
+        skip();
+    const char *path = temp("with%d", number++);
+    char *real = realpath(from, NULL);
+    make_dir(path);
+    put_text(intern_printf("%s/config.json", path), config);
+    if (text)
+        put_text(intern_printf("%s/model.graft", path), text);
+    assert_int_equal(symlink(real, intern_printf("%s/model.safetensors",
+                                                 path)), 0);
+    free(real);
+    if (!kit_open(k, path, &err))
+        fail_msg("%s: %s", weights, err.text);
+}
+
+/* "E=4 K=2" cut into names and values; how many. */
+static int cut_args(Arena *a, const char *args, Arg *arg, int room)
+{
+    int n = 0;
+    for (const char *at = args; *at && n < room; n++) {
+        int name = (int)strcspn(at, "=");
+        int value = (int)strcspn(at + name + 1, " ");
+        arg[n] = (Arg){arena_printf(a, "%.*s", name, at),
+                       arena_printf(a, "%.*s", value, at + name + 1)};
+        at += name + 1 + value;
+        at += strspn(at, " ");
+    }
+    return n;
+}
+
+void kit_transform(Kit *k, const char *name, const char *args)
+{
+    Arg arg[8];
+    Err err = {""};
+    int n = cut_args(&k->arena, args, arg, 8);
+    Spec *spec = spec_new(&k->arena, &k->diags);
+    spec_whole_library(spec);
+    k->model = model_transform(spec, k->model, name, arg, n, NULL, 0, &err);
+    if (!k->model)
+        fail_msg("%s: %s", name, k->diags.said.n ? k->diags.said.at[0].text
+                                                 : err.text);
+    k->graph = model_graph(k->model, &k->arena);
+    assert_non_null(k->graph);
+}
+
 /* ---- weights ---- */
+
+static Node *rebuilt(Graph *to, const Node *n)
+{
+    Node copy = *n;
+    for (int i = 0; i < op_info[n->op].nargs; i++)
+        copy.arg[i] = rebuilt(to, n->arg[i]);
+    return graph_add(to, copy);
+}
+
+/* What a transform makes, a learned coefficient's start among them. */
+static bool made_weight(const Kit *k, const Weight *w, double *out)
+{
+    Arena arena = {0};
+    Graph *g = graph_new(&arena, "value");
+    Tensor *value;
+    Err err;
+    graph_output(g, "value", rebuilt(g, w->value));
+    bool fine = kit_run_graph(k, g, "", true, NULL, 1, &arena, &value, &err);
+    if (fine)
+        memcpy(out, value[0].at, (size_t)value[0].count * sizeof *out);
+    arena_free(&arena);
+    return fine;
+}
 
 bool kit_weight(const Kit *k, const Weight *w, double *out)
 {
+    if (w->value)
+        return made_weight(k, w, out);
     int64_t index[MAX_RANK] = {0}, each = type_count(&w->type, 0);
     for (int i = 0; i < w->stacked; i++)
         each /= size_at(w->type.dim[i]->size, 0);

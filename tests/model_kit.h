@@ -22,7 +22,16 @@ void kit_close(Kit *k);
  * fails it where the model does not open. */
 void kit_shared(Kit *k, const char *name);
 
-/* All elements of w, read from the checkpoint; stacked ones row-major. */
+/* The shared weights (a .safetensors) as a folder with this config.json, and
+ * model.graft if text is not NULL; else as kit_shared. */
+void kit_with(Kit *k, const char *weights, const char *config,
+              const char *text);
+/* The kit's model becomes `name` of the library applied to it; fails the test
+ * where that cannot be. `args`: "E=4 K=2". */
+void kit_transform(Kit *k, const char *name, const char *args);
+
+/* All elements of w, read from the checkpoint or made; stacked ones row-major.
+ */
 bool kit_weight(const Kit *k, const Weight *w, double *out);
 
 /* How a model is run: logits[n * vocabulary] of n ids. */

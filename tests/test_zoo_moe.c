@@ -1,38 +1,14 @@
 /* Mixtures that others made, their experts packed into one tensor, against
  * their golden logits; DeepSeek's parts. */
-#define _GNU_SOURCE
 #include "tests/model_kit.h"
 #include <math.h>
-#include <unistd.h>
-
-/* A folder of the shared weights with this config, and text if not NULL. */
-static void open_with(Kit *k, const char *weights, const char *config,
-                      const char *text)
-{
-    static int number;
-    Err err = {""};
-    const char *from = shared(weights);
-    if (!from)
-        skip();
-    const char *path = temp("moe%d", number++);
-    char *real = realpath(from, NULL);
-    make_dir(path);
-    put_text(intern_printf("%s/config.json", path), config);
-    if (text)
-        put_text(intern_printf("%s/model.graft", path), text);
-    assert_int_equal(symlink(real, intern_printf("%s/model.safetensors",
-                                                 path)), 0);
-    free(real);
-    if (!kit_open(k, path, &err))
-        fail_msg("%s: %s", weights, err.text);
-}
 
 /* A fixture by its name, with the config beside it. */
 static void open_fixture(Kit *k, const char *weights, const char *config)
 {
     cJSON *o = kit_json(config);
     char *text = cJSON_Print(o);
-    open_with(k, weights, text, NULL);
+    kit_with(k, weights, text, NULL);
     cJSON_free(text);
     cJSON_Delete(o);
 }
@@ -126,8 +102,8 @@ static void block(bool exact, double within)
     Err err = {""};
     double *probe, *want;
     Tensor *out;
-    open_with(&k, "moe_fixtures/deepseek_block.safetensors", block_config,
-              block_text);
+    kit_with(&k, "moe_fixtures/deepseek_block.safetensors", block_config,
+             block_text);
     cJSON *g = kit_json("moe_fixtures/deepseek_block.json");
     assert_int_equal(kit_numbers(g, "probe", &probe), 16);
     assert_int_equal(kit_numbers(g, "mlp_output", &want), 16);
@@ -170,7 +146,7 @@ static void dense_deepseek(void **state)
     cJSON_AddNumberToObject(o, "n_shared_experts", 1);
     cJSON_AddNumberToObject(o, "num_experts_per_tok", 2);
     char *text = cJSON_Print(o);
-    open_with(&k, "hf_tiny/llama/model.safetensors", text, NULL);
+    kit_with(&k, "hf_tiny/llama/model.safetensors", text, NULL);
     kit_nll(&k, kit_interp, g, "ids", "mean_nll", 1e-5);
     kit_last(&k, kit_interp, g, "ids", "logits_last", 1e-4);
     greedy(&k, kit_interp, g, "greedy_prompt", "greedy_ids");

@@ -303,6 +303,43 @@ def repeatable(ids):
     ok("another seed draws something else", a != c)
 
 
+def tensor(folder, name):
+    """The f32 values of a tensor."""
+    with open(os.path.join(folder, "model.safetensors"), "rb") as f:
+        length = struct.unpack("<Q", f.read(8))[0]
+        t = json.loads(f.read(length))[name]
+        first, end = t["data_offsets"]
+        f.seek(8 + length + first)
+        return struct.unpack("<%df" % ((end - first) // 4), f.read(end - first))
+
+
+def merges():
+    """Whole models merged: formulas over several checkpoints."""
+    for seed in 1, 2, 3:
+        subprocess.run([MAKE_TINY, "t%d" % seed, "seed=%d" % seed, "layers=2"],
+                       check=True)
+    apply("a soup of equals", "soup", "t1", "y", "--with", "other=t1")
+    ulps("a soup of equals", "t1", "y", 0)
+    apply("task arithmetic by 0", "task_arithmetic", "t1", "y", "--with",
+          "other=t2", "scale=0")
+    ulps("task arithmetic by 0", "t1", "y", 0)
+    apply("a soup of three", "soup", "t1", "y", "--with", "other=t2",
+          "--with", "other=t3")
+    for name in "model.norm.weight", "model.layers.1.mlp.down_proj.weight":
+        parts = [tensor("t%d" % seed, name) for seed in (1, 2, 3)]
+        all_near("a soup of three: " + name, tensor("y", name),
+                 [math.fsum(v) / 3 for v in zip(*parts)], 2e-7)
+    subprocess.run([MAKE_TINY, "small", "hidden=32"], check=True)
+    for why, word, args in (
+            ("another shape", "small", ["--with", "other=small"]),
+            ("no other model", "--with other=MODEL", []),
+            ("a slip in its name", "`other`", ["--with", "othr=t2"])):
+        p = graft("apply", "soup", "t1", "-o", "none", *args)
+        ok("a merge with %s: ends with 1" % why, p.returncode == 1, p.stderr)
+        ok("a merge with %s: says %s" % (why, word), word in p.stderr,
+           p.stderr)
+
+
 def part_golden():
     folder = os.path.join(DATA, "stories260K")
     if not os.path.isdir(folder):
@@ -318,6 +355,7 @@ def part_golden():
 def part_transforms():
     narrow("bf16")
     narrow("f16")
+    merges()
     folder = os.path.join(DATA, "stories260K")
     if not os.path.isdir(folder):
         subprocess.run([MAKE_TINY, "tiny"], check=True)
