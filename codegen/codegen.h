@@ -92,6 +92,11 @@ typedef struct {
     int64_t packed, activations;         /* bytes */
 } ProgramCost;
 ProgramCost program_cost(const Program *p);
+typedef struct {
+    double flops; /* of matmuls: two a multiplication */
+    double bytes; /* of the weights they read, once each */
+} ProgramWork;
+ProgramWork program_work(const Program *p, int64_t T); /* of a step */
 
 /* ---- what this machine reaches (measure.c) ---- */
 

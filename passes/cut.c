@@ -453,10 +453,15 @@ static void copy_leaf(Cut *c, Node *n)
     use(c, n, g, &nowhere);
 }
 
+int cut_outputs(const Cut *c)
+{
+    return c->above && c->g->output.n > 1 ? 1 : c->g->output.n;
+}
+
 void cut_groups(Cut *c)
 {
     find_costs(c);
-    for (int i = 0; i < c->g->output.n; i++) {
+    for (int i = 0; i < cut_outputs(c); i++) {
         Node *n = c->g->output.at[i].node;
         mark_needed(c, n);
         if (node_kind(n) == NODE_leaf && !c->info[n->id].home)

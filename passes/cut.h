@@ -76,6 +76,9 @@ bool contract_read(const Node *n, Contract *out);
 bool contract_joins(const Node *a, const Node *b); /* may share a part */
 
 void cut_groups(Cut *c);  /* cut.c: every node its groups */
+/* How many of the outputs are computed: of a body the first, which goes round.
+ */
+int cut_outputs(const Cut *c);
 void cut_maps(Cut *c);    /* cut_maps.c: maps of the same rows */
 void cut_merge(Cut *c);   /* cut_matmul.c: matmuls that read one x */
 void cut_kernels(Cut *c); /* cut_build.c: groups to kernels, in order */

@@ -19,10 +19,10 @@ Buffer *cut_buffer(Cut *c, BufferKind kind, Node *n)
     return b;
 }
 
-static bool is_output(const Graph *g, const Node *n)
+static bool is_output(const Cut *c, const Node *n)
 {
-    for (int i = 0; i < g->output.n; i++)
-        if (g->output.at[i].node == n)
+    for (int i = 0; i < cut_outputs(c); i++)
+        if (c->g->output.at[i].node == n)
             return true;
     return false;
 }
@@ -34,7 +34,7 @@ Buffer *cut_stored(Cut *c, Node *n)
         return c->buffer[n->id];
     BufferKind kind = n->op == OP_input ? BUF_input : BUF_weight;
     if (node_kind(n) != NODE_leaf)
-        kind = is_output(c->g, n) ? BUF_output : BUF_value;
+        kind = is_output(c, n) ? BUF_output : BUF_value;
     Buffer *b = cut_buffer(c, kind, n);
     if (kind == BUF_weight && n->weight)
         b->stacked = n->weight->stacked;
@@ -308,6 +308,6 @@ static void add_group(Cut *c, Group *g)
 
 void cut_kernels(Cut *c)
 {
-    for (int i = 0; i < c->g->output.n; i++)
+    for (int i = 0; i < cut_outputs(c); i++)
         add_group(c, c->info[c->g->output.at[i].node->id].home);
 }

@@ -1,0 +1,42 @@
+/* What a step has to do at least: multiplications of its matmuls, bytes of the
+ * weights they read. */
+#include "codegen/cpu.h"
+
+static double product(int n, const Dim *const *d, int64_t T)
+{
+    double v = 1;
+    for (int i = 0; i < n; i++)
+        v *= (double)size_at(d[i]->size, T);
+    return v;
+}
+
+static void add_matmul(ProgramWork *w, const Kernel *k, int64_t T)
+{
+    const Matmul *m = &k->matmul;
+    double rows = product(m->nm, m->m, T) * product(m->nb, m->b, T);
+    for (int i = 0; i < m->nparts; i++) {
+        const Pack *p = &m->part[i].w->pack;
+        double each = product(p->nn, p->n, T) * product(p->nk, p->k, T);
+        double bytes = (double)pack_bytes(p);
+        w->flops += 2 * rows * each * p->parts;
+        if (m->expert) { /* of the experts no more than there are rows */
+            double E = (double)size_at(m->expert->size, T);
+            bytes *= rows < E ? rows / E : 1;
+        }
+        w->bytes += bytes;
+    }
+}
+
+ProgramWork program_work(const Program *p, int64_t T)
+{
+    ProgramWork w = {0};
+    for (int i = 0; i < p->instance.n; i++) {
+        const Plan *plan = p->instance.at[i]->plan;
+        for (int j = 0; j < plan->kernel.n; j++) {
+            const Kernel *k = plan->kernel.at[j];
+            if (k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped)
+                add_matmul(&w, k, T);
+        }
+    }
+    return w;
+}
