@@ -71,7 +71,10 @@ bool resolve_left(Scope *s, Inst *fresh, const Ast *e, Left *out)
         return true;
     }
     if (e->nkid != 2 || e->kid[1]->kind != AST_name || !out->inst->nstack) {
-        error_at(e->src, e->loc, "an array takes one new name, as expert[e]");
+        error_at(e->src, e->loc,
+                 "each element gets its value at once: an array takes one new "
+                 "name, as expert[e]");
+        excuse(out->inst);
         return false;
     }
     out->index = out->inst->stack[out->inst->nstack - 1];

@@ -137,9 +137,12 @@ Scope right_scope(const Scope *s, const Left *left)
     r.g = s->model->weights;
     r.local = names_copy(s->model->arena, &s->local);
     if (left->slot) {
-        r.target = left->slot->w;
-        r.own = left->slot->w->type.dim;
-        r.nown = left->slot->w->type.rank;
+        const Weight *w = left->slot->w;
+        r.target = w;
+        r.own = w->type.dim + w->stacked; /* each of an array by itself */
+        r.nown = w->type.rank - w->stacked;
+        for (int i = 0; i < w->stacked && r.nlifted < MAX_RANK; i++)
+            r.lifted[r.nlifted++] = w->type.dim[i];
     }
     if (left->index) {
         Node i = {.op = OP_iota, .ndim = 1, .dim = {left->index},

@@ -164,12 +164,12 @@ Val call_builtin(Scope *s, const Ast *call, const char *name)
     const Builtin *b = builtin(name);
     int n = call->nkid - 1;
     if (n < b->least || n > b->most) {
+        const char *most = b->most == 9          ? " or more"
+                           : b->most == b->least ? ""
+                                                 : intern_printf(" to %d",
+                                                                 b->most);
         error_at(call->src, call->loc, "%s takes %d%s argument%s, not %d",
-                 name, b->least,
-                 b->most == 9          ? " or more"
-                 : b->most != b->least ? " or more"
-                                       : "",
-                 b->least == 1 && b->most == 1 ? "" : "s", n);
+                 name, b->least, most, *most || b->least > 1 ? "s" : "", n);
         return val_error;
     }
     return b->run(s, call, b->arg);

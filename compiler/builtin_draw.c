@@ -15,6 +15,11 @@ Val built_draw(Scope *s, const Ast *call, int op)
     Dims d;
     if (!dims_of(s, call, 1, NULL, &d))
         return val_error;
+    for (int i = 1; i < call->nkid; i++) /* `..`: each of an array too */
+        for (int j = 0; call->kid[i]->kind == AST_dots && s->target &&
+                        j < s->target->stacked && d.n < MAX_RANK;
+             j++)
+            d.at[d.n++] = s->target->type.dim[j];
     const char *name =
         s->target ? s->target->path
         : s->inst ? intern_printf("%s.%d", s->inst->def->text, call->loc.at)

@@ -90,9 +90,8 @@ bool try_pattern(Spec *s, const Ast *def, const Ast *call,
     const Ast *module = spec_find(s, AST_module, call_name(call));
     const Ast *match = first_of(def, AST_match);
     if (!module) {
-        const char *near = spec_nearest(s, AST_module, call_name(call));
-        error_at(call->src, call->loc, "no module `%s`%s", call_name(call),
-                 near_text(near));
+        error_at(call->src, call->kid[0]->loc, "no module `%s`%s",
+                 call_name(call), spec_hint(s, AST_module, call_name(call)));
         return false;
     }
     *t = (Attempt){.m = symbolic_model(s, def)};

@@ -224,8 +224,7 @@ static Model *model_of(Judge *j, const Ast *e, const char *var, Model *m)
     if (!def && in) {
         error_at(e->src, e->kid[0]->loc, "no transform `%s`%s",
                  e->kid[0]->text,
-                 near_text(spec_nearest(j->spec, AST_transform,
-                                        e->kid[0]->text)));
+                 spec_hint(j->spec, AST_transform, e->kid[0]->text));
         return NULL;
     }
     for (int i = 2; in && i < e->nkid && n < 32; i++)
@@ -313,7 +312,7 @@ void judge_prove(Judge *j, const Ast *def)
     }
     if (!model) {
         error_at(type->src, type->loc, "no model `%s`%s", type->text,
-                 near_text(spec_nearest(j->spec, AST_model, type->text)));
+                 spec_hint(j->spec, AST_model, type->text));
         return;
     }
     Model *m = symbolic_model(j->spec, model);

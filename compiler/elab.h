@@ -179,6 +179,9 @@ bool eval_size(Scope *s, const Ast *e, const Size **out);
 Node *as_node(Scope *s, Val v, Dtype t, const Ast *at); /* or NULL */
 const Dim *find_dim(Scope *s, const char *name);
 const Dim *want_dim(Scope *s, const Ast *at); /* NULL: it was reported */
+/* Where a definition that is not here may be: a library file that is not used,
+ * or a name close to it. */
+const char *spec_hint(const Spec *s, AstKind kind, const char *name);
 const char *near_text(const char *near); /* " (did you mean `x`?)", or "" */
 const char *val_text(const Val *v);
 const char *val_found(const Val *v); /* for messages: with its field */

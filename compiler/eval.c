@@ -28,8 +28,11 @@ Node *as_node(Scope *s, Val v, Dtype t, const Ast *at)
         return graph_add(s->g, (Node){.op = OP_number, .type.dtype = TYPE_bool,
                                       .num = v.truth});
     if (v.kind != V_error)
-        error_at(at->src, at->loc, "a tensor or a number is needed, this is %s",
-                 val_found(&v));
+        error_at(at->src, at->loc,
+                 "a tensor or a number is needed, this is %s%s", val_found(&v),
+                 v.kind == V_pick || v.kind == V_part || v.kind == V_inst
+                     ? " (it is called with its input)"
+                     : "");
     return NULL;
 }
 
@@ -223,8 +226,11 @@ static Val eval_dot(Scope *s, const Ast *e)
     if (!inst) {
         if (base.kind != V_error)
             error_at(e->src, e->name_loc,
-                     "`.%s` of %s: only modules have parts", e->text,
-                     val_text(&base));
+                     "`.%s` of %s: only modules have parts%s", e->text,
+                     val_text(&base),
+                     strcmp(e->text, "T") ? ""
+                                          : " (dims have names: nothing needs "
+                                            "to be transposed)");
         return val_error;
     }
     Val v = member_of(s, inst, e->text);

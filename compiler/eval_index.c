@@ -93,6 +93,12 @@ Val eval_index(Scope *s, const Ast *e)
         return pick(s, e, base.part);
     if (base.kind == V_models)
         return others_index(s, base, e);
+    if (base.kind == V_inst) {
+        error_at(e->src, e->loc,
+                 "this is one `%s`, not an array: it takes no index",
+                 base.inst->def->text);
+        return val_error;
+    }
     Node *x = as_node(s, base, TYPE_f32, e->kid[0]);
     for (int i = 1; x && i < e->nkid; i++) {
         if (e->kid[i]->kind != AST_named) {

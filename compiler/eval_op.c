@@ -106,6 +106,17 @@ Node *elementwise(Scope *s, Op op, Node *a, Node *b, const Ast *at)
     return g_map2(s->g, op, a, b);
 }
 
+/* A weight declared the other way round: how it is meant. */
+static const char *turned(const Type *x, const Type *y)
+{
+    if (!x->rank || y->rank != 2 || x->dim[x->rank - 1] != y->dim[0])
+        return "";
+    return intern_printf("\nthe dim that is summed comes last: [%s, %s], not "
+                         "[%s, %s]",
+                         y->dim[1]->name, y->dim[0]->name, y->dim[0]->name,
+                         y->dim[1]->name);
+}
+
 static Node *matmul(Scope *s, Node *a, Node *b, const Ast *at)
 {
     const Type *x = &a->type, *y = &b->type;
@@ -120,8 +131,9 @@ static Node *matmul(Scope *s, Node *a, Node *b, const Ast *at)
     if (!n) {
         error_at(at->src, at->loc,
                  "`@` sums over the dims that both sides end with, and %s and "
-                 "%s share none there%s%s",
-                 dims_text(x), dims_text(y), clash(x, y), hiding(s, at));
+                 "%s share none there%s%s%s",
+                 dims_text(x), dims_text(y), clash(x, y), hiding(s, at),
+                 turned(x, y));
         return NULL;
     }
     if (!is_quantity(a, at) || !is_quantity(b, at))
@@ -244,7 +256,8 @@ Val eval_cond(Scope *s, const Ast *e)
     Val a = eval(s, e->kid[1]), b = eval(s, e->kid[2]);
     if (c.kind == V_error || a.kind == V_error || b.kind == V_error)
         return val_error;
-    if (s->model->symbolic && (a.kind == V_none || b.kind == V_none))
+    if (s->model->symbolic && a.kind != V_node && b.kind != V_node &&
+        (a.kind == V_none || b.kind == V_none))
         return a.kind == V_none ? b : a; /* a window or none */
     if (c.kind == V_size) /* a parameter that is true or false */
         c = flag_value(s, size_text(c.size));

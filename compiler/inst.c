@@ -331,11 +331,10 @@ static const Ast *module_of(Scope *s, const Ast *call)
 {
     const char *name = call_name(call);
     const Ast *def = name ? spec_find(s->spec, AST_module, name) : NULL;
-    const char *near = name && !def ? spec_nearest(s->spec, AST_module, name)
-                                    : NULL;
     if (!def)
         error_at(call->src, call->kid[0]->loc, "no module `%s`%s",
-                 name ? name : "", near_text(near));
+                 name ? name : "",
+                 name ? spec_hint(s->spec, AST_module, name) : "");
     return def;
 }
 

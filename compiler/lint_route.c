@@ -26,6 +26,16 @@ static bool same_kind(const Inst *a, const Inst *b)
     return true;
 }
 
+/* Are there other parts of the experts' kind? */
+static bool has_kin(const Inst *inst, const Part *part)
+{
+    for (int i = 0; i < inst->part.n; i++)
+        if (&inst->part.at[i] != part &&
+            same_kind(inst->part.at[i].inst[0], part->inst[0]))
+            return true;
+    return false;
+}
+
 static const Weight *counterpart(const Equal *e, const char *path)
 {
     size_t base = strlen(e->inst->path);
@@ -82,6 +92,14 @@ static bool is_choice(const Node *n)
 {
     return n->op == OP_select && n->arg[0]->op == OP_flag &&
            strcmp(n->arg[0]->name, "training");
+}
+
+static bool has_choice(const Graph *g)
+{
+    for (int i = 0; i < g->node.n; i++)
+        if (is_choice(g->node.at[i]))
+            return true;
+    return false;
 }
 
 static Node *make_equal(Graph *to, Node n, const Node *old, void *user)
@@ -176,8 +194,10 @@ static void routing_of(Lint *l, Model *m, Inst *inst, Graph *g, Node *y,
     Term *own = NULL;
     Equal e = {.inst = inst, .part = part, .one = one};
     for (int i = 0; i < 4; i++) { /* any way in which they do will do */
-        e.flags = i & 1;
         e.alone = i & 2;
+        e.flags = i & 1;
+        if ((e.flags && !has_choice(g)) || (!e.alone && !has_kin(inst, part)))
+            continue;
         own = factor_of(&p, g, y, e, tf);
         if (own && term_as_size(own))
             return;

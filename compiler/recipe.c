@@ -221,9 +221,8 @@ static RVal call_value(Recipe *r, const Ast *e)
     for (size_t i = 0; i < COUNT(functions); i++)
         if (!strcmp(functions[i].name, name))
             return functions[i].run(r, e);
-    const char *near = spec_nearest(r->spec, AST_transform, name);
     error_at(e->src, e->kid[0]->loc, "no transform or function `%s`%s", name,
-             near_text(near));
+             spec_hint(r->spec, AST_transform, name));
     return of_kind(R_error);
 }
 

@@ -132,8 +132,8 @@ static void train_option(Recipe *r, const Ast *o)
         if (!def)
             error_at(o->src, o->kid[0]->kid[0]->loc, "no transform `%s`%s",
                      call_name(o->kid[0]),
-                     near_text(spec_nearest(r->spec, AST_transform,
-                                            call_name(o->kid[0]))));
+                     spec_hint(r->spec, AST_transform,
+                               call_name(o->kid[0])));
         Arg arg[32];
         int n = 0;
         for (int i = 1; def && i < o->kid[0]->nkid; i++)

@@ -144,6 +144,28 @@ void spec_whole_library(Spec *s)
         spec_library(s, f->name);
 }
 
+/* Does the text define it, at a line's start? */
+static bool defines(const char *text, const char *head)
+{
+    size_t len = strlen(head);
+    for (const char *s = text; s; s = strchr(s, '\n')) {
+        s += *s == '\n';
+        if (!strncmp(s, head, len) && strchr(" ({", s[len]))
+            return true;
+    }
+    return false;
+}
+
+const char *spec_hint(const Spec *s, AstKind kind, const char *name)
+{
+    const char *head = intern_printf("%s %s", ast_kind_name[kind], name);
+    for (const LibraryFile *f = library; f->name; f++)
+        if (*name && defines(f->text, head))
+            return intern_printf(": it is in %s.graft (`use %s`)", f->name,
+                                 f->name);
+    return near_text(spec_nearest(s, kind, name));
+}
+
 static const char *beside(Spec *s, const Source *from, const char *name)
 {
     const char *slash = strrchr(from->path, '/');

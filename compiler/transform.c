@@ -245,9 +245,9 @@ static Inst *replaced(Scope *s, Inst *match, const Ast *replace,
     const Ast *call = replace->kid[0], *as = replace->kid[1];
     const Ast *def = spec_find(s->spec, AST_module, call_name(call));
     if (!def) {
-        const char *near = spec_nearest(s->spec, AST_module, call_name(call));
-        error_at(call->src, call->loc, "no module `%s`%s", call_name(call),
-                 near_text(near));
+        error_at(call->src, call->kid[0]->loc, "no module `%s`%s",
+                 call_name(call),
+                 spec_hint(s->spec, AST_module, call_name(call)));
         return NULL;
     }
     const char *file = match->file;

@@ -55,7 +55,7 @@ Model *lab_apply(Lab *l, Model *m, const char *name, const char *args,
     Err err = {""};
     int n = args_of(l, args, arg);
     for (int i = 0; i < nother; i++)
-        with[i] = l->dense;
+        with[i] = m;
     Model *to = model_transform(l->spec, m, name, arg, n, with, nother, &err);
     if (!to)
         fail_msg("%s", err.text);

@@ -32,7 +32,7 @@ struct Lab {
 Lab *lab_new(const char *more); /* texts of the test's own, or NULL */
 void lab_free(Lab *l);
 /* `name` applied with parameters as in "E=4 K=2"; nother models for `other`,
- * each of the dense shape. */
+ * each of m's shape. */
 Model *lab_apply(Lab *l, Model *m, const char *name, const char *args,
                  int nother);
 /* Weights are leaves of their own from here on, as after training. */

@@ -201,6 +201,43 @@ static void model_stock_by_angle(void **state)
         nearly(m->at[i], tune[i]);
 }
 
+/* Experts are merged each by itself, as the tensors of a file are. */
+static void experts_by_themselves(void **state)
+{
+    static const char *const at = "layer[0].ffn.expert.gate";
+    Lab *l = *state;
+    Model *moe = lab_apply(l, l->dense, "sparse_upcycling", "E=3 K=2", 0);
+    lab_trained(moe);
+    Tensor *w = lab_value(l, moe, at), *m, *halves;
+    double o[96];
+    lab_draw(l, "other.layer[0].ffn.expert.gate", 96, o);
+    m = lab_value(l, lab_apply(l, moe, "slerp", "t=0.5", 1), at);
+    for (int e = 0; e < 96; e += 32) {
+        double dot = 0, ww = 0, oo = 0;
+        for (int i = e; i < e + 32; i++) {
+            dot += w->at[i] * o[i];
+            ww += w->at[i] * w->at[i];
+            oo += o[i] * o[i];
+        }
+        double a = acos(dot / sqrt(ww * oo));
+        for (int i = e; i < e + 32; i++)
+            nearly(m->at[i], sin(a / 2) / sin(a) * (w->at[i] + o[i]));
+    }
+    m = lab_value(l, lab_apply(l, moe, "ties", "density=0.25", 1), at);
+    halves = lab_value(l, lab_apply(l, moe, "dare", "density=0.5", 1), at);
+    int masks = 0;
+    for (int e = 0; e < 96; e += 32) {
+        int changed = 0;
+        for (int i = e; i < e + 32; i++) {
+            changed += m->at[i] != w->at[i];
+            masks += (halves->at[i] != w->at[i]) !=
+                     (halves->at[i % 32] != w->at[i % 32]);
+        }
+        assert_int_equal(changed, 8);
+    }
+    assert_true(masks > 16); /* each expert drops others */
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -210,6 +247,7 @@ int main(void)
         TEST(linear_with_one_weight), TEST(task_arithmetic_ends),
         TEST(slerp_ends), TEST(ties_of_one_at_full_density),
         TEST(ties_elects_signs), TEST(ties_trims), TEST(dare_at_full_density),
-        TEST(dare_keeps_the_sum_of_sizes), TEST(model_stock_by_angle)};
+        TEST(dare_keeps_the_sum_of_sizes), TEST(model_stock_by_angle),
+        TEST(experts_by_themselves)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

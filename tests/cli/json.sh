@@ -43,7 +43,7 @@ transform t(E = 4) {
   require E > 0, "größer als 0: ∑ 𝛼"; match ffn: swigul(D, F)
   replace with swiglu(D, F) { each w = ffn.w }
 }
-#> 3: swigul(D, F)
+#> 3: swigul
 SPEC
 ranges "after characters of 2, 3 and 4 bytes" utf8.graft
 
