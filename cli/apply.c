@@ -1,5 +1,5 @@
 /* graft apply: a transform applied to a model, the result streamed into a
- * folder. All that headers tell is checked before a weight is read. */
+ * folder or a GGUF file. All that headers tell is checked before a weight is read. */
 #include "cli/apply.h"
 #include <string.h>
 
@@ -12,7 +12,8 @@ typedef struct {
 } Apply;
 
 static const struct argp_option options[] = {
-    {"output", 'o', "OUT", 0, "The folder to make; it must not exist", 1},
+    {"output", 'o', "OUT", 0, "What to make, a folder, or a GGUF file where it ends in .gguf; it must "
+     "not exist", 1},
     {"with", 'w', "other=MODEL", 0,
      "Another model that the transform asks for; again for several", 1},
     {0}};
@@ -41,7 +42,10 @@ static void key_end(const Apply *a, struct argp_state *state)
     if (!a->transform || !a->model)
         argp_error(state, "needs a transform and a model");
     if (!a->out)
-        argp_error(state, "needs -o OUT, the folder to make");
+        argp_error(state, "needs -o OUT, the folder or .gguf to make");
+    if (a->common.has_dtype && a->common.dtype == TYPE_q8_0 &&
+        !output_is_gguf(a->out))
+        argp_error(state, "--dtype q8_0 needs -o OUT.gguf");
     for (int i = 1; i < a->with.n; i++)
         if (strcmp(a->with.at[i].name, a->with.at[0].name))
             argp_error(state, "--with %s and --with %s: there is one name "
@@ -73,8 +77,12 @@ static error_t key(int k, char *arg, struct argp_state *state)
 
 static const struct argp argp = {
     options, key, "TRANSFORM MODEL [name=value...]",
-    "Apply a transform to a model and save the result as a Hugging Face "
-    "folder. TRANSFORM is one of the library's or FILE.graft:NAME.",
+    "Apply a transform to a model and save the result: as a Hugging Face "
+    "folder, or as OUT.gguf, where llama.cpp has such a model. TRANSFORM is "
+    "one of the library's or FILE.graft:NAME; `copy` changes nothing, so it "
+    "turns a folder into a GGUF file and back. Weights keep their types "
+    "(quantised ones become f32), or take that of --dtype: f32, bf16, f16, "
+    "and q8_0 in a GGUF file.",
     NULL, NULL, NULL};
 
 /* ---- the transform ---- */
@@ -173,105 +181,10 @@ static bool transform(Job *j, Err *err)
         return err_set(err, "%s", *why.text ? why.text
                                             : "it cannot be applied, see "
                                               "above");
-    file_plan_make(&j->plan, &a->arena, &j->sources, j->made, &a->common);
+    const Common as_it_is = {0}; /* a GGUF file's types come with writing */
+    file_plan_make(&j->plan, &a->arena, &j->sources, j->made,
+                   output_is_gguf(a->out) ? &as_it_is : &a->common);
     return true;
-}
-
-/* ---- the files beside the weights ---- */
-
-typedef struct {
-    LIST(FileSpec) file;
-    char *config, *graft;
-    TokenizerFiles tokenizer;
-} Beside;
-
-static void add_text(Job *j, Beside *b, const char *name, const char *text)
-{
-    if (text)
-        list_push(&j->a->arena, &b->file,
-                  (FileSpec){name, text, strlen(text), NULL});
-}
-
-/* The config says in what type most weights are. */
-static void set_dtype(const FilePlan *p, cJSON *config)
-{
-    int64_t bytes[TYPE_COUNT] = {0};
-    Dtype most = TYPE_f32;
-    for (int i = 0; i < p->tensor.n; i++) {
-        Dtype d = p->tensor.at[i].dtype;
-        bytes[d] += p->tensor.at[i].bytes;
-        most = bytes[d] > bytes[most] ? d : most;
-    }
-    const char *name = most == TYPE_bf16  ? "bfloat16"
-                       : most == TYPE_f16 ? "float16"
-                                          : "float32";
-    const char *key = cJSON_GetObjectItemCaseSensitive(config, "dtype")
-                          ? "dtype"
-                          : "torch_dtype";
-    cJSON *v = cJSON_CreateString(name);
-    if (cJSON_GetObjectItemCaseSensitive(config, key))
-        cJSON_ReplaceItemInObjectCaseSensitive(config, key, v);
-    else
-        cJSON_AddItemToObject(config, key, v);
-}
-
-static bool files_beside(Job *j, Beside *b, Err *err)
-{
-    const Checkpoint *c = j->sources.at[0].checkpoint;
-    cJSON *config = model_config(j->made);
-    set_dtype(&j->plan, config);
-    b->config = json_text(config);
-    b->graft = model_graft_text(j->made);
-    cJSON_Delete(config);
-    add_text(j, b, "config.json", b->config);
-    add_text(j, b, "model.graft", b->graft);
-    if (c->gguf) {
-        if (!tokenizer_files_gguf(c->gguf, c->path, &b->tokenizer, err))
-            return false;
-        add_text(j, b, "tokenizer.json", b->tokenizer.tokenizer);
-        add_text(j, b, "tokenizer_config.json", b->tokenizer.config);
-        add_text(j, b, "generation_config.json", b->tokenizer.generation);
-    }
-    for (int i = 0; i < c->others; i++) {
-        const char *from =
-            arena_printf(&j->a->arena, "%s/%s", c->path, c->other[i]);
-        list_push(&j->a->arena, &b->file,
-                  (FileSpec){c->other[i], NULL, 0, from});
-    }
-    return true;
-}
-
-static void beside_free(Beside *b)
-{
-    cJSON_free(b->config);
-    free(b->graft);
-    tokenizer_files_free(&b->tokenizer);
-}
-
-/* Where it came from, for the file's metadata. */
-enum { METAS = 5 };
-static void provenance(Job *j, const char *meta[METAS][2])
-{
-    Arena *a = &j->a->arena;
-    char *text = spec_closure(j->spec);
-    const char *args = "";
-    for (int i = 0; i < j->a->arg.n; i++)
-        args = arena_printf(a, "%s%s%s=%s", args, i ? " " : "",
-                            j->a->arg.at[i].name, j->a->arg.at[i].value);
-    const char *const all[METAS][2] = {
-        {"graft.version", CLI_VERSION},
-        {"graft.transform", j->name},
-        {"graft.parameters", args},
-        {"graft.text", arena_printf(a, "%016llx",
-                                    (unsigned long long)hash_bytes(
-                                        0, text, strlen(text)))},
-        {"graft.source",
-         arena_printf(a, "%016llx",
-                      (unsigned long long)checkpoint_hash(
-                          j->sources.at[0].checkpoint))},
-    };
-    memcpy(meta, all, sizeof all);
-    free(text);
 }
 
 /* ---- the weights ---- */
@@ -350,25 +263,45 @@ static bool put_weights(Job *j, Writer *w, Err *err)
     return fine;
 }
 
-static bool write_folder(Job *j, Err *err)
+enum { METAS = 5 };
+static void provenance(Job *j, const char *meta[METAS][2])
 {
-    Beside b = {0};
+    Arena *a = &j->a->arena;
+    char *text = spec_closure(j->spec);
+    const char *args = "";
+    for (int i = 0; i < j->a->arg.n; i++)
+        args = arena_printf(a, "%s%s%s=%s", args, i ? " " : "",
+                            j->a->arg.at[i].name, j->a->arg.at[i].value);
+    const char *const all[METAS][2] = {
+        {"graft.version", CLI_VERSION},
+        {"graft.transform", j->name},
+        {"graft.parameters", args},
+        {"graft.text", arena_printf(a, "%016llx",
+                                    (unsigned long long)hash_bytes(
+                                        0, text, strlen(text)))},
+        {"graft.source",
+         arena_printf(a, "%016llx",
+                      (unsigned long long)checkpoint_hash(
+                          j->sources.at[0].checkpoint))},
+    };
+    memcpy(meta, all, sizeof all);
+    free(text);
+}
+
+static bool write_out(Job *j, Err *err)
+{
     const char *meta[METAS][2];
-    bool fine = files_beside(j, &b, err);
     provenance(j, meta);
-    const FolderSpec spec = {
-        .tensor = j->plan.tensor.at, .tensors = j->plan.tensor.n,
-        .meta = (const char *const(*)[2])meta, .metas = METAS,
-        .file = b.file.at, .files = b.file.n};
-    Writer *w = fine ? folder_begin(j->a->out, &spec, err) : NULL;
-    fine = w != NULL;
-    if (w && !put_weights(j, w, err)) {
+    Output out = {.path = j->a->out, .common = &j->a->common,
+                  .source = j->sources.at[0].checkpoint, .made = j->made,
+                  .plan = &j->plan, .meta = meta, .metas = METAS};
+    Writer *w = output_begin(&out, err);
+    bool fine = w && put_weights(j, w, err);
+    if (w && !fine)
         writer_cancel(w);
-        fine = false;
-    } else if (w) {
+    else if (w)
         fine = writer_finish(w, err);
-    }
-    beside_free(&b);
+    output_free(&out);
     return fine;
 }
 
@@ -391,7 +324,7 @@ static void say_done(const Job *j, double seconds)
 
 int command_apply(int argc, char **argv)
 {
-    Apply a = {0};
+    Apply a = {.common.stores = true};
     options_parse(&argp, argc, argv, &a, &a.common);
     rt_catch_interrupts();
     Job j = {.a = &a};
@@ -399,7 +332,7 @@ int command_apply(int argc, char **argv)
     double began = seconds_now();
     bool fine = read_spec(&j, &err) && check_with(&j, &err) &&
                 open_sources(&j, &err) && transform(&j, &err) &&
-                write_folder(&j, &err);
+                write_out(&j, &err);
     if (fine)
         say_done(&j, seconds_now() - began);
     else

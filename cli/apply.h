@@ -43,3 +43,24 @@ void values_free(Values *v);
 /* All of w, stacked dims too, as dtype. */
 bool values_compute(Values *v, const Weight *w, Dtype dtype, void *out,
                     Err *err);
+
+/* ---- where it goes (output.c) ---- */
+
+/* What is written: a Hugging Face folder, or a GGUF file where the path ends
+ * so. The fields up to `metas` are the caller's; all must live until the end of
+ * writing. */
+typedef struct {
+    const char *path;
+    const Checkpoint *source; /* its tokenizer and other files come along */
+    const Model *made;
+    const FilePlan *plan;
+    const Common *common; /* the type of matrices in a GGUF file */
+    const char *(*meta)[2];
+    int metas;
+    struct OutputParts *parts;
+} Output;
+
+bool output_is_gguf(const char *path);
+/* Ready for the plan's tensors; NULL with err set. output_free in any case. */
+Writer *output_begin(Output *o, Err *err);
+void output_free(Output *o);

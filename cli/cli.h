@@ -24,6 +24,8 @@ typedef struct {
     int threads;    /* 0: as many as there are cores */
     bool has_dtype; /* --dtype was given */
     Dtype dtype;    /* f32, bf16; f64 only with TARGET_interp */
+    bool stores;    /* set before parsing: it is what is written, f16 and q8_0
+                       too */
     bool json, quiet;
 } Common;
 

@@ -7,7 +7,8 @@
 enum { KEY_target = 1000, KEY_threads, KEY_dtype, KEY_json, KEY_quiet };
 
 static const char *const targets[] = {"cpu", "cuda", "interp"};
-static const char *const dtypes[] = {"f32", "bf16", "f64"};
+/* The last two only where they are stored. */
+static const char *const dtypes[] = {"f32", "bf16", "f64", "f16", "q8_0"};
 
 static const struct argp_option common_options[] = {
     {.doc = "For all commands:", .group = 10},
@@ -28,8 +29,10 @@ typedef struct {
 
 static void common_end(struct argp_state *state, const Common *c)
 {
-    if (c->has_dtype && c->dtype == TYPE_f64 && c->target != TARGET_interp)
-        argp_error(state, "--dtype f64 needs --target interp");
+    if (c->has_dtype && c->dtype == TYPE_f64 &&
+        (c->stores || c->target != TARGET_interp))
+        argp_error(state, c->stores ? "--dtype f64: nothing is stored so"
+                                    : "--dtype f64 needs --target interp");
 }
 
 static error_t common_key(int key, char *arg, struct argp_state *state)
@@ -45,7 +48,8 @@ static error_t common_key(int key, char *arg, struct argp_state *state)
         c->threads = (int)option_int(state, "--threads", arg, 1, 4096);
         break;
     case KEY_dtype:
-        word = option_word(state, "dtype", arg, dtypes, COUNT(dtypes));
+        word = option_word(state, "dtype", arg, dtypes,
+                           c->stores ? COUNT(dtypes) : COUNT(dtypes) - 2);
         c->has_dtype = type_find(dtypes[word], &c->dtype);
         break;
     case KEY_json:

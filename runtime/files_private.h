@@ -41,6 +41,7 @@ bool name_printable(const char *name, size_t len);
 /* An object; numbers finite, no key twice, UTF-8. NULL with err set; `what`
  * (a path) opens the message. The text need not end with NUL. */
 cJSON *json_object(const char *what, const char *text, size_t len, Err *err);
+cJSON *json_real(double value); /* prints with a point */
 /* An integer in 0 .. 2^53 that was written as one. */
 bool json_size(const cJSON *item, int64_t *out);
 void json_keep_numbers(cJSON *root, const char *text); /* for json_text */

@@ -121,14 +121,27 @@ static void use_its_names(Translation *t, const cJSON *kept)
         }
 }
 
+static bool same_number(const cJSON *a, const cJSON *b)
+{
+    return cJSON_IsNumber(a) && cJSON_IsNumber(b) &&
+           (float)a->valuedouble == (float)b->valuedouble;
+}
+
+/* What the file's keys do not say, and the more exact text of what they say in
+ * f32. */
 void gguf_keep_fields(Translation *t, cJSON *kept)
 {
     if (!kept || strcmp(config_class(kept), t->arch->class))
         return;
     use_its_names(t, kept);
     keep_rope(t, kept);
-    for (const cJSON *item = kept->child; item; item = item->next)
-        if (!cJSON_HasObjectItem(t->config, item->string))
+    for (const cJSON *item = kept->child; item; item = item->next) {
+        cJSON *had = cJSON_GetObjectItemCaseSensitive(t->config, item->string);
+        if (!had)
             cJSON_AddItemToObject(t->config, item->string,
                                   cJSON_Duplicate(item, true));
+        else if (same_number(had, item))
+            cJSON_ReplaceItemViaPointer(t->config, had,
+                                        cJSON_Duplicate(item, true));
+    }
 }

@@ -20,7 +20,7 @@ static cJSON *scaling(const char *type, double factor)
 {
     cJSON *s = cJSON_CreateObject();
     cJSON_AddStringToObject(s, "rope_type", type);
-    cJSON_AddNumberToObject(s, "factor", factor);
+    cJSON_AddItemToObject(s, "factor", json_real(factor));
     return s;
 }
 
@@ -73,8 +73,8 @@ static bool add_llama3(Translation *t, const FileTensor *freqs, double theta)
                        "Llama 3's");
     }
     cJSON *s = scaling("llama3", l.factor);
-    cJSON_AddNumberToObject(s, "low_freq_factor", l.low);
-    cJSON_AddNumberToObject(s, "high_freq_factor", l.high);
+    cJSON_AddItemToObject(s, "low_freq_factor", json_real(l.low));
+    cJSON_AddItemToObject(s, "high_freq_factor", json_real(l.high));
     cJSON_AddNumberToObject(s, "original_max_position_embeddings", l.old);
     cJSON_AddItemToObject(t->config, "rope_scaling", s);
     return true;

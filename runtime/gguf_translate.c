@@ -58,8 +58,9 @@ static bool absent(Translation *t, const KeyRow *row, const char *key)
         return true;
     if (row->otherwise != NEEDED)
         set(t, row->field,
-            row->kind == KEY_bool ? cJSON_CreateBool(row->otherwise != 0)
-                                  : cJSON_CreateNumber(row->otherwise));
+            row->kind == KEY_bool    ? cJSON_CreateBool(row->otherwise != 0)
+            : row->kind == KEY_float ? json_real(row->otherwise)
+                                     : cJSON_CreateNumber(row->otherwise));
     else if (raw_find(t, "token_embd.weight"))
         return bad(t, "metadata key %s is missing", key);
     return true;
@@ -84,7 +85,7 @@ bool gguf_add_key(Translation *t, const KeyRow *row)
         set(t, row->field, cJSON_CreateNumber((double)n));
     else if (row->kind == KEY_float && gguf_float(t->g, key, &x) &&
              isfinite(x))
-        set(t, row->field, cJSON_CreateNumber(shortest(x)));
+        set(t, row->field, json_real(shortest(x)));
     else
         return bad(t, "metadata key %s is no %s", key,
                    row->kind == KEY_int     ? "size"

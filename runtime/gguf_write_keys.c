@@ -210,9 +210,9 @@ static void plan_general(GgufPlan *p, const char *name)
 /* The whole config, for what GGUF has no key for. */
 static void plan_config(GgufPlan *p)
 {
-    char *text = cJSON_PrintUnformatted(p->spec->config);
+    char *text = json_text(p->spec->config);
     key_string(p, GGUF_CONFIG, text);
-    cJSON_free(text);
+    free(text);
     for (int i = 0; i < p->spec->metas; i++)
         key_string(p, p->spec->meta[i][0], p->spec->meta[i][1]);
 }
@@ -235,15 +235,33 @@ bool gguf_plan_keys(GgufPlan *p, const char *name)
     return true;
 }
 
+/* ---- what llama.cpp does otherwise ---- */
+
+static double number(const cJSON *config, const char *field)
+{
+    const cJSON *item = config_field(config, field);
+    return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
 const char *gguf_caveat(const cJSON *config)
 {
-    const cJSON *window = config_field(config, "sliding_window");
-    const cJSON *most = config_field(config, "max_position_embeddings");
-    if (strcmp(config_class(config), "MistralForCausalLM") ||
-        !cJSON_IsNumber(window) || !cJSON_IsNumber(most) ||
-        window->valuedouble >= most->valuedouble)
-        return NULL;
-    return intern_printf("llama.cpp has no window for this architecture: in "
-                         "texts longer than %.0f tokens it differs from this "
-                         "model", window->valuedouble);
+    const char *class = config_class(config);
+    double window = number(config, "sliding_window");
+    double heads = number(config, "num_attention_heads");
+    double part = number(config, "rotary_pct");
+    double turned = floor(part * number(config, "hidden_size") / heads);
+    if (!strcmp(class, "MistralForCausalLM") && window > 0 &&
+        window < number(config, "max_position_embeddings"))
+        return intern_printf("llama.cpp has no window for this architecture: "
+                             "in texts longer than %.0f tokens it differs "
+                             "from this model", window);
+    if (!strcmp(class, "OlmoeForCausalLM") &&
+        number(config, "num_key_value_heads") != heads)
+        return "llama.cpp reads OLMoE only with as many key heads as query "
+               "heads: it will not load this file";
+    if (part > 0 && fmod(turned, 2) != 0)
+        return intern_printf("rope turns %.0f elements of a head, llama.cpp "
+                             "only an even number: it will not run this file",
+                             turned);
+    return NULL;
 }

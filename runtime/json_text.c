@@ -2,6 +2,7 @@
  * 10000.0, for readers that tell the two apart. Its text is kept in the item's
  * valuestring, which cJSON copies along and does not print. */
 #include "runtime/files_private.h"
+#include <math.h>
 #include <string.h>
 
 /* ---- reading: the numbers of the text, in the order of the tree ---- */
@@ -39,6 +40,17 @@ static const char *keep(cJSON *item, const char *at)
 void json_keep_numbers(cJSON *root, const char *text)
 {
     keep(root, text);
+}
+
+cJSON *json_real(double value)
+{
+    char text[64];
+    cJSON *item = cJSON_CreateNumber(value);
+    if (value == floor(value) && fabs(value) < 1e15) {
+        snprintf(text, sizeof text, "%.1f", value);
+        keep(item, text);
+    }
+    return item;
 }
 
 /* ---- writing ---- */

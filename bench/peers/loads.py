@@ -1,0 +1,135 @@
+"""Does what graft writes load in transformers and in llama.cpp, and do they
+compute the same logits? For each model: the folder that graft writes, loaded by
+transformers; the GGUF file that it writes, loaded by llama.cpp; both against
+graft's own logits of the same.
+
+usage: loads.py [MODEL...]      (default: all of the shared tiny ones)
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from common import (DATA, LlamaCpp, graft, graft_logits, table,
+                    transformers_logits)
+
+# What is written: a name, the source, the transform and its parameters.
+WANTED = [
+    ("llama", "hf_tiny/llama", ["copy"]),
+    ("llama, linear rope", "hf_tiny/llama_linear_rope", ["copy"]),
+    ("llama, llama3 rope", "hf_tiny/llama3_rope", ["copy"]),
+    ("stories260K", "stories260K", ["copy"]),
+    ("stories260K of GGUF", "stories260K/stories260K.gguf", ["copy"]),
+    ("llama, sparse_upcycling E=4 K=2", "hf_tiny/llama",
+     ["sparse_upcycling", "E=4", "K=2"]),
+    ("stories260K, sparse_upcycling", "stories260K", ["sparse_upcycling"]),
+    ("mixtral", "hf_tiny/mixtral", ["copy"]),
+    ("mistral, window 16", "hf_tiny/mistral_window", ["copy"]),
+    ("qwen2", "hf_tiny/qwen2", ["copy"]),
+    ("qwen3", "hf_tiny/qwen3", ["copy"]),
+    ("qwen2_moe", "hf_tiny/qwen2_moe", ["copy"]),
+    ("qwen3_moe", "hf_tiny/qwen3_moe", ["copy"]),
+    ("stablelm", "hf_tiny/stablelm", ["copy"]),
+    ("gpt_neox", "hf_tiny/gpt_neox", ["copy"]),
+    ("olmoe", "hf_tiny/olmoe", ["copy"]),
+    ("gpt_neox, half of a head turned", "made:gpt_neox", ["copy"]),
+    ("olmoe, 4 key heads", "made:olmoe", ["copy"]),
+]
+LENGTH = 40
+
+
+def made(kind, out):
+    """A random model of a shape that llama.cpp takes too."""
+    import torch
+    from transformers import (GPTNeoXConfig, GPTNeoXForCausalLM, OlmoeConfig,
+                              OlmoeForCausalLM)
+    torch.manual_seed(1)
+    common = dict(vocab_size=128, hidden_size=64, intermediate_size=96,
+                  num_hidden_layers=2, num_attention_heads=4,
+                  max_position_embeddings=256, initializer_range=0.2)
+    if kind == "olmoe":
+        model = OlmoeForCausalLM(OlmoeConfig(
+            num_key_value_heads=4, num_experts=4, num_experts_per_tok=2,
+            **common))
+    else:
+        model = GPTNeoXForCausalLM(GPTNeoXConfig(
+            rope_parameters={"rope_type": "default", "rope_theta": 10000.0,
+                             "partial_rotary_factor": 0.5}, **common))
+    model.save_pretrained(out)
+    return out
+
+
+def ids_for(model):
+    """Some ids that every vocabulary has."""
+    return [1 + (7 * i * i + 3 * i) % 120 for i in range(LENGTH)]
+
+
+def difference(a, b):
+    """The largest, beside the largest logit."""
+    return f"{abs(a - b).max():.1e} of {abs(b).max():.2g}"
+
+
+def in_transformers(source, transform, ids, scratch):
+    out = scratch / "out"
+    graft("apply", transform[0], source, "-o", out, *transform[1:])
+    logits, kind, odd = transformers_logits(out, ids)
+    found = difference(logits, graft_logits(out, ids, scratch))
+    return f"{found} ({kind})" + (f" {odd}" if odd else "")
+
+
+def in_llama_cpp(source, transform, dtype, ids, scratch):
+    out = scratch / f"out-{dtype}.gguf"
+    graft("apply", transform[0], source, "-o", out, *transform[1:],
+          "--dtype", dtype)
+    model = LlamaCpp(out)
+    logits = model.logits(ids)
+    return difference(logits, graft_logits(out, ids, scratch))
+
+
+def attempt(work, *args):
+    try:
+        return work(*args)
+    except Exception as why:  # a row of the table, not the end of it
+        return "no: " + str(why).splitlines()[-1][:160]
+
+
+def one(name, source, transform):
+    """A row, or why there is none."""
+    ids = ids_for(source)
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = pathlib.Path(folder)
+        path = (made(source[5:], scratch / "made")
+                if source.startswith("made:") else DATA / source)
+        return [name] + [
+            attempt(in_transformers, path, transform, ids, scratch)] + [
+            attempt(in_llama_cpp, path, transform, t, ids, scratch)
+            for t in ("f32", "q8_0")]
+
+
+def in_a_child(*what):
+    """llama.cpp ends its process where it does not like a model."""
+    code = f"import loads, json; print(json.dumps(loads.one(*{what!r})))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True,
+        cwd=pathlib.Path(__file__).parent,
+        env=os.environ | {"GGML_NO_BACKTRACE": "1"})
+    if done.returncode:
+        said = [s for s in done.stderr.splitlines() if "GGML_ASSERT" in s]
+        return [what[0], "", "no: " + (said or ["it ended"])[-1], ""]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main():
+    chosen = sys.argv[1:]
+    rows = []
+    for wanted in WANTED:
+        if not chosen or wanted[0] in chosen:
+            rows.append(in_a_child(*wanted))
+            print(rows[-1], file=sys.stderr)
+    table(["model", "transformers", "llama.cpp, f32", "llama.cpp, q8_0"], rows)
+
+
+if __name__ == "__main__":
+    main()
