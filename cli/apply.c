@@ -1,5 +1,6 @@
 /* graft apply: a transform applied to a model, the result streamed into a
- * folder or a GGUF file. All that headers tell is checked before a weight is read. */
+ * folder or a GGUF file. All that headers tell is checked before a weight is
+ * read. */
 #include "cli/apply.h"
 #include <string.h>
 
@@ -12,8 +13,10 @@ typedef struct {
 } Apply;
 
 static const struct argp_option options[] = {
-    {"output", 'o', "OUT", 0, "What to make, a folder, or a GGUF file where it ends in .gguf; it must "
-     "not exist", 1},
+    {"output", 'o', "OUT", 0,
+     "What to make: a folder, or a GGUF file where it ends in .gguf; it must "
+     "not exist",
+     1},
     {"with", 'w', "other=MODEL", 0,
      "Another model that the transform asks for; again for several", 1},
     {0}};

@@ -65,7 +65,8 @@ ok "the same text from the folder and the GGUF file"
 ends 0 "a mixture" apply sparse_upcycling tiny -o moe.gguf E=4 K=2
 ends 0 "and its folder" apply sparse_upcycling tiny -o moe E=4 K=2
 same_weights "the mixture" moe moe.gguf
-ends 0 "a mixture of a GGUF file" apply sparse_upcycling tiny.gguf -o moe2 E=4 K=2
+ends 0 "a mixture of a GGUF file" \
+    apply sparse_upcycling tiny.gguf -o moe2 E=4 K=2
 same_weights "from either" moe moe2
 for model in tiny moe moe.gguf; do
     ends 0 "$model continues" generate $model -p "the band and a" -n 12
