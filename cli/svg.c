@@ -122,16 +122,27 @@ static char *render(GVC_t *gvc, graph_t *g, Err *err)
     return copy;
 }
 
+/* One context for the whole run: Graphviz's text plugin remembers the last
+ * font by a pointer into the context that it came from. */
+static GVC_t *context;
+
+static void free_context(void)
+{
+    gvFreeContext(context);
+}
+
 char *svg_layout(char *dot, Err *err)
 {
-    GVC_t *gvc = gvContext();
     char *svg = NULL;
     graph_t *g = agmemread(dot);
     if (!g)
         BUG("a picture that Graphviz cannot read:\n%s", dot);
-    svg = render(gvc, g, err);
+    if (!context) {
+        context = gvContext();
+        atexit(free_context);
+    }
+    svg = render(context, g, err);
     agclose(g);
-    gvFreeContext(gvc);
     free(dot);
     return svg;
 }
