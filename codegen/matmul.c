@@ -21,6 +21,8 @@ static TileKind kind_of(const Emit *e, const Matmul *m, const Pack *p)
         return TILE_half;
     if (p->dtype != TYPE_bf16 || p->pair != 2)
         BUG("a weight packed as %s by %d", type_info[p->dtype].name, p->pair);
+    if (m->x->type.dtype == TYPE_bf16 && tile_amx(e->target))
+        return TILE_amx;
     bool dots = m->x->type.dtype == TYPE_bf16 && tile_dots(e->target);
     return dots ? TILE_dot : TILE_wide;
 }
@@ -68,19 +70,20 @@ void mm_begin(Mm *mm, Emit *e, Plan *p, Kernel *k)
     const Matmul *m = &k->matmul;
     *mm = (Mm){.m = m, .k = known(m->nk, m->k), .block = BLOCK_ROWS};
     kernel_begin(&mm->w, e, p, k);
-    int64_t chunks = 0, vectors = 0, wide = 0;
+    int64_t row = 0, vectors = 0, wide = 0; /* row: bytes of x */
     for (int i = 0; i < m->nparts; i++) {
         part_info(mm, e, i);
         const PartInfo *in = &mm->part[i];
-        chunks = in->chunks > chunks ? in->chunks : chunks;
+        int64_t bytes = in->chunks * tile_chunk_bytes(&in->tile);
+        row = bytes > row ? bytes : row;
         vectors = in->tile.vectors > vectors ? in->tile.vectors : vectors;
         int64_t panel = in->chunks * CHUNK * in->tile.vectors * e->lanes;
         if (tile_quant(in->tile.kind) && panel > wide)
             wide = panel;
     }
-    while (mm->block > 24 && mm->block * chunks * CHUNK > BLOCK_BYTES)
+    while (mm->block > 48 && mm->block * row > BLOCK_BYTES)
         mm->block /= 2;
-    mm->x_bytes = (mm->block * chunks * CHUNK + 63) / 64 * 64;
+    mm->x_bytes = (mm->block * row + 63) / 64 * 64;
     mm->c_bytes = mm->block * vectors * e->lanes * 4;
     k->scratch = mm->x_bytes + mm->c_bytes + wide;
 }
