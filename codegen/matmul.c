@@ -4,11 +4,18 @@
 #include "codegen/matmul.h"
 
 enum {
-    BLOCK_ROWS = 96,          /* a multiple of every tile's `most` */
     BLOCK_BYTES = 1150 << 10, /* of packed rows: the second cache's size */
     PANEL_BYTES = 384 << 10,  /* beyond that K is cut, for the same reason */
-    TASKS = 12,               /* a thread, about */
+    TASKS = 10,               /* a thread, about */
 };
+
+/* Rows of a block, a multiple of every tile's `most`. Fewer are better balanced
+ * and share a panel from the cache all the same; more pay where a panel is
+ * widened first, or where AMX would wait for it. */
+static int64_t block_rows(TileKind kind)
+{
+    return kind == TILE_amx ? 192 : tile_quant(kind) ? 96 : 48;
+}
 
 static TileKind kind_of(const Emit *e, const Matmul *m, const Pack *p)
 {
@@ -68,12 +75,14 @@ static void part_info(Mm *mm, Emit *e, int i)
 void mm_begin(Mm *mm, Emit *e, Plan *p, Kernel *k)
 {
     const Matmul *m = &k->matmul;
-    *mm = (Mm){.m = m, .k = known(m->nk, m->k), .block = BLOCK_ROWS};
+    *mm = (Mm){.m = m, .k = known(m->nk, m->k), .block = 0};
     kernel_begin(&mm->w, e, p, k);
     int64_t row = 0, vectors = 0, wide = 0; /* row: bytes of x */
     for (int i = 0; i < m->nparts; i++) {
         part_info(mm, e, i);
         const PartInfo *in = &mm->part[i];
+        int64_t rows = block_rows(in->tile.kind);
+        mm->block = rows > mm->block ? (int)rows : mm->block;
         int64_t bytes = in->chunks * tile_chunk_bytes(&in->tile);
         row = bytes > row ? bytes : row;
         vectors = in->tile.vectors > vectors ? in->tile.vectors : vectors;
@@ -108,8 +117,9 @@ Val mm_grain(Mm *mm, Val blocks, Val *groups)
     for (int i = 0; i < mm->m->nparts; i++)
         panels += mm->part[i].panels;
     Val want = mul(e, walk_run(&mm->w, RUN_threads), i64(e, TASKS));
-    Val grain = quot(e, mul(e, blocks, i64(e, panels)), want);
-    grain = greatest(e, i64(e, 1), least(e, grain, i64(e, panels)));
+    Val some = greatest(e, blocks, i64(e, 1));
+    Val cuts = quot(e, add(e, want, sub(e, some, i64(e, 1))), some);
+    Val grain = quot(e, add(e, i64(e, panels - 1), cuts), cuts);
     Val all = i64(e, 0);
     for (int i = 0; i < mm->m->nparts; i++)
         all = add(e, all, groups_of(mm, i, grain));

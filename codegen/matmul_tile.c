@@ -35,7 +35,8 @@ const char *tile_name(TileKind kind)
 
 bool tile_dots(const Target *t)
 {
-    return t->bf16_dot && (t != target_host() || measure_dot_pays());
+    return t->bf16_dot &&
+           (t->features != target_host()->features || measure_dot_pays());
 }
 
 bool tile_amx(const Target *t)

@@ -3,13 +3,13 @@
  * instruction exists, not that it is fast: on some machines the bf16 dot
  * product is slower than f32 FMA, on others twice as fast. */
 #include "codegen/measure.h"
+#include "codegen/cache.h"
 #include "codegen/jit.h"
 #include "codegen/matmul.h"
 #include "runtime/runtime.h"
 #include <math.h>
 #include <omp.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -147,14 +147,8 @@ Peaks measure_peaks(int threads)
 
 static bool cache_path(const char *what, char *path, size_t size)
 {
-    const char *dir = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (dir && *dir)
-        snprintf(path, size, "%s/graft", dir);
-    else if (home && *home)
-        snprintf(path, size, "%s/.cache/graft", home);
-    else
+    if (!cache_folder(path, size))
         return false;
-    mkdir(path, 0755); /* where it fails, so does what follows */
     size_t n = strlen(path);
     const char *f = target_host()->features;
     snprintf(path + n, size - n, "/%s-%016llx", what,
