@@ -6,15 +6,18 @@
 enum {
     BLOCK_BYTES = 1150 << 10, /* of packed rows: the second cache's size */
     PANEL_BYTES = 384 << 10,  /* beyond that K is cut, for the same reason */
+    SMALL_PANEL = 80 << 10,
     TASKS = 10,               /* a thread, about */
 };
 
 /* Rows of a block, a multiple of every tile's `most`. Fewer are better balanced
- * and share a panel from the cache all the same; more pay where a panel is
- * widened first, or where AMX would wait for it. */
-static int64_t block_rows(TileKind kind)
+ * where panels are small; more pay where a panel is widened first, comes from
+ * memory again for each block, or AMX would wait for it. */
+static int64_t block_rows(const PartInfo *p)
 {
-    return kind == TILE_amx ? 192 : tile_quant(kind) ? 96 : 48;
+    if (p->tile.kind == TILE_amx)
+        return 192;
+    return tile_quant(p->tile.kind) || p->bytes > SMALL_PANEL ? 96 : 48;
 }
 
 static TileKind kind_of(const Emit *e, const Matmul *m, const Pack *p)
@@ -81,7 +84,7 @@ void mm_begin(Mm *mm, Emit *e, Plan *p, Kernel *k)
     for (int i = 0; i < m->nparts; i++) {
         part_info(mm, e, i);
         const PartInfo *in = &mm->part[i];
-        int64_t rows = block_rows(in->tile.kind);
+        int64_t rows = block_rows(in);
         mm->block = rows > mm->block ? (int)rows : mm->block;
         int64_t bytes = in->chunks * tile_chunk_bytes(&in->tile);
         row = bytes > row ? bytes : row;
