@@ -87,11 +87,15 @@ static Node *with_slots(Graph *to, Node n, const Node *old, void *user)
     return graph_add(to, n);
 }
 
-static Formula formula_of(Arena *a, const Weight *w)
+/* Its value is rounded as it is stored, where it is computed. */
+static Formula formula_of(Arena *a, const Weight *w, Dtype stored)
 {
     Formula f = {.graph = graph_new(a, "value")};
     Mover m = {a, f.graph, {0}};
-    graph_output(f.graph, "value", move(&m, w->value));
+    Node *value = move(&m, w->value);
+    if (type_is_float(stored) && type_is_float(value->type.dtype))
+        value = g_cast(f.graph, stored, value);
+    graph_output(f.graph, "value", value);
     for (int i = 0; i < f.graph->node.n; i++) {
         const Node *n = f.graph->node.at[i];
         if (n->op == OP_weight && n->weight && weight_place(&f, n->weight) < 0)
@@ -135,13 +139,13 @@ static void release(Values *v, const Formula *f)
             tensor_release(tensor(v, f->weight.at[i], j));
 }
 
-static Kept *kept(Values *v, const Weight *w, uint64_t key)
+static Kept *kept(Values *v, const Weight *w, Dtype stored, uint64_t key)
 {
     for (int i = 0; i < v->kept.n; i++)
         if (v->kept.at[i].formula.key == key)
             return &v->kept.at[i];
     Err err;
-    Kept k = {.formula = formula_of(&v->arena, w)};
+    Kept k = {.formula = formula_of(&v->arena, w, stored)};
     const CpuOptions options = {.threads = v->threads};
     k.program = cpu_compile(k.formula.graph, &options, &err);
     list_push(&v->arena, &v->kept, k);
@@ -199,8 +203,8 @@ bool values_compute(Values *v, const Weight *w, Dtype dtype, void *out,
                     Err *err)
 {
     Arena arena = {0};
-    Formula f = formula_of(&arena, w);
-    const Kept *k = f.weight.n > 0 ? kept(v, w, f.key) : NULL;
+    Formula f = formula_of(&arena, w, dtype);
+    const Kept *k = f.weight.n > 0 ? kept(v, w, dtype, f.key) : NULL;
     Err why;
     bool fine = k && k->program ? run_compiled(v, k, &f, dtype, out, &why)
                                 : run_interpreted(v, &f, dtype, out, &why);

@@ -6,7 +6,7 @@
 #include "codegen/attend.h"
 #include <math.h>
 
-enum { TASK_ROWS = 48, MIN_TASKS = 4 };
+enum { TASK_ROWS = 48, MIN_TASKS = 4, WIDE = 4 }; /* vectors of a block */
 
 typedef struct {
     Walk w;
@@ -17,7 +17,7 @@ typedef struct {
     Val tokens, heads;  /* of a task: tokens, query heads of each */
     Val head, h0, t0;   /* this task's */
     Val rows;           /* its rows: (token, query head) */
-    Val q, scores, p, o, m, l, from, to; /* memory */
+    Val q, scores, p, o, m, l, from, to, dst, step; /* memory */
     Val first, last;    /* positions that any row sees */
     Val out;            /* the vector being written */
 } At;
@@ -71,7 +71,7 @@ static Val query_of(At *a, Val row)
     return add(e, h, rest(e, row, a->heads));
 }
 
-/* ---- memory: q | scores | p | o | m | l | from | to ---- */
+/* ---- memory: q | scores | p | o | m | l | from | to | dst | step ---- */
 
 static Val carve(At *a, Val *mem, int64_t bytes, int64_t *sum)
 {
@@ -91,11 +91,13 @@ static int64_t lay_out(At *a, Val mem)
     a->q = carve(a, &mem, n * s->k_pad * 4, &sum);
     a->scores = carve(a, &mem, n * s->rows * 4, &sum);
     a->p = carve(a, &mem, n * s->rows * 4, &sum);
-    a->o = carve(a, &mem, n * s->rows * 4 * s->v_panels, &sum);
+    a->o = carve(a, &mem, n * s->cols * 4 * s->v_panels, &sum);
     a->m = carve(a, &mem, n * 4, &sum);
     a->l = carve(a, &mem, n * 4, &sum);
     a->from = carve(a, &mem, n * 8, &sum);
     a->to = carve(a, &mem, n * 8, &sum);
+    a->dst = carve(a, &mem, n * 8, &sum);
+    a->step = carve(a, &mem, n * 8, &sum);
     return sum;
 }
 
@@ -152,10 +154,14 @@ static void start_rows(At *a)
     see(a, r.index, first, last);
     store(e, f32(e, -0x1p30), cell(a, TY_f32, a->m, r.index));
     store(e, f32(e, 0), cell(a, TY_f32, a->l, r.index));
+    Val chunks = i64(e, a->s.rows / tile_chunk(&a->s.sum)), step;
+    Val dst = block_row(e, &a->s.sum, a->p, chunks, a->rows, r.index, &step);
+    store(e, dst, at(e, ty_ptr(e), a->dst, r.index));
+    store(e, step, cell(a, TY_i64, a->step, r.index));
     loop_end(e, r);
     a->first = get(e, first);
     a->last = get(e, last);
-    int64_t bytes = a->most * a->s.rows * 4 * a->s.v_panels;
+    int64_t bytes = a->most * a->s.cols * 4 * a->s.v_panels;
     LLVMBuildMemSet(e->at, a->o, LLVMConstNull(ty(e, TY_i8)), i64(e, bytes),
                     64);
 }
@@ -165,7 +171,7 @@ static void start_rows(At *a)
 static Val o_panel(At *a, Val panel)
 {
     Emit *e = a->w.e;
-    return at_bytes(e, a->o, mul(e, panel, i64(e, a->most * a->s.rows * 4)));
+    return at_bytes(e, a->o, mul(e, panel, i64(e, a->most * a->s.cols * 4)));
 }
 
 static void scores(At *a, Val block)
@@ -185,8 +191,8 @@ static void put_weights(At *a, Val row, int number, Val p)
 {
     Emit *e = a->w.e;
     int lanes = e->lanes, chunk = tile_chunk(&a->s.sum);
-    Val step, dst = block_row(e, &a->s.sum, a->p, i64(e, a->s.rows / chunk),
-                              a->rows, row, &step);
+    Val dst = load(e, ty_ptr(e), at(e, ty_ptr(e), a->dst, row));
+    Val step = load(e, ty(e, TY_i64), cell(a, TY_i64, a->step, row));
     int piece = lanes < chunk ? lanes : chunk;
     for (int i = 0; i < lanes; i += piece) {
         int first = number * lanes + i;
@@ -203,7 +209,7 @@ static void rescale(At *a, Val row, Val by)
     If moved = if_begin(e, differs(e, by, f32(e, 1)));
     for (int64_t j = 0; j < a->s.v_panels; j++)
         for (int v = 0; v < 2; v++) {
-            Val n = mul(e, row, i64(e, a->s.rows));
+            Val n = mul(e, row, i64(e, a->s.cols));
             Val p = at(e, t, o_panel(a, i64(e, j)), n);
             p = at(e, t, p, i64(e, v * e->lanes));
             Val o = load(e, vec(t, e->lanes), p);
@@ -231,29 +237,27 @@ static void softmax_row(At *a, Val row, Val block)
 {
     Emit *e = a->w.e;
     Ty t = ty(e, TY_f32), wide = vec(t, e->lanes);
-    Val s[2], on[2], p[2];
+    Val s[WIDE], on[WIDE], most = NULL, sum = NULL;
     Val base = at(e, t, a->scores, mul(e, row, i64(e, a->s.rows)));
     Val c = num(wide, M_LOG2E / sqrt((double)a->s.hd));
-    for (int v = 0; v < 2; v++) {
+    for (int v = 0; v < WIDE; v++) {
         Val first = mul(e, block, i64(e, a->s.rows));
         first = add(e, first, i64(e, v * e->lanes));
         on[v] = seen(a, row, first);
         s[v] = load(e, wide, at(e, t, base, i64(e, v * e->lanes)));
-        s[v] = mul(e, s[v], c);
-        p[v] = pick(e, on[v], s[v], num(wide, -INFINITY));
+        s[v] = pick(e, on[v], mul(e, s[v], c), num(wide, -INFINITY));
+        most = v ? greatest(e, s[v], most) : s[v];
     }
-    Val most = greatest(e, reduce_max(e, p[0]), reduce_max(e, p[1]));
     Val at_m = cell(a, TY_f32, a->m, row), old = load(e, t, at_m);
-    Val m = greatest(e, round_up(e, most), old);
-    for (int v = 0; v < 2; v++) {
-        p[v] = vm_exp2_less(e, s[v], splat(e, m, e->lanes));
-        p[v] = pick(e, on[v], p[v], num(wide, 0));
-        put_weights(a, row, v, p[v]);
+    Val m = greatest(e, round_up(e, reduce_max(e, most)), old);
+    for (int v = 0; v < WIDE; v++) {
+        Val p = vm_exp2_less(e, s[v], splat(e, m, e->lanes));
+        p = pick(e, on[v], p, num(wide, 0));
+        put_weights(a, row, v, p);
+        sum = v ? add(e, sum, p) : p;
     }
-    Val by = vm_exp2_less(e, old, m);
-    Val at_l = cell(a, TY_f32, a->l, row);
-    Val sum = reduce_add(e, add(e, p[0], p[1]));
-    store(e, mul_add(e, load(e, t, at_l), by, sum), at_l);
+    Val by = vm_exp2_less(e, old, m), at_l = cell(a, TY_f32, a->l, row);
+    store(e, mul_add(e, load(e, t, at_l), by, reduce_add(e, sum)), at_l);
     store(e, m, at_m);
     rescale(a, row, by);
 }
@@ -265,7 +269,7 @@ static void weighted_sum(At *a, Val block)
     Val vals = cache_block(e, &a->s, walk_base(&a->w, a->a->vals), block,
                            a->head, false);
     Loop j = loop_begin(e, "panel", i64(e, 0), i64(e, a->s.v_panels), 1);
-    Val n = mul(e, j.index, i64(e, a->s.rows * a->s.rows));
+    Val n = mul(e, j.index, i64(e, a->s.rows * a->s.cols));
     Val w = at(e, ty_mem(e, a->s.dtype), vals, n);
     Val args[] = {a->p, w, chunks, a->rows, o_panel(a, j.index), i64(e, 0),
                   chunks};
@@ -293,9 +297,9 @@ static void write_row(At *a, Val row)
     places_set(&p, type->dim[0], token_of(a, row), false);
     places_set(&p, type->dim[1], query_of(a, row), false);
     for (int64_t d = 0; d < a->s.hd; d += e->lanes) {
-        Val panel = o_panel(a, i64(e, d / a->s.rows));
-        Val n = mul(e, row, i64(e, a->s.rows));
-        n = add(e, n, i64(e, d % a->s.rows));
+        Val panel = o_panel(a, i64(e, d / a->s.cols));
+        Val n = mul(e, row, i64(e, a->s.cols));
+        n = add(e, n, i64(e, d % a->s.cols));
         Val o = load(e, vec(t, e->lanes), at(e, t, panel, n));
         a->out = mul(e, o, share);
         places_set(&p, type->dim[2], i64(e, d), true);

@@ -1,6 +1,6 @@
 /* What attend*.c share. Private to codegen.
  *
- * The cache holds rows in blocks of `rows` positions (two vectors), all heads
+ * The cache holds rows in blocks of `rows` positions (four vectors), all heads
  * of a block side by side. Keys lie transposed, a panel of a tile whose columns
  * are positions: [block][G][hd / pair][rows][pair]; values as panels whose K is
  * positions: [block][G][hd / cols][rows / pair][cols][pair]. So scores and the
@@ -10,7 +10,7 @@
 
 typedef struct {
     int64_t H, G, hd, group; /* query heads, heads, their size, H / G */
-    int64_t rows, pair;      /* of a block; cols is the same number */
+    int64_t rows, cols, pair; /* positions of a block; of a panel of values */
     int64_t k_pad, v_panels; /* hd in full chunks, in panels */
     int64_t k_block, v_block; /* elements of one head's block */
     Dtype dtype;             /* of the cache */

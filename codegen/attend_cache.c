@@ -20,14 +20,15 @@ CacheShape cache_shape(const Target *t, const Type *q, const Type *kv)
                     .dtype = kv->dtype};
     s.H = q ? size_of(q->dim[1]) : s.G;
     s.group = s.H / s.G;
-    s.rows = 2 * sizes.lanes;
+    s.cols = 2 * sizes.lanes;
+    s.rows = 2 * s.cols;
     s.pair = s.dtype == TYPE_bf16 ? 2 : 1;
     s.k_pad = (s.hd + TILE_K - 1) / TILE_K * TILE_K;
-    s.v_panels = (s.hd + s.rows - 1) / s.rows;
+    s.v_panels = (s.hd + s.cols - 1) / s.cols;
     s.k_block = s.k_pad * s.rows;
-    s.v_block = s.v_panels * s.rows * s.rows;
+    s.v_block = s.v_panels * s.rows * s.cols;
     s.score = tile_choose(&sizes,
-                          score_kind(t, q ? q->dtype : s.dtype, s.dtype), 2);
+                          score_kind(t, q ? q->dtype : s.dtype, s.dtype), 4);
     s.sum = tile_choose(&sizes, score_kind(t, TYPE_f32, s.dtype), 2);
     return s;
 }
@@ -95,10 +96,10 @@ static void put_value(Append *a, Val to, Val row, Val in)
     Emit *e = a->w->e;
     Ty t = ty_mem(e, a->s.dtype);
     const Attend *k = &a->w->kernel->attend;
-    Val cols = i64(e, a->s.rows);
+    Val cols = i64(e, a->s.cols);
     Loop d = loop_begin(e, "d", i64(e, 0), i64(e, a->s.hd), 1);
-    Val n = place(e, a->s.pair, a->s.rows, in, rest(e, d.index, cols));
-    Val panel = mul(e, quot(e, d.index, cols), i64(e, a->s.rows * a->s.rows));
+    Val n = place(e, a->s.pair, a->s.cols, in, rest(e, d.index, cols));
+    Val panel = mul(e, quot(e, d.index, cols), i64(e, a->s.rows * a->s.cols));
     Val v = row ? source(a, k->v, row, d.index) : LLVMConstNull(t);
     store(e, v, at(e, t, to, add(e, panel, n)));
     loop_end(e, d);

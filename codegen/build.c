@@ -175,7 +175,13 @@ bool cpu_build(const Graph *g, const CpuOptions *o, const BuildOptions *bo,
 {
     if (!check(bo, err))
         return false;
-    Build b = {.p = program_new(o), .o = bo};
+    /* What may use AMX has asked Linux first, which the built code does not. */
+    static Target target;
+    CpuOptions plain = *o;
+    target = o->target ? *o->target : *target_host();
+    target.amx = false;
+    plain.target = &target;
+    Build b = {.p = program_new(&plain), .o = bo};
     b.p->o.stored = NULL;
     program_cut(b.p, g);
     bool good = only_kernels(b.p->plan, err);

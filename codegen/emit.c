@@ -5,6 +5,8 @@
 #include <llvm-c/TargetMachine.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* ---- the machine ---- */
 
@@ -15,6 +17,17 @@ static bool has(const char *features, const char *one)
         if ((p == features || p[-1] == ',') && (p[n] == ',' || !p[n]))
             return true;
     return false;
+}
+
+/* Linux asks before a process may use the tiles' registers. */
+static bool may_use_tiles(void)
+{
+#if defined(__linux__) && defined(__x86_64__)
+    enum { REQUEST = 0x1023, TILES = 18 };
+    return !syscall(SYS_arch_prctl, REQUEST, TILES);
+#else
+    return false;
+#endif
 }
 
 static Target host, generic;
@@ -37,6 +50,8 @@ static void find_host(void)
         host.f16c = has(features, "+f16c");
         host.bf16_dot = wide && has(features, "+avx512bf16");
         host.vnni = wide && has(features, "+avx512vnni");
+        host.amx = wide && has(features, "+amx-bf16") &&
+                   has(features, "+amx-tile") && may_use_tiles();
     } else {
         host.fma = generic.fma = true;
     }

@@ -19,6 +19,8 @@ typedef struct Target {
     bool x86, f16c;
     bool bf16_dot; /* vdpbf16ps exists (use is the schedule's choice) */
     bool vnni;     /* vpdpbusd exists */
+    bool amx;      /* tiles of bf16 exist and this process may use them */
+    const struct AmxCalls *amx_calls; /* tests: functions in their place */
 } Target;
 const Target *target_host(void);    /* this machine; kept for good */
 const Target *target_generic(void); /* the same triple, no features */

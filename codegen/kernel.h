@@ -93,7 +93,7 @@ int64_t attend_bytes(const Target *t, const Type *kv, bool keys, int64_t rows);
 
 /* ---- packing: in step with what matmul kernels read (pack.c) ---- */
 
-enum { PACK_K = 16 }; /* K is filled up with zeros to a multiple of this */
+enum { PACK_K = 32 }; /* K is filled up with zeros to a multiple of this */
 
 /* Bytes of a packed buffer, to be zeroed; and the copy into it of one tensor
  * of its weight part[i]: that of `index` among the weight's stacked dims.

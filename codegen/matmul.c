@@ -4,11 +4,21 @@
 #include "codegen/matmul.h"
 
 enum {
-    BLOCK_ROWS = 96,          /* a multiple of every tile's `most` */
     BLOCK_BYTES = 1150 << 10, /* of packed rows: the second cache's size */
     PANEL_BYTES = 384 << 10,  /* beyond that K is cut, for the same reason */
-    TASKS = 12,               /* a thread, about */
+    SMALL_PANEL = 80 << 10,
+    TASKS = 10,               /* a thread, about */
 };
+
+/* Rows of a block, a multiple of every tile's `most`. Fewer are better balanced
+ * where panels are small; more pay where a panel is widened first, comes from
+ * memory again for each block, or AMX would wait for it. */
+static int64_t block_rows(const PartInfo *p)
+{
+    if (p->tile.kind == TILE_amx)
+        return 192;
+    return tile_quant(p->tile.kind) || p->bytes > SMALL_PANEL ? 96 : 48;
+}
 
 static TileKind kind_of(const Emit *e, const Matmul *m, const Pack *p)
 {
@@ -21,6 +31,8 @@ static TileKind kind_of(const Emit *e, const Matmul *m, const Pack *p)
         return TILE_half;
     if (p->dtype != TYPE_bf16 || p->pair != 2)
         BUG("a weight packed as %s by %d", type_info[p->dtype].name, p->pair);
+    if (m->x->type.dtype == TYPE_bf16 && tile_amx(e->target))
+        return TILE_amx;
     bool dots = m->x->type.dtype == TYPE_bf16 && tile_dots(e->target);
     return dots ? TILE_dot : TILE_wide;
 }
@@ -66,21 +78,24 @@ static void part_info(Mm *mm, Emit *e, int i)
 void mm_begin(Mm *mm, Emit *e, Plan *p, Kernel *k)
 {
     const Matmul *m = &k->matmul;
-    *mm = (Mm){.m = m, .k = known(m->nk, m->k), .block = BLOCK_ROWS};
+    *mm = (Mm){.m = m, .k = known(m->nk, m->k), .block = 0};
     kernel_begin(&mm->w, e, p, k);
-    int64_t chunks = 0, vectors = 0, wide = 0;
+    int64_t row = 0, vectors = 0, wide = 0; /* row: bytes of x */
     for (int i = 0; i < m->nparts; i++) {
         part_info(mm, e, i);
         const PartInfo *in = &mm->part[i];
-        chunks = in->chunks > chunks ? in->chunks : chunks;
+        int64_t rows = block_rows(in);
+        mm->block = rows > mm->block ? (int)rows : mm->block;
+        int64_t bytes = in->chunks * tile_chunk_bytes(&in->tile);
+        row = bytes > row ? bytes : row;
         vectors = in->tile.vectors > vectors ? in->tile.vectors : vectors;
         int64_t panel = in->chunks * CHUNK * in->tile.vectors * e->lanes;
         if (tile_quant(in->tile.kind) && panel > wide)
             wide = panel;
     }
-    while (mm->block > 24 && mm->block * chunks * CHUNK > BLOCK_BYTES)
+    while (mm->block > 48 && mm->block * row > BLOCK_BYTES)
         mm->block /= 2;
-    mm->x_bytes = (mm->block * chunks * CHUNK + 63) / 64 * 64;
+    mm->x_bytes = (mm->block * row + 63) / 64 * 64;
     mm->c_bytes = mm->block * vectors * e->lanes * 4;
     k->scratch = mm->x_bytes + mm->c_bytes + wide;
 }
@@ -105,8 +120,9 @@ Val mm_grain(Mm *mm, Val blocks, Val *groups)
     for (int i = 0; i < mm->m->nparts; i++)
         panels += mm->part[i].panels;
     Val want = mul(e, walk_run(&mm->w, RUN_threads), i64(e, TASKS));
-    Val grain = quot(e, mul(e, blocks, i64(e, panels)), want);
-    grain = greatest(e, i64(e, 1), least(e, grain, i64(e, panels)));
+    Val some = greatest(e, blocks, i64(e, 1));
+    Val cuts = quot(e, add(e, want, sub(e, some, i64(e, 1))), some);
+    Val grain = quot(e, add(e, i64(e, panels - 1), cuts), cuts);
     Val all = i64(e, 0);
     for (int i = 0; i < mm->m->nparts; i++)
         all = add(e, all, groups_of(mm, i, grain));

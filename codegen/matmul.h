@@ -7,18 +7,19 @@
  * the number of rows: so a row's bits depend on nothing but the row.
  *
  * w is a panel, [K / pair][cols][pair], from pack.c. x lies in chunks of K:
- * [K / chunk][rows][chunk], a chunk being 32 bytes: 8 f32 or 16 bf16. Both have
- * zeros from K to the next multiple of TILE_K. */
+ * [K / chunk][rows][chunk], a chunk being 32 bytes: 8 f32 or 16 bf16 (for AMX
+ * 64: 32 bf16). Both have zeros from K to the next multiple of TILE_K. */
 #pragma once
 #include "codegen/kernel.h"
 
-enum { TILE_K = 16, CHUNK = 32 };
+enum { TILE_K = PACK_K, CHUNK = 32 };
 
 typedef enum {
     TILE_f32,  /* x and w f32; pair 1 */
     TILE_wide, /* x f32, w bf16, widened; pair 2 */
     TILE_half, /* x f32, w f16, widened; pair 1 */
     TILE_dot,  /* x and w bf16, dot products of pairs; pair 2 */
+    TILE_amx,  /* the same by AMX; rows in groups of 16, see matmul_amx.c */
     TILE_q4,   /* x f32, w quantised in blocks, widened: see Quant */
     TILE_q4w,
     TILE_q8,
@@ -54,6 +55,8 @@ Val tile_function(Emit *e, const Tile *t, int rows);
 Val dot_pairs(Emit *e, Val sum, Val x, Val w);
 /* Whether bf16 by bf16 goes through dot products: they exist and pay. */
 bool tile_dots(const Target *t);
+bool tile_amx(const Target *t); /* AMX is there, right and pays */
+int tile_chunk_bytes(const Tile *t);
 int tile_chunk(const Tile *t);           /* elements of x in a chunk */
 int64_t tile_w_bytes(const Emit *e, const Tile *t); /* of w a chunk */
 
@@ -80,7 +83,8 @@ Val quant_widen(Emit *e, const Tile *t);
 
 /* ---- blocks of rows (matmul_block.c) ----
  * The rows of a block stand in tiles of `most` rows, the last in the smallest
- * variant that holds what is left; tile i at i * most * chunks * CHUNK. */
+ * variant that holds what is left; tile i at i * most * (bytes of all chunks).
+ * */
 
 /* A function (src, i64 count, dst, i64 step): the elements of a row to its
  * place dst in a tile, whose next chunk is `step` bytes on; zeros behind. */
@@ -91,6 +95,7 @@ Val block_row(Emit *e, const Tile *t, Val x, Val chunks, Val rows, Val r,
 /* A function (x, w, i64 all, i64 rows, c, i64 first, i64 count): adds the
  * products of chunks first .. first + count - 1 of `all` to C[rows][cols]. */
 Val block_function(Emit *e, const Tile *t);
+Val amx_function(Emit *e, const Tile *t); /* the same, for TILE_amx */
 
 /* ---- a matmul kernel (matmul.c; grouped.c finds the rows otherwise) ---- */
 

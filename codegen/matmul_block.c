@@ -5,7 +5,8 @@
 static Val load_chunk(Emit *e, const Tile *t, Dtype from, Val p, Val mask)
 {
     int n = tile_chunk(t);
-    if (t->kind == TILE_dot && from == TYPE_bf16) {
+    bool narrow = t->kind == TILE_dot || t->kind == TILE_amx;
+    if (narrow && from == TYPE_bf16) {
         Ty raw = vec(ty(e, TY_i16), n);
         return mask ? load_masked(e, raw, p, mask) : load(e, raw, p);
     }
@@ -15,7 +16,8 @@ static Val load_chunk(Emit *e, const Tile *t, Dtype from, Val p, Val mask)
 
 static void store_chunk(Emit *e, const Tile *t, Dtype from, Val v, Val p)
 {
-    bool rounds = t->kind == TILE_dot && from != TYPE_bf16;
+    bool narrow = t->kind == TILE_dot || t->kind == TILE_amx;
+    bool rounds = narrow && from != TYPE_bf16;
     store_as(e, rounds ? TYPE_bf16 : TYPE_f32, v, p, NULL);
 }
 
@@ -47,8 +49,10 @@ Val block_pack_row(Emit *e, const Tile *t, Dtype from)
 {
     char name[64];
     Helper h;
-    snprintf(name, sizeof name, "pack_row_%s_%s", type_info[from].name,
-             t->kind == TILE_dot ? "bf16" : "f32");
+    const char *to = t->kind == TILE_amx   ? "amx"
+                     : t->kind == TILE_dot ? "bf16"
+                                           : "f32";
+    snprintf(name, sizeof name, "pack_row_%s_%s", type_info[from].name, to);
     Ty p = ty_ptr(e), n = ty(e, TY_i64), args[] = {p, n, p, n};
     if (!helper_begin(e, &h, name, 4, args))
         return h.fn;
@@ -60,7 +64,7 @@ Val block_pack_row(Emit *e, const Tile *t, Dtype from)
 /* The variant for `left` rows, as a value. */
 static Val variant(Emit *e, const Tile *t, Val left)
 {
-    int rows[8] = {1}, n = 1;
+    int rows[8] = {tile_rows(t, 1)}, n = 1;
     for (; rows[n - 1] < t->most; n++)
         rows[n] = tile_rows(t, rows[n - 1] + 1);
     Val v = i64(e, t->most);
@@ -76,9 +80,10 @@ Val block_row(Emit *e, const Tile *t, Val x, Val chunks, Val rows, Val r,
     Val tile = quot(e, r, most), in = rest(e, r, most);
     Val left = sub(e, rows, mul(e, tile, most));
     Val tall = pick(e, less(e, left, most), variant(e, t, left), most);
-    Val bytes = mul(e, mul(e, tile, most), mul(e, chunks, i64(e, CHUNK)));
-    *step = mul(e, tall, i64(e, CHUNK));
-    return at_bytes(e, x, add(e, bytes, mul(e, in, i64(e, CHUNK))));
+    Val size = i64(e, tile_chunk_bytes(t));
+    Val bytes = mul(e, mul(e, tile, most), mul(e, chunks, size));
+    *step = mul(e, tall, size);
+    return at_bytes(e, x, add(e, bytes, mul(e, in, size)));
 }
 
 /* The variant's tile at row r of the block. */
@@ -124,6 +129,8 @@ Val block_function(Emit *e, const Tile *t)
 {
     char name[64];
     Helper h;
+    if (t->kind == TILE_amx)
+        return amx_function(e, t);
     snprintf(name, sizeof name, "block_%s_%d", tile_name(t->kind),
              t->vectors);
     Ty p = ty_ptr(e), n = ty(e, TY_i64), args[] = {p, p, n, n, p, n, n};

@@ -6,7 +6,13 @@ enum { UNITS = CHUNK / 4 }; /* 32-bit units of x in a chunk */
 
 int tile_chunk(const Tile *t)
 {
-    return t->kind == TILE_dot ? 2 * UNITS : UNITS;
+    return t->kind == TILE_amx ? 4 * UNITS
+           : t->kind == TILE_dot ? 2 * UNITS : UNITS;
+}
+
+int tile_chunk_bytes(const Tile *t)
+{
+    return t->kind == TILE_amx ? 2 * CHUNK : CHUNK;
 }
 
 int64_t tile_w_bytes(const Emit *e, const Tile *t)
@@ -15,19 +21,27 @@ int64_t tile_w_bytes(const Emit *e, const Tile *t)
     int64_t bytes = (int64_t)UNITS * t->vectors * e->lanes * 4;
     if (q)
         return quant_bytes(q, t->vectors * e->lanes) / (q->block / UNITS);
+    if (t->kind == TILE_amx)
+        return 2 * bytes;
     return t->kind == TILE_wide || t->kind == TILE_half ? bytes / 2 : bytes;
 }
 
 const char *tile_name(TileKind kind)
 {
-    static const char *const names[] = {"f32", "wide", "half", "dot",
+    static const char *const names[] = {"f32", "wide", "half", "dot", "amx",
                                         "q4",  "q4w",  "q8",   "q8w"};
     return names[kind];
 }
 
 bool tile_dots(const Target *t)
 {
-    return t->bf16_dot && (t != target_host() || measure_dot_pays());
+    return t->bf16_dot &&
+           (t->features != target_host()->features || measure_dot_pays());
+}
+
+bool tile_amx(const Target *t)
+{
+    return t->amx_calls || (t->amx && t == target_host() && measure_amx_pays());
 }
 
 static int registers(const Target *t)
@@ -37,6 +51,8 @@ static int registers(const Target *t)
 
 Tile tile_choose(const Emit *e, TileKind kind, int vectors)
 {
+    if (kind == TILE_amx)
+        return (Tile){kind, vectors, 16};
     bool quant = tile_quant(kind);
     int most = kind == TILE_wide || quant ? 8 : 12;
     int other = quant ? 4 * vectors + 2
@@ -48,6 +64,8 @@ Tile tile_choose(const Emit *e, TileKind kind, int vectors)
 int tile_rows(const Tile *t, int rows)
 {
     int r = 1;
+    if (t->kind == TILE_amx)
+        return t->most;
     while (r < rows && 2 * r < t->most)
         r *= 2;
     return r < rows ? t->most : r;

@@ -3,13 +3,13 @@
  * instruction exists, not that it is fast: on some machines the bf16 dot
  * product is slower than f32 FMA, on others twice as fast. */
 #include "codegen/measure.h"
+#include "codegen/cache.h"
 #include "codegen/jit.h"
 #include "codegen/matmul.h"
 #include "runtime/runtime.h"
 #include <math.h>
 #include <omp.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -145,19 +145,13 @@ Peaks measure_peaks(int threads)
 
 /* ---- does the dot product pay? kept in a file for the next process ---- */
 
-static bool cache_path(char *path, size_t size)
+static bool cache_path(const char *what, char *path, size_t size)
 {
-    const char *dir = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (dir && *dir)
-        snprintf(path, size, "%s/graft", dir);
-    else if (home && *home)
-        snprintf(path, size, "%s/.cache/graft", home);
-    else
+    if (!cache_folder(path, size))
         return false;
-    mkdir(path, 0755); /* where it fails, so does what follows */
     size_t n = strlen(path);
     const char *f = target_host()->features;
-    snprintf(path + n, size - n, "/dot-%016llx",
+    snprintf(path + n, size - n, "/%s-%016llx", what,
              (unsigned long long)hash_bytes(0, f, strlen(f)));
     return true;
 }
@@ -201,22 +195,125 @@ static bool measure_dot(void)
     return dot > 1.2 * fma;
 }
 
+/* The answer that is kept, or a new one. */
+static bool answer(const char *what, bool (*measure)(void))
+{
+    char path[4096];
+    bool pays = false, place = cache_path(what, path, 4000);
+    if (place && read_answer(path, &pays))
+        return pays;
+    pays = measure();
+    if (place)
+        write_answer(path, pays);
+    return pays;
+}
+
 bool measure_dot_pays(void)
 {
     static int known; /* 0: not yet */
-    char path[4096];
-    bool pays = false;
     if (!target_host()->bf16_dot)
         return false;
-#pragma omp critical(graft_measure)
-    if (!known) {
-        bool place = cache_path(path, 4000);
-        if (!place || !read_answer(path, &pays)) {
-            pays = measure_dot();
-            if (place)
-                write_answer(path, pays);
+#pragma omp critical(graft_dot)
+    if (!known)
+        known = answer("dot", measure_dot) ? 2 : 1;
+    return known == 2;
+}
+
+/* ---- AMX: right, and faster? ---- */
+
+enum { ROWS = 32, COLS = 32, DEPTH = 512 };
+
+/* void gr_amx(operands, n, c): n times C += x w, x of ROWS rows in groups */
+static Jit *amx_loop(Arena *a)
+{
+    Jit *j = jit_new(target_host(), &(JitOptions){.threads = 1});
+    Emit *e = emit_new(a, target_host(), "measure_amx");
+    Tile t = tile_choose(e, TILE_amx, 2);
+    open_loop(e, "gr_amx");
+    Val x = param(e, 0, "x"), n = param(e, 1, "n"), c = param(e, 2, "c");
+    Val w = at_bytes(e, x, i64(e, 2 * ROWS * DEPTH));
+    Val chunks = i64(e, DEPTH / tile_chunk(&t));
+    Loop i = loop_begin(e, "i", i64(e, 0), n, 1);
+    Val args[] = {x, w, chunks, i64(e, ROWS), c, i64(e, 0), chunks};
+    call(e, block_function(e, &t), 7, args);
+    loop_end(e, i);
+    ret(e, NULL);
+    emit_verify(e);
+    jit_add(j, e);
+    jit_link(j);
+    return j;
+}
+
+static uint16_t noise_bf16(uint32_t i)
+{
+    uint32_t h = (i + 1) * 2654435761u;
+    return bf16_of_f32((float)(int32_t)(h ^ h >> 13) * 0x1p-31f);
+}
+
+/* x[r][k] and w[k][n] where the layouts have them. */
+static uint16_t *x_at(uint16_t *data, int r, int k)
+{
+    return data + r / 16 * 16 * DEPTH + (k / 32 * 16 + r % 16) * 32 + k % 32;
+}
+
+static uint16_t *w_at(uint16_t *data, int k, int n)
+{
+    return data + ROWS * DEPTH + (k / 2 * COLS + n) * 2 + k % 2;
+}
+
+static bool sums_right(uint16_t *data, const float *c)
+{
+    for (int r = 0; r < ROWS; r++)
+        for (int n = 0; n < COLS; n++) {
+            double want = 0;
+            for (int k = 0; k < DEPTH; k++)
+                want += (double)f32_of_bf16(*x_at(data, r, k)) *
+                        f32_of_bf16(*w_at(data, k, n));
+            if (!(fabs(c[r * COLS + n] - want) < 1e-3))
+                return false;
         }
-        known = pays ? 2 : 1;
+    return true;
+}
+
+static bool measure_amx(void)
+{
+    enum { TIMES = 200 };
+    Arena a = {0};
+    Jit *j = amx_loop(&a), *other = loops(&a, false);
+    uint16_t *data = exec_alloc(2 * (ROWS + COLS) * DEPTH + 8192);
+    float *c = exec_alloc(ROWS * COLS * 4);
+    Loop3 f;
+    void *code = jit_symbol(j, "gr_amx");
+    memcpy(&f, &code, sizeof f);
+    for (uint32_t i = 0; i < (ROWS + COLS) * DEPTH; i++)
+        data[i] = noise_bf16(i);
+    memset(c, 0, ROWS * COLS * 4);
+    f(data, 1, c);
+    bool right = sums_right(data, c);
+    double best = INFINITY, than = 0;
+    for (int i = 0; i < 5 && right; i++) {
+        double start = now();
+        f(data, TIMES, c);
+        best = fmin(best, now() - start);
+        than = fmax(than, peak(other, "gr_peak_fma", 1, 1, 1));
+        if (target_host()->bf16_dot)
+            than = fmax(than, peak(other, "gr_peak_dot", 2, 1, 1));
     }
+    free(data);
+    free(c);
+    jit_free(j);
+    jit_free(other);
+    arena_free(&a);
+    return right && 2e-9 * ROWS * COLS * DEPTH * TIMES / best > 1.2 * than;
+}
+
+bool measure_amx_pays(void)
+{
+    static int known;
+    if (!target_host()->amx)
+        return false;
+#pragma omp critical(graft_amx)
+    if (!known)
+        known = answer("amx", measure_amx) ? 2 : 1;
     return known == 2;
 }

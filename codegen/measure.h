@@ -6,3 +6,5 @@
 /* Whether the bf16 dot product beats f32 FMA here; measured once a machine
  * (some milliseconds) and kept under ~/.cache/graft. */
 bool measure_dot_pays(void);
+/* Whether AMX gives right sums here and beats what there is otherwise. */
+bool measure_amx_pays(void);

@@ -118,12 +118,17 @@ static void put(const Quant *q, const Block *b, char *to, int64_t cols,
         put_scale(q, to, col, b->low);
         to += scales;
     }
-    for (int k = 0; k < q->block; k++)
-        if (q->bits == 8)
+    if (q->bits == 8) {
+        for (int k = 0; k < q->block; k++)
             to[k * cols + col] = (char)b->code[k];
-        else /* little end first: nibble k of a word */
-            to[(k / 8 * cols + col) * 4 + k % 8 / 2] |=
-                (char)(b->code[k] << 4 * (k & 1));
+        return;
+    }
+    for (int k = 0; k < q->block; k += 8) {
+        uint32_t word = 0;
+        for (int i = 0; i < 8; i++)
+            word |= (uint32_t)b->code[k + i] << 4 * i;
+        memcpy(to + (k / 8 * cols + col) * 4, &word, 4);
+    }
 }
 
 int64_t quant_panel_bytes(Dtype stored, int64_t k, int64_t cols)

@@ -46,6 +46,22 @@ static Ty int_beside(Emit *e, Val x)
     return ty(e, is_double(e, x) ? TY_i64 : TY_i32);
 }
 
+/* x 2^n, n a whole float; where the machine has that, it takes any n. */
+static bool scales(Emit *e, Val x)
+{
+    return e->target->x86 && e->target->width == 64 && width_of(x) == 16 &&
+           !is_double(e, x);
+}
+
+static Val scale_real(Emit *e, Val x, Val n)
+{
+    if (!scales(e, x))
+        return scale_two(e, x, to_int(e, n, int_beside(e, x)));
+    Val mask = LLVMConstAllOnes(ty(e, TY_i16));
+    Val args[] = {x, n, x, mask, i32(e, 4)}; /* 4: the usual rounding */
+    return intrinsic(e, "llvm.x86.avx512.mask.scalef.ps.512", 0, NULL, 5, args);
+}
+
 static Val limit(Emit *e, Val x, double low, double high)
 {
     x = pick(e, less(e, like(x, high), x), like(x, high), x);
@@ -69,13 +85,15 @@ Val exp_core(Emit *e, Val x)
     r = mul_add(e, n, like(x, -low), r);
     Val p = mul_add(e, mul(e, r, r), poly(e, &exp_tail, r), r);
     p = add(e, p, like(x, 1));
-    return scale_two(e, p, to_int(e, n, int_beside(e, x)));
+    return scale_real(e, p, n);
 }
 
 Val vm_exp(Emit *e, Val x)
 {
     bool wide = is_double(e, x);
     Val in = limit(e, x, wide ? -746 : -104, wide ? 710 : 89);
+    if (scales(e, x)) /* a NaN goes through */
+        return exp_core(e, in);
     in = over_or(e, is_nan(e, x), 0, in);
     return pick(e, is_nan(e, x), x, exp_core(e, in));
 }
@@ -86,10 +104,11 @@ Val vm_exp2_less(Emit *e, Val x, Val m)
     Val r = mul(e, sub(e, x, n), like(x, M_LN2));
     Val p = mul_add(e, mul(e, r, r), poly(e, &exp_tail, r), r);
     p = add(e, p, like(x, 1));
+    if (scales(e, x))
+        return scale_real(e, p, sub(e, n, m));
     Val nan = is_nan(e, p);
     Val up = over_or(e, nan, 0, limit(e, sub(e, n, m), -160, 160));
-    up = to_int(e, up, int_beside(e, x));
-    return pick(e, nan, p, scale_two(e, p, up));
+    return pick(e, nan, p, scale_real(e, p, up));
 }
 
 /* x = 2^k m, m in [sqrt(1/2), sqrt(2)); x > 0 and finite, may be subnormal. */

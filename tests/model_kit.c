@@ -321,6 +321,25 @@ void kit_all(const Kit *k, KitRun *run, const cJSON *golden, const char *ids,
     free(want);
 }
 
+void kit_sums(const Kit *k, KitRun *run, const cJSON *golden, const char *ids,
+              const char *sums, double within)
+{
+    int32_t *id;
+    double *want;
+    int n = kit_ids(golden, ids, &id);
+    assert_int_equal(kit_numbers(golden, sums, &want), n);
+    double *y = logits_of(k, run, id, n);
+    for (int i = 0; i < n; i++) {
+        double sum = 0;
+        for (int j = 0; j < k->vocabulary; j++)
+            sum += y[(int64_t)i * k->vocabulary + j];
+        compare(&sum, &want[i], 1, within);
+    }
+    free(y);
+    free(id);
+    free(want);
+}
+
 static int best(const double *row, int n)
 {
     int at = 0;

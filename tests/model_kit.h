@@ -54,6 +54,9 @@ void kit_nll(const Kit *k, KitRun *run, const cJSON *golden, const char *ids,
              const char *nll, double within);
 void kit_last(const Kit *k, KitRun *run, const cJSON *golden, const char *ids,
               const char *logits, double within);
+/* The sum of the logits at each position. */
+void kit_sums(const Kit *k, KitRun *run, const cJSON *golden, const char *ids,
+              const char *sums, double within);
 void kit_all(const Kit *k, KitRun *run, const cJSON *golden, const char *ids,
              const char *logits, double within);
 /* The new ids after the prompt, each the best after all before it. */

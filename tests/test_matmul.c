@@ -1,6 +1,8 @@
 /* Matmul kernels against sums in double: odd shapes, every type, several
  * weights side by side, with trees behind; buffers end at guard pages. A row's
  * bits depend on nothing but the row. */
+#include "codegen/amx.h"
+#include "codegen/matmul.h"
 #include "tests/kernel_kit.h"
 
 typedef struct {
@@ -129,6 +131,115 @@ static void test_generic(void **state)
         check_plain(&cases[i], target_generic());
 }
 
+/* ---- AMX, by functions that do what its instructions do ---- */
+
+static struct {
+    AmxConfig config;
+    uint8_t tile[8][16][64];
+    bool ready;
+} amx;
+
+static void amx_set(const void *config)
+{
+    memcpy(&amx.config, config, sizeof amx.config);
+    memset(amx.tile, 0, sizeof amx.tile);
+    assert_int_equal(amx.config.palette, 1);
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(amx.config.row_bytes[i], 64);
+        assert_in_range(amx.config.rows[i], 1, 16);
+    }
+    amx.ready = true;
+}
+
+static void amx_get(int64_t t, const void *from, int64_t stride)
+{
+    assert_true(amx.ready);
+    memset(amx.tile[t], 0, sizeof amx.tile[t]);
+    for (int r = 0; r < amx.config.rows[t]; r++)
+        memcpy(amx.tile[t][r], (const char *)from + r * stride, 64);
+}
+
+static void amx_put(int64_t t, void *to, int64_t stride)
+{
+    assert_true(amx.ready);
+    for (int r = 0; r < amx.config.rows[t]; r++)
+        memcpy((char *)to + r * stride, amx.tile[t][r], 64);
+}
+
+static float pair_at(const uint8_t *row, int pair, int half)
+{
+    uint16_t b;
+    memcpy(&b, row + 4 * pair + 2 * half, 2);
+    return f32_of_bf16(b);
+}
+
+static void amx_dots(int64_t to, int64_t a, int64_t b)
+{
+    assert_true(amx.ready);
+    assert_int_equal(amx.config.rows[to], amx.config.rows[a]);
+    assert_int_equal(amx.config.rows[b], 16);
+    for (int r = 0; r < amx.config.rows[a]; r++)
+        for (int n = 0; n < 16; n++) {
+            float sum;
+            memcpy(&sum, amx.tile[to][r] + 4 * n, 4);
+            for (int k = 0; k < 16; k++)
+                for (int h = 0; h < 2; h++)
+                    sum += pair_at(amx.tile[a][r], k, h) *
+                           pair_at(amx.tile[b][k], n, h);
+            memcpy(amx.tile[to][r] + 4 * n, &sum, 4);
+        }
+}
+
+static void amx_done(void)
+{
+    amx.ready = false;
+}
+
+static const AmxCalls calls = {amx_set, amx_get, amx_put, amx_dots, amx_done};
+
+static void test_amx(void **state)
+{
+    static const Case more[] = {{16, 64, 64, TYPE_bf16, TYPE_bf16},
+                                {48, 96, 40, TYPE_bf16, TYPE_bf16},
+                                {1, 32, 96, TYPE_bf16, TYPE_bf16}};
+    Target t = *target_host();
+    (void)state;
+    if (t.width != 64)
+        skip();
+    t.amx_calls = &calls;
+    for (size_t i = 0; i < COUNT(cases); i++)
+        if (cases[i].x == TYPE_bf16 && cases[i].w == TYPE_bf16)
+            check_plain(&cases[i], &t);
+    for (size_t i = 0; i < COUNT(more); i++)
+        check_plain(&more[i], &t);
+}
+
+/* The instructions themselves: LLVM takes them; only some machines run them. */
+static void test_amx_text(void **state)
+{
+    Target t = *target_host();
+    Arena a = {0};
+    LLVMContextRef ctx;
+    (void)state;
+    if (t.width != 64)
+        skip();
+    t.features = intern_printf("%s,+amx-tile,+amx-bf16", t.features);
+    Emit *e = emit_new(&a, &t, "amx");
+    Tile tile = tile_choose(e, TILE_amx, 2);
+    LLVMSetLinkage(amx_function(e, &tile), LLVMExternalLinkage);
+    emit_verify(e);
+    LLVMModuleRef m = emit_take(e, &ctx);
+    LLVMMemoryBufferRef text = jit_object(&t, m, true);
+    const char *s = LLVMGetBufferStart(text);
+    assert_non_null(strstr(s, "ldtilecfg"));
+    assert_non_null(strstr(s, "tdpbf16ps"));
+    assert_non_null(strstr(s, "tilestored"));
+    LLVMDisposeMemoryBuffer(text);
+    LLVMDisposeModule(m);
+    LLVMContextDispose(ctx);
+    arena_free(&a);
+}
+
 /* silu(gate) * up + x2, three weights of other columns beside it */
 static void test_trees(void **state)
 {
@@ -251,8 +362,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes), cmocka_unit_test(test_generic),
-        cmocka_unit_test(test_trees),  cmocka_unit_test(test_bits),
-        cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_amx),    cmocka_unit_test(test_amx_text),
+        cmocka_unit_test(test_trees),
+        cmocka_unit_test(test_bits),   cmocka_unit_test(test_heads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,69 +2,87 @@
  * against the golden ones. */
 #include "tests/model_kit.h"
 
-/* ---- transformers' tiny checkpoints ---- */
+/* What a case claims: of which golden file, run how. */
+typedef struct {
+    const char *model, *golden;
+    KitRun *run;
+    void (*claim)(const Kit *k, KitRun *run, const cJSON *golden);
+} Case;
 
-static void golden_tiny(const char *name, KitRun *run)
+static void check(void **state)
 {
+    const Case *c = *state;
     Kit k;
-    kit_shared(&k, intern_printf("hf_tiny/%s", name));
-    cJSON *g = kit_json(intern_printf("hf_tiny/%s/golden.json", name));
-    int32_t *prompt, *ids;
-    int nprompt = kit_ids(g, "greedy_prompt", &prompt);
-    int n = kit_ids(g, "greedy_ids", &ids);
-    assert_int_equal(n, 24);
-    kit_nll(&k, run, g, "ids", "mean_nll", 1e-5);
-    kit_last(&k, run, g, "ids", "logits_last", 1e-4);
-    kit_greedy(&k, run, prompt, nprompt, ids, n);
-    free(prompt);
-    free(ids);
-    cJSON_Delete(g);
+    kit_shared(&k, c->model);
+    cJSON *golden = kit_json(c->golden);
+    c->claim(&k, c->run, golden);
+    cJSON_Delete(golden);
     kit_close(&k);
 }
 
-static void tiny_f32(void **state)
+/* ---- transformers' tiny checkpoints ---- */
+
+static void nll(const Kit *k, KitRun *run, const cJSON *golden)
 {
-    golden_tiny(*state, kit_interp);
+    kit_nll(k, run, golden, "ids", "mean_nll", 1e-5);
 }
 
-static void tiny_exact(void **state)
+static void last_logits(const Kit *k, KitRun *run, const cJSON *golden)
 {
-    golden_tiny(*state, kit_interp_exact);
+    kit_last(k, run, golden, "ids", "logits_last", 1e-4);
+}
+
+static void sums(const Kit *k, KitRun *run, const cJSON *golden)
+{
+    kit_sums(k, run, golden, "ids", "logits_sum", 1e-3);
+}
+
+static void greedy(const Kit *k, KitRun *run, const cJSON *golden)
+{
+    int32_t *prompt, *ids;
+    int nprompt = kit_ids(golden, "greedy_prompt", &prompt);
+    int n = kit_ids(golden, "greedy_ids", &ids);
+    assert_int_equal(n, 24);
+    kit_greedy(k, run, prompt, nprompt, ids, n);
+    free(prompt);
+    free(ids);
 }
 
 /* ---- stories260K, as a folder and as GGUF ---- */
 
-static void golden_stories(const char *name, KitRun *run)
+static void text_nll(const Kit *k, KitRun *run, const cJSON *golden)
 {
-    Kit k;
-    kit_shared(&k, name);
-    cJSON *g = kit_json("stories260K/golden.json");
+    kit_nll(k, run, golden, "text_ids", "text_nll_nats_per_token", 1e-5);
+}
+
+static void text_logits(const Kit *k, KitRun *run, const cJSON *golden)
+{
+    kit_last(k, run, golden, "ids", "logits_last_f64", 1e-4);
+}
+
+static void story(const Kit *k, KitRun *run, const cJSON *golden)
+{
     int32_t *ids;
-    int n = kit_ids(g, "greedy_ids", &ids);
-    kit_nll(&k, run, g, "text_ids", "text_nll_nats_per_token", 1e-5);
-    kit_last(&k, run, g, "ids", "logits_last_f64", 1e-4);
-    kit_greedy(&k, run, ids, 1, ids + 1, n - 1); /* the first is BOS */
+    int n = kit_ids(golden, "greedy_ids", &ids);
+    kit_greedy(k, run, ids, 1, ids + 1, n - 1); /* the first is BOS */
     free(ids);
-    cJSON_Delete(g);
-    kit_close(&k);
 }
 
-static void stories_f32(void **state)
-{
-    golden_stories(*state, kit_interp);
-}
-
-static void stories_exact(void **state)
-{
-    golden_stories(*state, kit_interp_exact);
-}
-
+#define ONE(model, golden, run, claim) \
+    {model ", " #claim ", " #run, check, NULL, NULL, \
+     &(Case){model, golden, run, claim}}
+#define BOTH(model, golden, claim) \
+    ONE(model, golden, kit_interp, claim), \
+        ONE(model, golden, kit_interp_exact, claim)
 #define TINY(name) \
-    {"hf_tiny/" name ", f32", tiny_f32, NULL, NULL, name}, \
-    {"hf_tiny/" name ", exact", tiny_exact, NULL, NULL, name}
+    BOTH("hf_tiny/" name, "hf_tiny/" name "/golden.json", nll), \
+        BOTH("hf_tiny/" name, "hf_tiny/" name "/golden.json", last_logits), \
+        BOTH("hf_tiny/" name, "hf_tiny/" name "/golden.json", sums), \
+        BOTH("hf_tiny/" name, "hf_tiny/" name "/golden.json", greedy)
 #define STORIES(path) \
-    {path ", f32", stories_f32, NULL, NULL, path}, \
-    {path ", exact", stories_exact, NULL, NULL, path}
+    BOTH(path, "stories260K/golden.json", text_nll), \
+        BOTH(path, "stories260K/golden.json", text_logits), \
+        BOTH(path, "stories260K/golden.json", story)
 
 int main(void)
 {

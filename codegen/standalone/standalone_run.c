@@ -104,7 +104,7 @@ static void pack(const WeightUse *u, const char *from, char *to, size_t size)
     const PackDim *b = pack_dims + u->first, *n = b + u->nb, *k = n + u->nn;
     int64_t N = count_of(n, u->nn), K = count_of(k, u->nk);
     int64_t panels = (N + u->cols - 1) / u->cols;
-    int64_t panel = (K + 15) / 16 * 16 * u->cols * u->parts;
+    int64_t panel = (K + 31) / 32 * 32 * u->cols * u->parts;
     for (int64_t i = 0; i < count_of(b, u->nb) * panels * u->cols; i++) {
         int64_t c = i % u->cols, p = i / u->cols;
         int64_t col = p % panels * u->cols + c;

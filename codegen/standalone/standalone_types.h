@@ -28,7 +28,7 @@ typedef struct {
 
 /* A tensor goes to `to` in the weights' memory: as it is, or packed as
  * [B..][N / cols][K / pair][part < parts][cols][pair], K filled up to a
- * multiple of 16. */
+ * multiple of 32. */
 typedef struct {
     int weight;
     int64_t to;
