@@ -32,7 +32,10 @@ void sources_close(Sources *s)
  * in another. */
 static const Weight *counterpart(const Sources *s, const Weight *w)
 {
-    const char *path = w->path + strlen(w->other) + 1;
+    size_t name = strlen(w->other);
+    if (strncmp(w->path, w->other, name) || w->path[name] != '.')
+        return NULL; /* counted by `observe` */
+    const char *path = w->path + name + 1;
     for (int i = 0; i < s->nweight; i++)
         if (!strcmp(s->weight[i]->path, path))
             return s->weight[i];

@@ -199,11 +199,26 @@ static bool run_interpreted(Values *v, const Formula *f, Dtype dtype,
     return fine;
 }
 
+/* What `observe` counts is known to a recipe only. */
+static bool all_at_hand(const Values *v, const Formula *f, Err *err)
+{
+    for (int i = 0; i < f->weight.n; i++)
+        if (!sources_tensor(v->sources, f->weight.at[i], 0))
+            return err_set(err, "%s is counted by `observe` in a recipe; there "
+                                "are no counts here",
+                           f->weight.at[i]->path);
+    return true;
+}
+
 bool values_compute(Values *v, const Weight *w, Dtype dtype, void *out,
                     Err *err)
 {
     Arena arena = {0};
     Formula f = formula_of(&arena, w, dtype);
+    if (!all_at_hand(v, &f, err)) {
+        arena_free(&arena);
+        return false;
+    }
     const Kept *k = f.weight.n > 0 ? kept(v, w, dtype, f.key) : NULL;
     Err why;
     bool fine = k && k->program ? run_compiled(v, k, &f, dtype, out, &why)

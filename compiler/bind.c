@@ -331,6 +331,31 @@ static cJSON *base_config(Arena *a, const cJSON *config)
     return kept;
 }
 
+/* Other models that made it are not at hand, nor needed: their weights are in
+ * the files. The model itself stands for them; how many there were is among the
+ * parameters. */
+static int stand_ins(const Ast *def, Model *m, Arg *arg, int *narg,
+                     Model **with)
+{
+    int count = 0;
+    for (int i = 0; def && i < def->kid[0]->nkid; i++) {
+        const Ast *p = def->kid[0]->kid[i];
+        if (p->kind != AST_param_model)
+            continue;
+        count = 1;
+        for (int j = 0; p->nkid && p->kid[0] && j < *narg; j++)
+            if (!strcmp(arg[j].name, p->kid[0]->text)) {
+                count = atoi(arg[j].value);
+                memmove(arg + j, arg + j + 1,
+                        (size_t)(--*narg - j) * sizeof *arg);
+            }
+    }
+    count = count < 0 ? 0 : count > 64 ? 64 : count;
+    for (int i = 0; i < count; i++)
+        with[i] = m;
+    return count;
+}
+
 static Model *apply_listed(Spec *spec, Model *m, const cJSON *graft, Err *err)
 {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(graft, "transforms");
@@ -343,8 +368,12 @@ static Model *apply_listed(Spec *spec, Model *m, const cJSON *graft, Err *err)
             err_set(err, "config.json: a transform of `graft` has no name");
             return NULL;
         }
+        Model *with[64];
+        int nwith = stand_ins(spec_find(spec, AST_transform,
+                                        name->valuestring),
+                              m, arg, &n, with);
         Model *next = model_transform(spec, m, intern(name->valuestring), arg,
-                                      n, NULL, 0, err);
+                                      n, with, nwith, err);
         if (next)
             inst_walk(next->root, forget_value, next);
         m = next;

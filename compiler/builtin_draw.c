@@ -10,6 +10,21 @@ static Node *draw(Scope *s, Op op, const char *name, const Dims *d)
     return graph_add(s->g, n);
 }
 
+/* A name of the draw's own: of its place in the text and of its instance. In
+ * a repeated layer it is the same for all; the repeat tells them apart. */
+static const char *draw_name(const Scope *s, const Ast *call)
+{
+    const char *path = s->inst ? s->inst->path : "", *out = "";
+    for (const char *c = path; s->body && *c;) {
+        size_t n = strcspn(c, "[");
+        out = intern_printf("%s%.*s", out, (int)n, c);
+        c += n;
+        c += strcspn(c, "]") + (*c != 0);
+    }
+    return intern_printf("%s.%s.%d", s->body ? out : path,
+                         s->inst ? s->inst->def->text : "draw", call->loc.at);
+}
+
 Val built_draw(Scope *s, const Ast *call, int op)
 {
     Dims d;
@@ -20,10 +35,7 @@ Val built_draw(Scope *s, const Ast *call, int op)
                         j < s->target->stacked && d.n < MAX_RANK;
              j++)
             d.at[d.n++] = s->target->type.dim[j];
-    const char *name =
-        s->target ? s->target->path
-        : s->inst ? intern_printf("%s.%d", s->inst->def->text, call->loc.at)
-                  : intern_printf("draw.%d", call->loc.at);
+    const char *name = s->target ? s->target->path : draw_name(s, call);
     return val_node(draw(s, (Op)op, name, &d));
 }
 
@@ -65,8 +77,7 @@ Val built_dropout(Scope *s, const Ast *call, int unused)
         return val_error;
     Dims d = {.n = x->type.rank};
     memcpy(d.at, x->type.dim, sizeof d.at);
-    Node *u = draw(s, OP_uniform, intern_printf("dropout.%d", call->loc.at),
-                   &d);
+    Node *u = draw(s, OP_uniform, draw_name(s, call), &d);
     Node *keep = g_map2(g, OP_ge, u, p);
     Node *scaled = g_map2(g, OP_div, x,
                           g_map2(g, OP_sub, g_num(g, TYPE_f32, 1), p));

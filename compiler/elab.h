@@ -213,6 +213,7 @@ static inline Val val_string(const char *t)
 }
 
 void run_statement(Scope *s, const Ast *a);
+const char *type_shape(const Type *t); /* "[128, 48]" */
 const char *dims_text(const Type *t); /* "[T, D]" */
 bool is_lifted(const Scope *s, const Dim *d);
 
@@ -231,6 +232,8 @@ Val others_index(Scope *s, Val base, const Ast *e);
 Node *others_weight(Scope *s, const Val *from, Inst *inst, const Slot *slot);
 const Weight *others_same(Scope *s, const Weight *w);
 Inst *inst_at(Inst *inst, const char *path);
+/* Adds how many other models there are, for who reads the result. */
+void others_count(Scope *s, const Ast *def, Names *param);
 bool bind_others(Scope *s, const Ast *def, Model *const *with, int nwith,
                  Err *err);
 

@@ -3,6 +3,15 @@
 #include <math.h>
 #include <string.h>
 
+const char *type_shape(const Type *t)
+{
+    const char *text = "";
+    for (int i = 0; i < t->rank; i++)
+        text = intern_printf("%s%s%s", text, i ? ", " : "",
+                             size_text(t->dim[i]->size));
+    return intern_printf("[%s]", text);
+}
+
 const char *dims_text(const Type *t)
 {
     Type plain = *t;

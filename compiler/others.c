@@ -3,6 +3,27 @@
 #include "compiler/elab.h"
 #include <string.h>
 
+/* Have the others one shape? Told of the first weight that differs. */
+static bool one_shape(const char *name, Model *const *with, int n, Err *err)
+{
+    const Weight *const *a, *const *b;
+    int na = n ? model_weights(with[0], &a) : 0;
+    for (int i = 1; i < n; i++) {
+        int nb = model_weights(with[i], &b);
+        for (int j = 0; j < na || j < nb; j++)
+            if (j >= na || j >= nb || a[j]->path != b[j]->path ||
+                strcmp(type_shape(&a[j]->type), type_shape(&b[j]->type)))
+                return err_set(
+                    err, "the models given as `%s` must have one shape: %s of "
+                         "the first is %s, of number %d it is %s",
+                    name, j < na ? a[j]->path : b[j]->path,
+                    j < na ? type_shape(&a[j]->type) : "not there", i + 1,
+                    j < nb && j < na && a[j]->path == b[j]->path
+                        ? type_shape(&b[j]->type) : "not there");
+    }
+    return true;
+}
+
 bool bind_others(Scope *s, const Ast *def, Model *const *with, int nwith,
                  Err *err)
 {
@@ -20,6 +41,8 @@ bool bind_others(Scope *s, const Ast *def, Model *const *with, int nwith,
             return err_set(err, "transform `%s` needs %s: --with %s=MODEL",
                            def->text, count ? "other models" : "another model",
                            p->text);
+        if (!one_shape(p->text, with, nwith, err))
+            return false;
         if (!count && nwith > 1)
             return err_set(err, "transform `%s` takes one other model, not %d",
                            def->text, nwith);
@@ -40,6 +63,19 @@ bool bind_others(Scope *s, const Ast *def, Model *const *with, int nwith,
     return true;
 }
 
+void others_count(Scope *s, const Ast *def, Names *param)
+{
+    for (int i = 0; i < def->kid[0]->nkid; i++) {
+        const Ast *p = def->kid[0]->kid[i];
+        const char *count = p->kind == AST_param_model && p->nkid && p->kid[0]
+                                ? p->kid[0]->text
+                                : NULL;
+        Val *v = count ? names_find(&s->local, count) : NULL;
+        if (v)
+            names_set(s->model->arena, param, count, *v);
+    }
+}
+
 /* The instance at a path such as "layer[3].ffn"; NULL: none there. */
 Inst *inst_at(Inst *inst, const char *path)
 {
@@ -58,6 +94,21 @@ Inst *inst_at(Inst *inst, const char *path)
     return inst;
 }
 
+/* The type under the names of our own dims, where we have that weight. */
+static Type own_type(Scope *s, const Weight *w)
+{
+    const char *dot = strrchr(w->path, '.');
+    const char *at = dot ? intern_n(w->path, (size_t)(dot - w->path)) : "";
+    Inst *inst = inst_at(s->model->root, at);
+    Slot *slot = inst ? inst_slot(inst, dot ? dot + 1 : w->path) : NULL;
+    if (!slot || slot->w->type.rank != w->type.rank)
+        return w->type;
+    for (int i = 0; i < w->type.rank; i++)
+        if (slot->w->type.dim[i]->size != w->type.dim[i]->size)
+            return w->type;
+    return slot->w->type;
+}
+
 Node *others_weight(Scope *s, const Val *from, Inst *inst, const Slot *slot)
 {
     (void)inst;
@@ -67,6 +118,7 @@ Node *others_weight(Scope *s, const Val *from, Inst *inst, const Slot *slot)
     w->value = NULL;
     w->other = o->name;
     w->path = intern_printf("%s.%s", o->name, slot->w->path);
+    w->type = own_type(s, slot->w);
     if (o->dim) {
         memmove(w->type.dim + 1, w->type.dim,
                 (size_t)w->type.rank++ * sizeof *w->type.dim);

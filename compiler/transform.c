@@ -437,6 +437,7 @@ Model *model_transform(Spec *spec, Model *m, const char *name, const Arg *arg,
             err_set(err, "transform `%s` cannot be applied", name);
         return NULL;
     }
+    others_count(&s, def, &applied->param);
     applied->scope = s.local;
     return to;
 }

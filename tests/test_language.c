@@ -202,6 +202,23 @@ static void flags_and_draws(void **state)
     same("[T, D]", "f64(x)", "f32(x)");
 }
 
+static void draws_of_their_own(void **state)
+{
+    (void)state;
+    const char *text =
+        "module noisy(D) {\n"
+        "  forward(x[T, D]) -> [T, D] { return gaussian(T, D) + 0 * x }\n}\n"
+        "module m(D = 3) {\n  a: noisy(D)\n  b: noisy(D)\n"
+        "  forward(x[T, D]) -> [T] {\n"
+        "    return sum(abs(a(x) - b(x)), D) + sum(abs(a(x) - a(x)), D) * "
+        "1000\n  }\n}\n";
+    Text *t = text_new(text);
+    Tensor *y = given(t, text);
+    for (int i = 0; i < TOKENS; i++) /* others for b, the same for a */
+        assert_true(y->at[i] > 0 && y->at[i] < 100);
+    text_free(t);
+}
+
 static void effects(void **state)
 {
     (void)state;
@@ -232,6 +249,7 @@ int main(void)
         TEST(precedence), TEST(lines), TEST(nearest_names),
         TEST(elementwise_by_name), TEST(matmul), TEST(reductions), TEST(topk),
         TEST(indices), TEST(parameters), TEST(leading_dims), TEST(sizes),
-        TEST(arrays), TEST(flags_and_draws), TEST(effects), TEST(loops)};
+        TEST(arrays), TEST(flags_and_draws),
+        TEST(draws_of_their_own), TEST(effects), TEST(loops)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

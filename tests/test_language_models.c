@@ -373,6 +373,28 @@ static void other_models(void **state)
     done(l);
 }
 
+/* Models bound apart have dims of their own; those of one shape are ours. */
+static void models_bound_apart(void **state)
+{
+    (void)state;
+    Lab *l = lab(CONFIG("")), *same = lab(CONFIG("")),
+        *wide = lab(CONFIG(", \"ffn_size\": 9"));
+    Model *with[2] = {same->m, same->m};
+    Err err = {""};
+    Model *m = model_transform(l->spec, l->m, "add", NULL, 0, with, 2, &err);
+    assert_non_null(m);
+    assert_non_null(value(l, m, "layer[1].ffn.gate"));
+    with[1] = wide->m;
+    assert_null(model_transform(l->spec, l->m, "add", NULL, 0, with, 2, &err));
+    assert_string_equal(err.text,
+                        "the models given as `other` must have one shape: "
+                        "layer[0].ffn.gate of the first is [8, 4], of number "
+                        "2 it is [9, 4]");
+    done(l);
+    done(same);
+    done(wide);
+}
+
 /* ---- config { } ---- */
 
 static void fields_come_and_go(void **state)
@@ -446,6 +468,7 @@ int main(void)
         TEST(config_fields), TEST(config_mistakes), TEST(names_in_files),
         TEST(names_of_replacements), TEST(tensors), TEST(copies_and_draws),
         TEST(places), TEST(in_place), TEST(unmatched), TEST(other_models),
+        TEST(models_bound_apart),
         TEST(fields_come_and_go), TEST(recipes), TEST(kinds)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
