@@ -112,7 +112,7 @@ typedef struct {
 typedef struct {
     Arena arena;
     Plan *plan;
-    char *text; /* includes "graft_dev.h" */
+    char *text; /* includes "graft_dev.h" and "graft_math.h" */
     LIST(CudaKernel) kernel; /* in the order they run; of a body once */
 } CudaText;
 
@@ -123,8 +123,10 @@ void cuda_free(CudaText *t);
 /* The same as what an emulator calls, each kernel under its name with an array
  * of pointers to its arguments, as a launch gives them. */
 void cuda_entries(const CudaText *t, FILE *out);
-/* What "graft_dev.h" is: on the device, and to run on the CPU. */
-extern const char text_cuda_dev[], text_cuda_emu[], text_cuda_math[];
+/* What "graft_dev.h" is on the device; to run on the CPU, in two parts one
+ * after the other; and "graft_math.h". */
+extern const char text_cuda_dev[], text_cuda_emu[], text_cuda_emu_ops[],
+    text_cuda_math[];
 
 typedef struct {
     char name[96];

@@ -294,7 +294,7 @@ CudaText *cuda_text(const Graph *g, bool training)
     t->plan = kernels_cut(passes_run(g, &t->arena, &po), &t->arena, &co);
     size_t len;
     FILE *out = open_memstream(&t->text, &len);
-    fputs("#include \"graft_dev.h\"\n", out);
+    fputs("#include \"graft_dev.h\"\n#include \"graft_math.h\"\n", out);
     print_plan(t, t->plan, out);
     fclose(out);
     return t;

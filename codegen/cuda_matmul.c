@@ -223,7 +223,8 @@ static void epilogue(Mm *mm)
     cu_open(c, "UNROLL for (int quad = 0; quad < 4; quad++)");
     cu_line(c, "int col = (%s + ni) * 8 + lane %% 4 * 2 + quad %% 2;",
             tile);
-    cu_line(c, "int at = element[wm * 32 + mi * 16 + quad / 2 * 8 + lane / 4];");
+    cu_line(c, "int at = element[wm * 32 + mi * 16 + quad / 2 * 8 + "
+               "lane / 4];");
     cu_line(c, "if (at < 0 || col >= %s)", cu_count(c, pack->nn, pack->n));
     cu_line(c, "    continue;");
     cu_unflatten(c, &p, mm->m->nm, mm->m->m, "at", false);

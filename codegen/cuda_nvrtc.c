@@ -1,5 +1,5 @@
-/* CUDA C through NVRTC, NVIDIA's compiler as a library, opened at run time; what
- * each kernel takes is read from the log that ptxas leaves. */
+/* CUDA C through NVRTC, NVIDIA's compiler as a library, opened at run time;
+ * what each kernel takes is read from the log that ptxas leaves. */
 #include "codegen/codegen.h"
 #include <dlfcn.h>
 #include <stdlib.h>

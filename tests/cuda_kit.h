@@ -133,11 +133,12 @@ static inline void rig_compile(Rig *r, const char *text, const char *options)
 {
     strcpy(r->dir, "/tmp/graft-cuda-XXXXXX");
     assert_non_null(mkdtemp(r->dir));
-    rig_file(r, "graft_dev.h", text_cuda_emu, false);
+    rig_file(r, "graft_dev.h",
+             intern_printf("%s%s", text_cuda_emu, text_cuda_emu_ops), false);
     rig_file(r, "graft_math.h", text_cuda_math, false);
     rig_file(r, "kernels.c", text, true);
     const char *command = intern_printf(
-        "cc -std=gnu11 -O1 -g -w -shared -fPIC -ffp-contract=off "
+        "cc -std=gnu11 -O1 -w -shared -fPIC -ffp-contract=off "
         "-fno-tree-loop-distribute-patterns %s -o %s/kernels.so "
         "%s/kernels.c -lm", options, r->dir, r->dir);
     if (system(command))

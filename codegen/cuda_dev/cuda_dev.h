@@ -79,5 +79,3 @@ DEVFN void mma_tile(int mi, int ni, float *acc, const u32 *a, const u32 *b)
         UNROLL for (int j = 0; j < ni; j++)
             mma_16x8x16_bf16(acc + (i * ni + j) * 4, a + i * 4, b + j * 2);
 }
-
-#include "graft_math.h"

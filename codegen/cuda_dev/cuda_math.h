@@ -1,5 +1,5 @@
-/* graft_math.h: functions of the kernels that are plain C on the device and
- * under the emulator alike. */
+/* graft_math.h, which follows graft_dev.h: functions of the kernels that are
+ * plain C, on the device and under the emulator alike. */
 
 #define MATH(T, f) \
     DEVFN T sigmoid##f(T a) \
