@@ -66,6 +66,15 @@ static bool show_asm(const Show *s, Loaded *l, Err *err)
     return show_program(s, l, TEXT_asm, err);
 }
 
+static bool show_cuda(const Show *s, Loaded *l, Err *err)
+{
+    (void)s, (void)err;
+    CudaText *t = cuda_text(model_graph(l->model, &l->arena), false);
+    fputs(t->text, stdout);
+    cuda_free(t);
+    return true;
+}
+
 enum { STAGE_ast, STAGE_model, STAGE_graph }; /* as they stand below */
 static const Stage stages[] = {
     {"ast", true, NULL},
@@ -75,12 +84,13 @@ static const Stage stages[] = {
     {"llvm", false, show_llvm},
     {"llvm-opt", false, show_llvm_opt},
     {"asm", false, show_asm},
+    {"cuda", false, show_cuda},
 };
 
 static const struct argp_option options[] = {
     {"stage", 's', "STAGE", 0,
      "ast, of a .graft file; of a model: model, graph, kernels, llvm, "
-     "llvm-opt, asm (ast or model)",
+     "llvm-opt, asm, cuda (ast or model)",
      1},
     {"transform", 'x', "TRANSFORM", 0,
      "Show the model as this would make it: one of the library's, or "

@@ -1,0 +1,81 @@
+/* graft_dev.h on the device: what the kernels use that is not plain C. Each
+ * instruction beyond CUDA C stands behind one function here; the emulator has
+ * functions of the same names. */
+#pragma once
+typedef unsigned short bf16; /* in memory only: arithmetic is f32 */
+typedef struct {
+    unsigned short bits;
+} f16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef long long i64;
+
+#define GRAFT_KERNEL(threads, blocks) \
+    extern "C" __global__ void __launch_bounds__(threads, blocks)
+#define DEVFN static __device__ __forceinline__
+#define DYN_SMEM(p) \
+    extern __shared__ __attribute__((aligned(128))) unsigned char p[]
+#define UNROLL _Pragma("unroll")
+#define INFINITE __int_as_float(0x7f800000)
+#define NOT_A_NUMBER __int_as_float(0x7fffffff)
+
+DEVFN int float_bits(float a)
+{
+    return __float_as_int(a);
+}
+DEVFN float bf2f(bf16 a)
+{
+    return __uint_as_float((u32)a << 16);
+}
+DEVFN bf16 f2bf(float a)
+{
+    u32 both;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(0.0f), "f"(a));
+    return (bf16)both;
+}
+DEVFN float h2f(f16 a)
+{
+    float f;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(a.bits));
+    return f;
+}
+DEVFN f16 f2h(float a)
+{
+    f16 h;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h.bits) : "f"(a));
+    return h;
+}
+
+/* 16 bytes into shared memory; zeros if not ok, and src is not read. They are
+ * there after a wait that leaves fewer groups open than were committed since,
+ * for others after a barrier too. */
+DEVFN void cp_async_16(void *dst, const void *src, int ok)
+{
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(
+                     (u32)__cvta_generic_to_shared(dst)),
+                 "l"(src), "r"(ok ? 16 : 0)
+                 : "memory");
+}
+DEVFN void cp_async_commit(void)
+{
+    asm volatile("cp.async.commit_group;" ::: "memory");
+}
+#define cp_async_wait(n) \
+    asm volatile("cp.async.wait_group %0;" ::"n"(n) : "memory")
+
+/* acc[4] += a (16 x 16) by b (8 x 16): see fragment_16x16 */
+DEVFN void mma_16x8x16_bf16(float *acc, const u32 *a, const u32 *b)
+{
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+        "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(acc[0]), "+f"(acc[1]), "+f"(acc[2]), "+f"(acc[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+/* acc[mi][ni][4] += a[mi][4] by b[ni][2], mi and ni constant. */
+DEVFN void mma_tile(int mi, int ni, float *acc, const u32 *a, const u32 *b)
+{
+    UNROLL for (int i = 0; i < mi; i++)
+        UNROLL for (int j = 0; j < ni; j++)
+            mma_16x8x16_bf16(acc + (i * ni + j) * 4, a + i * 4, b + j * 2);
+}

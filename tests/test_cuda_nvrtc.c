@@ -1,0 +1,67 @@
+/* The kernels of MoE layers compile for GPUs, without spills and in as few
+ * registers as their blocks on a multiprocessor want. Needs NVRTC. */
+#include "tests/cuda_kit.h"
+
+static const Layer layers[] = {
+    {"xft_moe", "D=2048 F=5504 E=7 K=5", TYPE_bf16, 0, 0},
+    {"topk_moe", "D=2048 F=5504 E=8 K=2", TYPE_bf16, 0, 0},
+    {"topk_moe", "D=50 F=30 E=3 K=1", TYPE_f32, 0, 0},
+};
+static const char *const arch[] = {"sm_80", "sm_90a"};
+
+/* 128 threads, 4 blocks: 65536 / 512. Maps and routes: 256 threads, 2. */
+static void within_limits(const CudaText *t, const CudaReport *r,
+                          const char *a)
+{
+    assert_int_equal(r->n, t->kernel.n);
+    for (int i = 0; i < r->n; i++) {
+        const CudaUsage *u = &r->kernel[i];
+        if (getenv("SHOW"))
+            print_message("%s %s: %d registers\n", a, u->name, u->registers);
+        if (u->spill || u->stack || u->registers < 1 || u->registers > 128)
+            fail_msg("%s %s: %d registers, stack %d, spills %d", a, u->name,
+                     u->registers, u->stack, u->spill);
+    }
+}
+
+static void test_compiles(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(layers); i++) {
+        Rig *r = rig_new(&layers[i]);
+        for (size_t j = 0; j < COUNT(arch); j++) {
+            CudaReport report;
+            Err err = {""};
+            bool fine = cuda_compile(r->text->text, arch[j], &report, &err);
+            if (!report.found) {
+                print_message("skipped: %s\n", err.text);
+                rig_free(r);
+                return;
+            }
+            if (!fine)
+                fail_msg("%s", err.text);
+            within_limits(r->text, &report, arch[j]);
+        }
+        rig_free(r);
+    }
+}
+
+static void test_refuses(void **state)
+{
+    (void)state;
+    CudaReport report;
+    Err err = {""};
+    assert_false(cuda_compile("no C at all", "sm_80", &report, &err));
+    assert_true(!report.found || strstr(err.text, "graft.cu"));
+    if (report.found)
+        assert_false(cuda_compile("", "sm_1", &report, &err));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_compiles),
+        cmocka_unit_test(test_refuses),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
