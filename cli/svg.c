@@ -122,16 +122,19 @@ static char *render(GVC_t *gvc, graph_t *g, Err *err)
     return copy;
 }
 
+/* One context for the process: Graphviz's text plugin remembers names of fonts
+ * that would go with it. */
 char *svg_layout(char *dot, Err *err)
 {
-    GVC_t *gvc = gvContext();
+    static GVC_t *gvc;
     char *svg = NULL;
+    if (!gvc)
+        gvc = gvContext();
     graph_t *g = agmemread(dot);
     if (!g)
         BUG("a picture that Graphviz cannot read:\n%s", dot);
     svg = render(gvc, g, err);
     agclose(g);
-    gvFreeContext(gvc);
     free(dot);
     return svg;
 }
