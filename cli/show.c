@@ -100,7 +100,8 @@ static const struct argp_option options[] = {
      "Another model that the transform asks for; again for several", 1},
     {"svg", KEY_svg, "OUT", 0,
      "Draw the stage (model, graph) into this file; of a transform before and "
-     "after it, what changed in colour",
+     "after it, what changed in colour (one for each module it matches: "
+     "OUT-2, ...)",
      1},
     {"html", KEY_html, "OUT", 0,
      "Write one page with all levels, linked to the spec's lines", 1},

@@ -122,26 +122,18 @@ static char *render(GVC_t *gvc, graph_t *g, Err *err)
     return copy;
 }
 
-/* One context for the whole run: Graphviz's text plugin remembers the last
- * font by a pointer into the context that it came from. */
-static GVC_t *context;
-
-static void free_context(void)
-{
-    gvFreeContext(context);
-}
-
+/* One context for the process: Graphviz's text plugin remembers names of fonts
+ * that would go with it. */
 char *svg_layout(char *dot, Err *err)
 {
+    static GVC_t *gvc;
     char *svg = NULL;
+    if (!gvc)
+        gvc = gvContext();
     graph_t *g = agmemread(dot);
     if (!g)
         BUG("a picture that Graphviz cannot read:\n%s", dot);
-    if (!context) {
-        context = gvContext();
-        atexit(free_context);
-    }
-    svg = render(context, g, err);
+    svg = render(gvc, g, err);
     agclose(g);
     free(dot);
     return svg;
