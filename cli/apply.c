@@ -98,6 +98,8 @@ typedef struct {
     Sources sources;
     Model *made;
     FilePlan plan;
+    void *buffer; /* of `room` bytes, for what is written next */
+    int64_t room;
 } Job;
 
 /* FILE.graft:NAME; a name alone is the library's. */
@@ -193,31 +195,41 @@ static bool transform(Job *j, Err *err)
 
 /* ---- the weights ---- */
 
+/* Memory that stays, as fresh pages cost more than what is done in them. */
+static void *buffer(Job *j, int64_t bytes)
+{
+    if (bytes > j->room) {
+        free(j->buffer);
+        j->buffer = xmalloc((size_t)bytes);
+        j->room = bytes;
+    }
+    return j->buffer;
+}
+
 /* The rows of a file's tensor as dtype, a piece at a time. */
-static bool put_converted(Writer *w, const FileTensor *t,
+static bool put_converted(Job *j, Writer *w, const FileTensor *t,
                           const TensorInfo *as, Err *err)
 {
     enum { PIECE = 1 << 20 }; /* elements, about */
     int64_t cols = t->info.rank ? t->info.shape[t->info.rank - 1] : 1;
     int64_t each = type_bytes(as->dtype, 1), count = as->bytes / each;
     int64_t piece = cols > 0 && cols < PIECE ? PIECE / cols * cols : PIECE;
-    void *buf = xmalloc((size_t)(piece * each));
+    char *buf = buffer(j, (piece < count ? piece : count) * each);
     bool fine = true;
     for (int64_t at = 0; fine && at < count; at += piece) {
         int64_t n = count - at < piece ? count - at : piece;
         tensor_read(t, at, n, as->dtype, buf);
         fine = writer_put(w, buf, n * each, err);
     }
-    free(buf);
     return fine;
 }
 
-static bool put_copy(Writer *w, const FileTensor *t,
+static bool put_copy(Job *j, Writer *w, const FileTensor *t,
                      const TensorInfo *as, Err *err)
 {
     bool as_it_lies = t->info.dtype == as->dtype && t->rows == ROWS_plain;
     bool fine = as_it_lies ? writer_copy(w, t, err)
-                           : put_converted(w, t, as, err);
+                           : put_converted(j, w, t, as, err);
     tensor_release(t);
     return fine;
 }
@@ -236,11 +248,9 @@ static bool put_computed(Job *j, Values *v, Writer *w, const Planned *p,
     int64_t bytes = 0;
     for (int i = 0; i < p->count; i++)
         bytes += j->plan.tensor.at[p->first + i].bytes;
-    void *buf = xmalloc((size_t)bytes);
-    bool fine = values_compute(v, p->weight, p->dtype, buf, err) &&
-                writer_put(w, buf, bytes, err);
-    free(buf);
-    return fine;
+    char *buf = buffer(j, bytes);
+    return values_compute(v, p->weight, p->dtype, buf, err) &&
+           writer_put(w, buf, bytes, err);
 }
 
 static bool put_weights(Job *j, Writer *w, Err *err)
@@ -256,7 +266,7 @@ static bool put_weights(Job *j, Writer *w, Err *err)
             continue;
         }
         for (int k = 0; fine && k < p->count; k++) {
-            fine = put_copy(w, copied_from(&j->sources, p->weight, k),
+            fine = put_copy(j, w, copied_from(&j->sources, p->weight, k),
                             &j->plan.tensor.at[p->first + k], err);
             progress_at(&bar, writer_written(w));
         }
@@ -343,6 +353,7 @@ int command_apply(int argc, char **argv)
         report_error(&a.common, &err);
     if (rt_interrupted && !fine)
         report_note(&a.common, "run it again to start over");
+    free(j.buffer);
     sources_close(&j.sources);
     diags_free(&j.diags);
     arena_free(&a.arena);
