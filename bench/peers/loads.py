@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-from common import (DATA, LlamaCpp, graft, graft_logits, table,
+from common import (CACHE, DATA, LlamaCpp, graft, graft_logits, table,
                     transformers_logits)
 
 # What is written: a name, the source, the transform and its parameters.
@@ -34,6 +34,10 @@ WANTED = [
     ("stablelm", "hf_tiny/stablelm", ["copy"]),
     ("gpt_neox", "hf_tiny/gpt_neox", ["copy"]),
     ("olmoe", "hf_tiny/olmoe", ["copy"]),
+    ("SmolLM2-135M", "cache:SmolLM2-135M-Instruct.Q4_1.gguf", ["copy"]),
+    ("SmolLM2-135M, sparse_upcycling E=2",
+     "cache:SmolLM2-135M-Instruct.Q4_1.gguf",
+     ["sparse_upcycling", "E=2", "K=2"]),
     ("gpt_neox, half of a head turned", "made:gpt_neox", ["copy"]),
     ("olmoe, 4 key heads", "made:olmoe", ["copy"]),
 ]
@@ -59,6 +63,23 @@ def made(kind, out):
                              "partial_rotary_factor": 0.5}, **common))
     model.save_pretrained(out)
     return out
+
+
+def cached(name, out):
+    """A GGUF file as a folder without its tokenizer, which the library of
+    llama.cpp at hand cannot hold (its C++ runtime is there twice)."""
+    graft("apply", "copy", CACHE / name, "-o", out)
+    (out / "tokenizer.json").unlink()
+    return out
+
+
+def found(source, scratch):
+    kind, _, name = source.rpartition(":")
+    if kind == "made":
+        return made(name, scratch / "made")
+    if kind == "cache":
+        return cached(name, scratch / "cached")
+    return DATA / source
 
 
 def ids_for(model):
@@ -100,8 +121,7 @@ def one(name, source, transform):
     ids = ids_for(source)
     with tempfile.TemporaryDirectory() as folder:
         scratch = pathlib.Path(folder)
-        path = (made(source[5:], scratch / "made")
-                if source.startswith("made:") else DATA / source)
+        path = found(source, scratch)
         return [name] + [
             attempt(in_transformers, path, transform, ids, scratch)] + [
             attempt(in_llama_cpp, path, transform, t, ids, scratch)

@@ -1,0 +1,65 @@
+"""Do GGUF files that graft writes give llama.cpp the same tokens? Each tokenizer
+as GGUF (by others), as the folder that graft makes of it, and as the GGUF file
+that graft makes of that folder; texts of the shared tokenizer tests.
+
+usage: tokens.py
+"""
+import pathlib
+import tempfile
+
+from common import CACHE, DATA, graft, table
+
+MODELS = [
+    ("SmolLM2 (BPE)", CACHE / "SmolLM2-135M-Instruct.Q4_1.gguf"),
+    ("stories260K (SentencePiece)", DATA / "stories260K/stories260K.gguf"),
+]
+
+
+def texts():
+    found = []
+    for path in sorted((DATA / "tokenizers").glob("*.inp")):
+        found += path.read_text().split("\n__ggml_vocab_test__\n")
+    return found
+
+
+class Words:
+    """The tokenizer of a GGUF file, in llama.cpp."""
+
+    def __init__(self, path):
+        from cyllama.llama import llama_cpp
+        llama_cpp.disable_logging()
+        params = llama_cpp.LlamaModelParams()
+        self.model = llama_cpp.LlamaModel(str(path), params)
+        self.vocab = self.model.get_vocab()
+
+    def tokens(self, text):
+        return list(self.vocab.tokenize(text, True, True))
+
+    def ends(self):
+        v = self.vocab
+        return v.token_bos(), v.token_eos(), v.get_add_bos()
+
+
+def main():
+    rows = []
+    for name, source in MODELS:
+        if not source.exists():
+            rows.append([name, "not here", "", ""])
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            scratch = pathlib.Path(folder)
+            graft("apply", "copy", source, "-o", scratch / "folder",
+                  "--dtype", "bf16")
+            graft("apply", "copy", scratch / "folder", "-o",
+                  scratch / "again.gguf")
+            a, b = Words(source), Words(scratch / "again.gguf")
+            all_texts = texts()
+            same = sum(a.tokens(t) == b.tokens(t) for t in all_texts)
+            rows.append([name, len(all_texts), same,
+                         "same" if a.ends() == b.ends()
+                         else f"{a.ends()}, {b.ends()}"])
+    table(["tokenizer", "texts", "same tokens", "begin, end"], rows)
+
+
+if __name__ == "__main__":
+    main()
