@@ -77,6 +77,7 @@ int64_t pack_bytes(const Pack *p)
                           T *dst) \
     { \
         int64_t step = (int64_t)p->parts * p->cols * p->pair; \
+        int odd = p->pair - 1; /* a pair is 1 or 2: no divisions below */ \
         dst += (int64_t)part * p->cols * p->pair; \
         for (int64_t k0 = 0; k0 < k->count; k0 += PACK_K) { \
             int64_t end = k0 + PACK_K < k->count ? k0 + PACK_K : k->count; \
@@ -86,7 +87,7 @@ int64_t pack_bytes(const Pack *p)
                 const T *row = src + n->at[first + c]; \
                 T *to = dst + c * p->pair; \
                 for (int64_t i = k0; i < end; i++) \
-                    to[i / p->pair * step + i % p->pair] = row[k->at[i]]; \
+                    to[(i >> odd) * step + (i & odd)] = row[k->at[i]]; \
             } \
         } \
     }
