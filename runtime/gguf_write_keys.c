@@ -259,6 +259,10 @@ const char *gguf_caveat(const cJSON *config)
         number(config, "num_key_value_heads") != heads)
         return "llama.cpp reads OLMoE only with as many key heads as query "
                "heads: it will not load this file";
+    if (!strcmp(class, "DeepseekForCausalLM") &&
+        cJSON_IsTrue(config_field(config, "norm_topk_prob")))
+        return "llama.cpp does not normalise the routing weights of this "
+               "architecture: it differs from this model";
     if (part > 0 && fmod(turned, 2) != 0)
         return intern_printf("rope turns %.0f elements of a head, llama.cpp "
                              "only an even number: it will not run this file",

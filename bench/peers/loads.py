@@ -40,12 +40,67 @@ WANTED = [
      ["sparse_upcycling", "E=2", "K=2"]),
     ("gpt_neox, half of a head turned", "made:gpt_neox", ["copy"]),
     ("olmoe, 4 key heads", "made:olmoe", ["copy"]),
+    ("deepseek", "made:deepseek", ["copy"]),
 ]
 LENGTH = 40
 
 
+def deepseek(out):
+    """A random DeepSeek-MoE: transformers has no class to make one with."""
+    import numpy
+    from safetensors.numpy import save_file
+    width, inner, small, experts, shared, layers = 64, 96, 32, 6, 2, 3
+    config = dict(
+        architectures=["DeepseekForCausalLM"], model_type="deepseek",
+        vocab_size=128, hidden_size=width, intermediate_size=inner,
+        moe_intermediate_size=small, num_hidden_layers=layers,
+        num_attention_heads=4, num_key_value_heads=4,
+        n_shared_experts=shared, n_routed_experts=experts,
+        num_experts_per_tok=2, moe_layer_freq=1, first_k_dense_replace=1,
+        norm_topk_prob=False, scoring_func="softmax", hidden_act="silu",
+        max_position_embeddings=256, rms_norm_eps=1e-6, rope_theta=10000.0,
+        attention_bias=False, tie_word_embeddings=False)
+    draw, made_of = numpy.random.default_rng(0), {}
+
+    def matrix(name, rows, cols):
+        made_of[name + ".weight"] = (draw.standard_normal((rows, cols)) *
+                                     1.5 / cols ** 0.5).astype("f4")
+
+    def norm(name):
+        made_of[name + ".weight"] = (
+            1 + 0.1 * draw.standard_normal(width)).astype("f4")
+
+    def ffn(at, size):
+        matrix(at + "gate_proj", size, width)
+        matrix(at + "up_proj", size, width)
+        matrix(at + "down_proj", width, size)
+
+    matrix("model.embed_tokens", 128, width)
+    for i in range(layers):
+        at = f"model.layers.{i}."
+        norm(at + "input_layernorm")
+        norm(at + "post_attention_layernorm")
+        for part in "qkvo":
+            matrix(at + f"self_attn.{part}_proj", width, width)
+        if i == 0:
+            ffn(at + "mlp.", inner)
+            continue
+        matrix(at + "mlp.gate", experts, width)
+        ffn(at + "mlp.shared_experts.", small * shared)
+        for e in range(experts):
+            ffn(at + f"mlp.experts.{e}.", small)
+    norm("model.norm")
+    matrix("lm_head", 128, width)
+    out.mkdir()
+    (out / "config.json").write_text(json.dumps(config))
+    save_file(made_of, out / "model.safetensors", metadata={"format": "pt"})
+    return out
+
+
 def made(kind, out):
     """A random model of a shape that llama.cpp takes too."""
+    if kind == "deepseek":
+        return deepseek(out)
     import torch
     from transformers import (GPTNeoXConfig, GPTNeoXForCausalLM, OlmoeConfig,
                               OlmoeForCausalLM)
