@@ -77,7 +77,9 @@ int64_t pack_bytes(const Pack *p)
                           T *dst) \
     { \
         int64_t step = (int64_t)p->parts * p->cols * p->pair; \
-        int odd = p->pair - 1; /* a pair is 1 or 2: no divisions below */ \
+        /* a pair is 1, 2 or all of K (CUDA): no divisions below */ \
+        int shift = p->pair > 2 ? 62 : p->pair - 1; \
+        int64_t in = p->pair > 2 ? INT64_MAX : p->pair - 1; \
         dst += (int64_t)part * p->cols * p->pair; \
         for (int64_t k0 = 0; k0 < k->count; k0 += PACK_K) { \
             int64_t end = k0 + PACK_K < k->count ? k0 + PACK_K : k->count; \
@@ -87,7 +89,7 @@ int64_t pack_bytes(const Pack *p)
                 const T *row = src + n->at[first + c]; \
                 T *to = dst + c * p->pair; \
                 for (int64_t i = k0; i < end; i++) \
-                    to[(i >> odd) * step + (i & odd)] = row[k->at[i]]; \
+                    to[(i >> shift) * step + (i & in)] = row[k->at[i]]; \
             } \
         } \
     }

@@ -43,7 +43,8 @@ typedef struct {
     int nb, nn, nk;
     const Dim *b[MAX_RANK], *n[MAX_RANK], *k[MAX_RANK];
     int cols; /* columns that stand side by side: a multiple of the lanes */
-    int pair; /* elements of K side by side: 1, or 2 (bf16 dot products) */
+    int pair; /* elements of K side by side: 1, 2 (bf16 dot products), or all,
+               * zeros behind (CUDA) */
     Dtype dtype;
     int parts;
     Node *part[4]; /* OP_weight */

@@ -286,6 +286,13 @@ EMU_QUIET static void emu_fibers(int n)
     }
 }
 
+__attribute__((destructor)) EMU_QUIET static void emu_end(void)
+{
+    for (int i = 0; emu.fiber && i < EMU_THREADS; i++)
+        free(emu.fiber[i].stack);
+    free(emu.fiber);
+}
+
 /* As cuLaunchKernel: arg has a pointer to each argument. False: no such kernel
  * is in the text. */
 __attribute__((visibility("default"))) int
