@@ -64,6 +64,11 @@ static Node *by_name(Scope *s, Node *n, const Left *left, const Ast *at)
                      d->text ? d->text : "..", dims_text(&n->type));
             return NULL;
         }
+        for (int j = 0; j < i; j++)
+            if (dim[j] == dim[i]) {
+                error_at(d->src, d->loc, "`%s` stands here twice", d->text);
+                return NULL;
+            }
     }
     if (rank != n->type.rank) {
         const Ast *l = left->dims;
