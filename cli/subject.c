@@ -98,7 +98,8 @@ static bool open_models(Subject *s, const Common *common, Err *err)
     for (int i = 0; i <= with->n; i++) {
         const char *path = i ? with->at[i - 1].value : s->args->what;
         s->nmodel++;
-        if (!loaded_open(&s->model[i], path, common, err))
+        if (!loaded_open(&s->model[i], path, common, err) ||
+            !loaded_fits(s->model[i].checkpoint, s->model[0].model, err))
             return false;
     }
     return true;
@@ -144,7 +145,7 @@ static bool transform(Subject *s, Err *err)
     Model **with = arena_alloc(&s->arena, (size_t)(s->args->with.n + 1) *
                                               sizeof *with);
     for (int i = 0; i < s->args->with.n; i++)
-        with[i] = s->model[1 + i].model;
+        with[i] = s->model[0].model; /* its shape, and its dims */
     s->made = model_transform(s->spec, s->model[0].model, name,
                               s->args->arg.at, s->args->arg.n, with,
                               s->args->with.n, &why);

@@ -80,6 +80,10 @@ for stage in model graph; do
     says two.svg "before and after, $stage" "#ffe0b3"
     says two.svg "before and after, $stage" "#f8d4d8"
 done
+ends 0 "weights changed in place" show "$model" --transform soup \
+    --with other="$model" --svg soup.svg
+drawn "weights changed in place" soup.svg
+says soup.svg "weights changed in place" "#ffe0b3"
 cat >second.graft <<'SPEC'
 use llama
 use sparse_upcycling
