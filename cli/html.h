@@ -39,7 +39,7 @@ void page_begin(Writing *w, Page *p);
 void page_end(Writing *w, const char *id, const char *title);
 /* What marks a line: where it comes from, and whether it is new. */
 void page_mark(FILE *out, const Source *src, Loc loc, int look);
-bool page_code(Page *p, Err *err); /* kernels, llvm */
+bool page_code(Page *p, Err *err); /* kernels, llvm, cuda */
 
 /* A text as lines of a <pre>. A line may begin with \1 CLASSES \2. */
 void html_lines(FILE *out, const char *text);

@@ -1,5 +1,5 @@
-/* The levels below the graph: kernels and LLVM's text, linked to the spec by
- * the nodes that a kernel computes. */
+/* The levels below the graph: kernels, LLVM's text, CUDA C, linked to the
+ * spec by the nodes that a kernel computes. */
 #include "cli/html.h"
 #include <string.h>
 
@@ -122,16 +122,56 @@ static void level_llvm(Page *p, const Program *program)
     free(text);
 }
 
+/* A kernel's lines begin with its __global__ and end with its brace. */
+static void cuda_lines(FILE *out, const Plan *plan, const char *text)
+{
+    const Kernel *k = NULL;
+    while (*text) {
+        int n = (int)strcspn(text, "\n");
+        const char *line = intern_n(text, (size_t)n);
+        const char *name = strstr(line, "__global__") ? strstr(line, " gr_")
+                                                      : NULL;
+        if (name)
+            k = kernel_of(plan, name + 1, strcspn(name + 1, "("));
+        const Node *node = k && k->nout ? k->out[0]->node : NULL;
+        page_mark(out, node ? node->src : NULL,
+                  node ? node->loc : (Loc){0, 0}, LOOK_plain);
+        fprintf(out, "%s\n", line);
+        if (*text == '}')
+            k = NULL;
+        text += n + (text[n] == '\n');
+    }
+}
+
+static void level_cuda(Page *p, const Graph *g)
+{
+    Writing w;
+    char *marked;
+    size_t len;
+    CudaText *t = cuda_text(g, false);
+    FILE *to = open_memstream(&marked, &len);
+    cuda_lines(to, t->plan, t->text);
+    fclose(to);
+    page_begin(&w, p);
+    fputs("<p>The same kernels as CUDA C.</p>\n", w.out);
+    html_lines(w.out, marked);
+    page_end(&w, "cuda", "cuda");
+    free(marked);
+    cuda_free(t);
+}
+
 bool page_code(Page *p, Err *err)
 {
     Subject *s = p->subject;
     const Model *m = s->made ? s->made : s->model[0].model;
     const CpuOptions o = {.threads = p->common->threads, .keep_text = true};
-    Program *program = cpu_compile(model_graph_saved(m, &s->arena), &o, err);
+    const Graph *g = model_graph_saved(m, &s->arena);
+    Program *program = cpu_compile(g, &o, err);
     if (!program)
         return false;
     level_kernels(p, program);
     level_llvm(p, program);
+    level_cuda(p, g);
     program_free(program);
     return true;
 }

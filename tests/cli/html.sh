@@ -88,7 +88,7 @@ says err "no such folder" "nowhere/a.html: cannot write"
 "$2" tiny >out 2>err
 ok "a tiny model"
 ends 0 "a model" show tiny --html tiny.html
-page "a model" tiny.html ast model graph graph-picture kernels llvm
+page "a model" tiny.html ast model graph graph-picture kernels llvm cuda
 says tiny.html "a model" "define void @gr_"
 ends 0 "a model after xft" show tiny --transform xft experts=4 active=3 \
     --html after.html
