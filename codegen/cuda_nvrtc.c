@@ -31,8 +31,9 @@ static bool nvrtc_open(Nvrtc *n)
         "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so",
         "/usr/local/cuda/lib64/libnvrtc.so"};
     memset(n, 0, sizeof *n);
+    /* it keeps memory of its own until the process ends, so it stays loaded */
     for (size_t i = 0; i < COUNT(names) && !n->lib; i++)
-        n->lib = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+        n->lib = dlopen(names[i], RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     return n->lib && symbol(n->lib, "nvrtcVersion", &n->version) &&
            symbol(n->lib, "nvrtcCreateProgram", &n->create) &&
            symbol(n->lib, "nvrtcCompileProgram", &n->compile) &&
