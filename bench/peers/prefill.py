@@ -1,23 +1,57 @@
-"""512 tokens of a SmolLM2 shape in f32: transformers and graft in turn, in one run.
+"""512 tokens of SmolLM2's shape in f32: transformers and graft in turn, in one run.
 
-prefill.py GRAFT MODEL.gguf; from the environment of bench/setup-peers."""
-import torch,time,subprocess,os,json,sys,numpy as np
-torch.set_num_threads(2)
+prefill.py GRAFT MODEL.gguf, from the environment of bench/setup-peers.
+"""
+import json
+import subprocess
+import sys
+import time
+from statistics import median
+
+import torch
 from transformers import LlamaConfig, LlamaForCausalLM
-cfg=LlamaConfig(hidden_size=576,intermediate_size=1536,num_hidden_layers=30,num_attention_heads=9,num_key_value_heads=3,vocab_size=49152,tie_word_embeddings=True)
-m=LlamaForCausalLM(cfg).eval()
-ids=torch.randint(0,49152,(1,512))
-def pt():
-    with torch.no_grad():
-        t=time.time(); m(ids); return time.time()-t
-G=sys.argv[1]; S=sys.argv[2]
-pt()
-best_p=[];best_g=[]
-for r in range(5):
-    best_p.append(pt())
-    o=subprocess.run([G,'bench','model',S,'--tokens','512','--json','--dtype','f32'],capture_output=True,text=True)
-    try:
-        j=json.loads(o.stdout); best_g.append([x['ms'] for x in j['rows'] if x['tokens']==512][0]/1e3)
-    except Exception as e: print(o.stdout[:500],o.stderr[:500]); break
-print('pytorch',[round(x,3) for x in best_p],'graft',[round(x,3) for x in best_g])
-if best_g: print('ratio median pt/graft',np.median(best_p)/np.median(best_g), 'best', min(best_p)/min(best_g))
+
+TOKENS, ROUNDS, THREADS = 512, 5, 2
+
+
+def peer():
+    config = LlamaConfig(
+        hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
+        num_attention_heads=9, num_key_value_heads=3, vocab_size=49152,
+        tie_word_embeddings=True)
+    model = LlamaForCausalLM(config).eval()
+    ids = torch.randint(0, 49152, (1, TOKENS))
+
+    def run():
+        with torch.no_grad():
+            began = time.time()
+            model(ids)
+            return time.time() - began
+
+    run()
+    return run
+
+
+def graft(program, model):
+    out = subprocess.run(
+        [program, "bench", "model", model, "--tokens", str(TOKENS),
+         "--dtype", "f32", "--threads", str(THREADS), "--json"],
+        check=True, capture_output=True, text=True).stdout
+    return next(row["ms"] / 1e3 for row in json.loads(out)["rows"]
+                if row["tokens"] == TOKENS)
+
+
+def main():
+    program, model = sys.argv[1:]
+    torch.set_num_threads(THREADS)
+    run = peer()
+    theirs, ours = [], []
+    for _ in range(ROUNDS):
+        theirs.append(run())
+        ours.append(graft(program, model))
+    print("transformers:", *(f"{t:.3f}" for t in theirs), "s")
+    print("graft:       ", *(f"{t:.3f}" for t in ours), "s")
+    print(f"medians: {median(theirs) / median(ours):.2f}x")
+
+
+main()
