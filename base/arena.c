@@ -10,10 +10,12 @@ struct Block {
     max_align_t data[];
 };
 
+/* The first block is small, as most arenas are short-lived; each further one is
+ * twice the last, up to the largest. */
 #ifdef STRESS
-enum { BLOCK_SIZE = 0 };
+enum { FIRST_BLOCK = 0, LARGEST_BLOCK = 0 };
 #else
-enum { BLOCK_SIZE = 64 * 1024 };
+enum { FIRST_BLOCK = 4 * 1024, LARGEST_BLOCK = 64 * 1024 };
 #endif
 
 void *xmalloc(size_t size)
@@ -34,7 +36,11 @@ void *xrealloc(void *old, size_t size)
 
 static struct Block *block_new(size_t need, struct Block *next)
 {
-    size_t size = need > BLOCK_SIZE ? need : BLOCK_SIZE;
+    size_t size = next ? 2 * next->size : FIRST_BLOCK;
+    if (size > LARGEST_BLOCK)
+        size = LARGEST_BLOCK;
+    if (size < need)
+        size = need;
     struct Block *b = xmalloc(sizeof *b + size);
     memset(b->data, 0, size);
     *b = (struct Block){.next = next, .size = size};
