@@ -2,10 +2,30 @@
 #include "compiler/builtin.h"
 #include <string.h>
 
-static Node *draw(Scope *s, Op op, const char *name, const Dims *d)
+/* The call without `seed: 7`, which *seed gets (0 where it is not there). */
+static bool take_seed(Scope *s, const Ast *call, Ast *plain, const Size **seed)
+{
+    const Ast *arg = arg_named(call, "seed");
+    *plain = *call;
+    *seed = size_num(0);
+    if (!arg)
+        return true;
+    plain->kid = arena_alloc(s->model->arena,
+                             (size_t)call->nkid * sizeof *plain->kid);
+    plain->nkid = 0;
+    for (int i = 0; i < call->nkid; i++)
+        if (call->kid[i] != arg)
+            plain->kid[plain->nkid++] = call->kid[i];
+    return eval_size(s, arg->kid[0], seed);
+}
+
+static Node *draw(Scope *s, Op op, const char *name, const Dims *d,
+                  const Size *seed)
 {
     Node n = {.op = op, .type = {.dtype = TYPE_f32, .rank = d->n},
               .name = intern(name)};
+    if (!size_is_num(seed, &n.num))
+        n.size = seed;
     memcpy(n.type.dim, d->at, sizeof d->at);
     return graph_add(s->g, n);
 }
@@ -25,10 +45,12 @@ static const char *draw_name(const Scope *s, const Ast *call)
                          s->inst ? s->inst->def->text : "draw", call->loc.at);
 }
 
-Val built_draw(Scope *s, const Ast *call, int op)
+Val built_draw(Scope *s, const Ast *whole, int op)
 {
+    Ast plain, *call = &plain;
+    const Size *seed;
     Dims d;
-    if (!dims_of(s, call, 1, NULL, &d))
+    if (!take_seed(s, whole, call, &seed) || !dims_of(s, call, 1, NULL, &d))
         return val_error;
     for (int i = 1; i < call->nkid; i++) /* `..`: each of an array too */
         for (int j = 0; call->kid[i]->kind == AST_dots && s->target &&
@@ -36,13 +58,22 @@ Val built_draw(Scope *s, const Ast *call, int op)
              j++)
             d.at[d.n++] = s->target->type.dim[j];
     const char *name = s->target ? s->target->path : draw_name(s, call);
-    return val_node(draw(s, (Op)op, name, &d));
+    return val_node(draw(s, (Op)op, name, &d, seed));
 }
 
 /* normal(mean, deviation), uniform(a) in [-a, a), uniform(a, b): the left
- * side's shape, seeded by its name. */
-Val built_init(Scope *s, const Ast *call, int op)
+ * side's shape, seeded by its name (and `seed: 7`). */
+Val built_init(Scope *s, const Ast *whole, int op)
 {
+    Ast plain, *call = &plain;
+    const Size *seed;
+    if (!take_seed(s, whole, call, &seed))
+        return val_error;
+    if (call->nkid > 3) {
+        error_at(call->src, call->loc, "%s takes 1 or 2 numbers and a seed",
+                 call->kid[0]->text);
+        return val_error;
+    }
     const Weight *w = s->target;
     Node *a = arg_node(s, call, 1),
          *b = call->nkid > 2 ? arg_node(s, call, 2) : NULL;
@@ -58,7 +89,7 @@ Val built_init(Scope *s, const Ast *call, int op)
         return val_error;
     Dims d = {.n = w->type.rank};
     memcpy(d.at, w->type.dim, sizeof d.at);
-    Node *x = draw(s, (Op)op, w->path, &d);
+    Node *x = draw(s, (Op)op, w->path, &d, seed);
     if (op == OP_gaussian && !b)
         return val_node(g_map2(g, OP_mul, x, a));
     if (op == OP_gaussian)
@@ -77,7 +108,7 @@ Val built_dropout(Scope *s, const Ast *call, int unused)
         return val_error;
     Dims d = {.n = x->type.rank};
     memcpy(d.at, x->type.dim, sizeof d.at);
-    Node *u = draw(s, OP_uniform, draw_name(s, call), &d);
+    Node *u = draw(s, OP_uniform, draw_name(s, call), &d, size_num(0));
     Node *keep = g_map2(g, OP_ge, u, p);
     Node *scaled = g_map2(g, OP_div, x,
                           g_map2(g, OP_sub, g_num(g, TYPE_f32, 1), p));

@@ -161,6 +161,8 @@ static void dare_keeps_the_sum_of_sizes(void **state)
     nearly(after / before, 1);
     assert_true(dropped > 8 && dropped < 24);
     assert_true(lab_same(merged(l, "dare", "density=0.5", 1), m)); /* seeded */
+    assert_true(lab_same(merged(l, "dare", "density=0.5 seed=0", 1), m));
+    assert_false(lab_same(merged(l, "dare", "density=0.5 seed=1", 1), m));
 }
 
 /* Two fine-tunes that changed other halves, each by its own place. */

@@ -56,6 +56,7 @@ static void upcycled(void **state)
     preserved(l, "sparse_upcycling", "E=4 K=2");
     preserved(l, "sparse_upcycling", "E=5 K=5");
     preserved(l, "sparse_upcycling", "E=1 K=1");
+    preserved(l, "sparse_every", "E=4 K=2");
     preserved(l, "xft", "experts=8 active=6");
     preserved(l, "xft", "experts=4 active=2");
     preserved(l, "xft", "experts=3 active=3");
@@ -157,6 +158,16 @@ static void switch_scales_by_what_is_kept(void **state)
     close_to(y, f);
     /* only every second layer */
     assert_string_equal(inst_at(moe->root, FFN)->def->text, "swiglu");
+}
+
+static void every_other_layer(void **state)
+{
+    Lab *l = *state;
+    Model *moe = lab_apply(l, l->dense, "sparse_every", "E=4 K=2", 0);
+    assert_string_equal(inst_at(moe->root, "layer[0].ffn")->def->text,
+                        "swiglu");
+    assert_string_equal(inst_at(moe->root, "layer[1].ffn")->def->text,
+                        "topk_moe");
 }
 
 static bool no_router(Lab *l, const Weight *w, double *out)
@@ -463,6 +474,7 @@ int main(void)
         TEST(upcycled), TEST(upcycled_with_noise), TEST(upcycled_in_floats),
         TEST(what_starts_at_zero_is_bit_equal), TEST(not_preserved),
         TEST(xft_without_normalisation), TEST(switch_scales_by_what_is_kept),
+        TEST(every_other_layer),
         TEST(losses_of_a_uniform_router),
         TEST(balance_of_even_use_is_nothing), TEST(xft_weights_sum_to_one),
         TEST(xft_with_one_routed_expert), TEST(xft_of_two_shares_nothing),
