@@ -183,7 +183,7 @@ static void check_transform(Spec *s, const Ast *def)
 
 /* ---- all of it ---- */
 
-static const Rules *library_rules(void)
+const Rules *rules_library(void)
 {
     static Arena kept; /* rules serve all specs of a process */
     static Rules *rules;
@@ -205,9 +205,9 @@ static const Rules *rules_for(Spec *s)
     for (int i = 0; i < s->file.n; i++)
         rules_add(own, s->file.at[i]);
     if (!rules_count(own))
-        return library_rules();
+        return rules_library();
     rules_try(own, 40, 1);
-    rules_join(own, library_rules());
+    rules_join(own, rules_library());
     return own;
 }
 

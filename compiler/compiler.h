@@ -255,7 +255,6 @@ bool rules_add(Rules *r, const Ast *file);
 bool rules_try(Rules *r, int rounds, uint64_t seed);
 void rules_join(Rules *r, const Rules *more); /* those of other names */
 int rules_count(const Rules *r);
-const char *rules_name(const Rules *r, int i);
 
 /* A parameter of the transform: an unknown of the sizes. */
 typedef struct {
@@ -309,8 +308,11 @@ Proof prove_equal(const ProveEnv *env, Node *a, Node *b);
 Graph *graph_at(Arena *a, int n, Node *const *node, int nsym,
                 const char *const *sym, const double *value, Dtype leaf);
 
-/* The graph rewritten by the same rules wherever that makes it cheaper. */
+/* The graph rewritten by the same rules wherever that makes it cheaper; goes
+ * into bodies. */
 Graph *rules_simplify(const Rules *r, const Graph *g, Arena *a);
+const Rules *rules_library(void); /* those of the library's rules.graft */
+
 /* ---- specs: files and their definitions (spec.c) ---- */
 
 typedef struct Spec Spec;

@@ -1,6 +1,5 @@
 /* Runs the passes: bodies first, each once, then the graph around them. */
 #include "passes/private.h"
-#include <string.h>
 
 typedef Graph *Pass(const Graph *, Arena *, const PassOptions *);
 
@@ -63,13 +62,12 @@ Graph *passes_run(const Graph *g, Arena *a, const PassOptions *o)
 #include "passes/passes.def"
 #undef PASS
     };
-    Graph *now = NULL;
+    Graph *now = rules_simplify(rules_library(), g, a);
+    ir_verify(now, "rules");
     for (size_t i = 0; i < COUNT(pass); i++) {
         Run r = {.arena = a, .o = o, .pass = pass[i].run};
-        now = run_pass(&r, now ? now : g, true);
+        now = run_pass(&r, now, true);
         ir_verify(now, pass[i].name);
-        if (o->dump && !strcmp(o->dump, pass[i].name))
-            ir_print(now, stderr);
     }
     return now;
 }

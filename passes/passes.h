@@ -9,7 +9,6 @@ typedef struct {
     bool training;   /* what OP_flag "training" is */
     bool last_only;  /* outputs that have the dim T: of the last token alone
                       * (T becomes a dim of size 1); generate wants that */
-    const char *dump; /* a pass's name: print the graph after it on stderr */
 } PassOptions;
 
 /* All passes in order; ir_verify after each. Bodies are rewritten once and
