@@ -1,11 +1,7 @@
-# Writes a C file with files as strings, by default the library's:
-#   cmake -DOUT=stdlib.c "-DFILES=a.graft;b.graft" -P embed.cmake
-# HEADER, TYPE and TABLE name another table and what declares it.
-if(NOT HEADER)
-  set(HEADER compiler/stdlib.h)
-  set(TYPE LibraryFile)
-  set(TABLE library)
-endif()
+# Writes a C file with files' texts as strings text_NAME:
+#   cmake -DOUT=texts.c "-DFILES=a.c;b.h" -P embed.cmake
+# With HEADER, TYPE and TABLE it writes a table of {name, text} that HEADER
+# declares instead, ended by NULLs.
 set(arrays "")
 set(rows "")
 foreach(file ${FILES})
@@ -13,8 +9,16 @@ foreach(file ${FILES})
   file(READ ${file} hex HEX)
   string(REGEX REPLACE "(..)" "0x\\1," body "${hex}")
   string(REGEX REPLACE "(................................................................................)" "\\1\n" body "${body}")
-  string(APPEND arrays "static const char text_${name}[] = {\n${body}0};\n")
+  if(TABLE)
+    string(APPEND arrays "static ")
+  else()
+    string(APPEND arrays "extern const char text_${name}[];\n")
+  endif()
+  string(APPEND arrays "const char text_${name}[] = {\n${body}0};\n")
   string(APPEND rows "    {\"${name}\", text_${name}},\n")
 endforeach()
-file(WRITE ${OUT} "#include \"${HEADER}\"\n${arrays}\
-const ${TYPE} ${TABLE}[] = {\n${rows}    {0, 0}};\n")
+if(TABLE)
+  string(PREPEND arrays "#include \"${HEADER}\"\n")
+  string(APPEND arrays "const ${TYPE} ${TABLE}[] = {\n${rows}    {0, 0}};\n")
+endif()
+file(WRITE ${OUT} "${arrays}")
