@@ -69,7 +69,7 @@ typedef struct {
     int at, len; /* bytes of the source; lines are counted only for a report */
 } Loc;
 
-typedef enum { SEVERITY_error, SEVERITY_warning, SEVERITY_note } Severity;
+typedef enum { SEVERITY_error, SEVERITY_warning } Severity;
 
 typedef struct {
     Severity severity;
@@ -98,7 +98,6 @@ typedef struct Source {
  * of several lines continues below the caret. */
 PRINTF(3, 4) void error_at(const Source *src, Loc loc, const char *fmt, ...);
 PRINTF(3, 4) void warning_at(const Source *src, Loc loc, const char *fmt, ...);
-PRINTF(3, 4) void note_at(const Source *src, Loc loc, const char *fmt, ...);
 bool diag_full(const Diags *d); /* 20 errors: stop */
 /* Line and column from 1, the column in code points. */
 void loc_place(const Source *src, int at, int *line, int *col);

@@ -71,7 +71,7 @@ static void show_line(FILE *out, const Source *src, Loc loc)
 
 static void show(FILE *out, const Diag *d)
 {
-    static const char *const word[] = {"error", "warning", "note"};
+    static const char *const word[] = {"error", "warning"};
     int line, col, first = (int)strcspn(d->text, "\n");
     loc_place(d->src, d->loc.at, &line, &col);
     fprintf(out, "%s:%d:%d: %s: %.*s\n", d->src->path, line, col,
@@ -118,4 +118,3 @@ static void say(const Source *src, Loc loc, Severity severity, const char *fmt,
     }
 SAYER(error_at, SEVERITY_error)
 SAYER(warning_at, SEVERITY_warning)
-SAYER(note_at, SEVERITY_note)

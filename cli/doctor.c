@@ -32,7 +32,7 @@ static const char *no_cuda(const Libraries *l)
         return find(l, "CUDA driver")->note;
     if (l->ngpu == 0)
         return "the driver sees no GPU";
-    return "graft " CLI_VERSION " makes no code for GPUs";
+    return "graft " CLI_VERSION " prints kernels for GPUs and runs none yet";
 }
 
 static cJSON *features_json(const Machine *m)

@@ -22,7 +22,7 @@ static bool target_runs(const Common *common, Err *err)
 {
     if (common->target == TARGET_cuda)
         return err_set(err, "--target cuda: graft " CLI_VERSION
-                            " makes no code for GPUs; use --target cpu");
+                            " runs nothing on GPUs yet; use --target cpu");
     return true;
 }
 
@@ -86,16 +86,8 @@ const Checkpoint *engine_checkpoint(const Engine *e)
 
 const Tokenizer *engine_tokenizer(Engine *e, Err *err)
 {
-    const Checkpoint *c = e->loaded.checkpoint;
-    if (e->tokenizer)
-        return e->tokenizer;
-    if (c->gguf)
-        e->tokenizer = tokenizer_open_gguf(c->gguf, c->path, err);
-    else if (c->tokenizer)
-        e->tokenizer = tokenizer_open_json(c->tokenizer, err);
-    else
-        err_set(err, "%s: has no tokenizer.json: give token ids by --ids",
-                c->path);
+    if (!e->tokenizer)
+        e->tokenizer = tokenizer_open(e->loaded.checkpoint, err);
     return e->tokenizer;
 }
 

@@ -98,14 +98,6 @@ void emit_verify(Emit *e)
     BUG("the LLVM module is wrong: %.2000s", message);
 }
 
-char *emit_text(Emit *e, Arena *a)
-{
-    char *text = LLVMPrintModuleToString(e->module);
-    char *copy = arena_strn(a, text, strlen(text));
-    LLVMDisposeMessage(text);
-    return copy;
-}
-
 static void drop_builders(Emit *e)
 {
     if (e->at) {

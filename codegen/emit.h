@@ -38,7 +38,6 @@ typedef struct Emit {
 Emit *emit_new(Arena *a, const Target *t, const char *name);
 /* Checks the module: BUG with LLVM's words if it is wrong. */
 void emit_verify(Emit *e);
-char *emit_text(Emit *e, Arena *a); /* the module as LLVM text */
 /* Gives module and context away: the caller disposes of them. */
 LLVMModuleRef emit_take(Emit *e, LLVMContextRef *ctx);
 void emit_free(Emit *e); /* module and context too, if not taken */

@@ -22,7 +22,6 @@ typedef enum {
     V_pick,  /* an array with an index: expert[i] */
     V_models, /* other models, a parameter `other: model[N]` or one of them */
     V_place, /* part(neurons, e, E): neurons dealt out */
-    V_init,  /* an initialiser: shape from the left side */
     V_list
 } ValKind;
 
@@ -36,9 +35,7 @@ struct Val {
     Node *node;
     Inst *inst;
     Part *part;
-    Model *model; /* V_models: one; its path inside is inst */
     const struct Others *others;
-    const Ast *ast; /* V_init: the call */
     Val *list;
     int nlist;
     const char *field; /* of config.json, where it came from there; or NULL */
@@ -152,7 +149,7 @@ typedef struct Scope {
     Graph *g;
     Inst *inst;   /* whose parts and parameters are seen; may be NULL */
     Names local;
-    Names dims;   /* V_dim by name: topk's, T */
+    Names dims;   /* by name: topk's, T */
     int nlifted;  /* dims that the module's own rules do not see */
     const Dim *lifted[MAX_RANK];
     const Dim *routed; /* expert[i]: each weight w is w[routed: index] */

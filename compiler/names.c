@@ -116,7 +116,6 @@ const char *val_text(const Val *v)
     case V_pick:   return intern_printf("one of `%s`", v->part->name);
     case V_models: return "other models";
     case V_place:  return "a permutation";
-    case V_init:   return "an initial value";
     case V_list:   return "several values";
     }
     BUG("a value of no kind");

@@ -90,8 +90,3 @@ int rules_count(const Rules *r)
 {
     return r->rule.n;
 }
-
-const char *rules_name(const Rules *r, int i)
-{
-    return r->rule.at[i].name;
-}

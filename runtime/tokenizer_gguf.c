@@ -231,6 +231,7 @@ Tokenizer *tokenizer_open(const Checkpoint *c, Err *err)
         return tokenizer_open_json(c->tokenizer, err);
     if (c->gguf)
         return tokenizer_open_gguf(c->gguf, c->path, err);
-    err_set(err, "%s: it has no tokenizer.json", c->path);
+    err_set(err, "%s: it has no tokenizer.json: it takes token ids alone",
+            c->path);
     return NULL;
 }
