@@ -125,15 +125,15 @@ typedef struct {
                      * up across lanes); NULL: no vectors */
 } Map;
 
-/* What may be chosen freely; the text of a kernel shows it. 0: as the target
- * likes. */
+/* What may be chosen freely (schedule.def); the text of a kernel shows it. */
 typedef struct {
-    int lanes;      /* of f32 in a vector */
-    int tokens;     /* register tile of a matmul: rows .. */
-    int vectors;    /* .. by vectors of columns */
-    int depth;      /* elements of K before the next tile; 0: all */
-    int grain;      /* rows or column vectors of a task */
+#define SCHEDULE(name, meaning) int name;
+#include "passes/schedule.def"
+#undef SCHEDULE
 } Schedule;
+/* Its choices in braces. */
+void schedule_print(const Schedule *s, FILE *out);
+bool schedule_set(Schedule *s, const char *name, int value); /* false: no such */
 
 enum { KERNEL_ARGS = 40 };
 typedef struct Kernel {

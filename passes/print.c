@@ -123,23 +123,6 @@ static void print_map(const Kernel *k, FILE *out)
     fputc('\n', out);
 }
 
-static void print_schedule(const Schedule *s, FILE *out)
-{
-    const struct {
-        const char *name;
-        int value;
-    } item[] = {{"lanes", s->lanes}, {"tokens", s->tokens},
-                {"vectors", s->vectors}, {"depth", s->depth},
-                {"grain", s->grain}};
-    int n = 0;
-    for (size_t i = 0; i < COUNT(item); i++)
-        if (item[i].value)
-            fprintf(out, "%s%s %d", n++ ? ", " : "    schedule { ",
-                    item[i].name, item[i].value);
-    if (n)
-        fputs(" }\n", out);
-}
-
 static void print_kernel(const Kernel *k, FILE *out)
 {
     fprintf(out, "  %s = %s", k->name, skeleton_name[k->skeleton]);
@@ -153,7 +136,12 @@ static void print_kernel(const Kernel *k, FILE *out)
         fputc('\n', out);
     for (int i = 0; i < k->nout; i++)
         print_out(k, k->out[i], out);
-    print_schedule(&k->schedule, out);
+    Schedule none = {0};
+    if (memcmp(&k->schedule, &none, sizeof none)) {
+        fputs("    schedule ", out);
+        schedule_print(&k->schedule, out);
+        fputc('\n', out);
+    }
 }
 
 void kernels_print(const Plan *p, FILE *out)
