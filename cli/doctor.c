@@ -1,6 +1,7 @@
 /* graft doctor: what this machine has, and which targets can run. */
 #include "cli/cli.h"
 #include "cli/machine.h"
+#include "codegen/codegen.h"
 #include <string.h>
 
 static error_t key(int k, char *arg, struct argp_state *state)
@@ -13,8 +14,8 @@ static error_t key(int k, char *arg, struct argp_state *state)
 
 static const struct argp argp = {
     NULL, key, "",
-    "Say what this machine has: CPU features, cores, memory, caches, "
-    "libraries, GPUs, and which targets can run here.",
+    "Say what this machine has: CPU features, cores, memory, caches, its "
+    "measured speed, libraries, GPUs, and which targets can run here.",
     NULL, NULL, NULL};
 
 static const Library *find(const Libraries *l, const char *name)
@@ -45,17 +46,34 @@ static cJSON *features_json(const Machine *m)
     return list;
 }
 
-static cJSON *machine_json(const Machine *m)
+static cJSON *peaks_json(const Peaks *p)
 {
     cJSON *o = cJSON_CreateObject();
+    cJSON_AddNumberToObject(o, "threads", p->threads);
+    cJSON_AddNumberToObject(o, "fma_gflops", p->fma);
+    cJSON_AddNumberToObject(o, "dot_gflops", p->dot);
+    cJSON_AddNumberToObject(o, "amx_gflops", p->amx);
+    cJSON_AddNumberToObject(o, "read_gbps", p->read);
+    return o;
+}
+
+static cJSON *machine_json(const Machine *m, const MachineModel *model)
+{
+    cJSON *o = cJSON_CreateObject();
+    cJSON *peaks = cJSON_CreateArray();
+    cJSON_AddItemToArray(peaks, peaks_json(&model->one));
+    cJSON_AddItemToArray(peaks, peaks_json(&model->all));
+    cJSON *reads = cJSON_CreateDoubleArray(model->cache_read, 3);
     cJSON_AddStringToObject(o, "name", m->cpu);
     cJSON_AddItemToObject(o, "features", features_json(m));
     cJSON_AddStringToObject(o, "vectors", m->vectors);
     cJSON_AddNumberToObject(o, "cores", m->cores);
     cJSON_AddNumberToObject(o, "core_quota", m->core_quota);
-    cJSON_AddNumberToObject(o, "l1", (double)m->l1);
-    cJSON_AddNumberToObject(o, "l2", (double)m->l2);
-    cJSON_AddNumberToObject(o, "l3", (double)m->l3);
+    cJSON_AddNumberToObject(o, "l1", (double)model->cache[0]);
+    cJSON_AddNumberToObject(o, "l2", (double)model->cache[1]);
+    cJSON_AddNumberToObject(o, "l3", (double)model->cache[2]);
+    cJSON_AddItemToObject(o, "cache_gbps", reads);
+    cJSON_AddItemToObject(o, "measured", peaks);
     return o;
 }
 
@@ -74,11 +92,12 @@ static cJSON *gpus_json(const Libraries *l)
     return list;
 }
 
-static cJSON *all_json(const Machine *m, const Libraries *l)
+static cJSON *all_json(const Machine *m, const MachineModel *model,
+                       const Libraries *l)
 {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "version", CLI_VERSION);
-    cJSON_AddItemToObject(o, "cpu", machine_json(m));
+    cJSON_AddItemToObject(o, "cpu", machine_json(m, model));
     cJSON *memory = cJSON_AddObjectToObject(o, "memory");
     cJSON_AddNumberToObject(memory, "total", (double)m->memory);
     cJSON_AddNumberToObject(memory, "available", (double)m->available);
@@ -122,14 +141,42 @@ static void print_cpu(const Machine *m)
         printf("  %-12s %-4s %s\n", m->feature[i].name,
                m->feature[i].there ? "yes" : "no", m->feature[i].what);
     char a[32], b[32], c[32];
-    printf("caches     L1 %s, L2 %s, L3 %s\n", memory_text(a, m->l1),
-           memory_text(b, m->l2), memory_text(c, m->l3));
     printf("memory     %s, %s available", memory_text(a, m->memory),
            memory_text(b, m->available));
     if (m->memory_limit > 0)
         printf(", %s at most for this container",
                memory_text(c, m->memory_limit));
     putchar('\n');
+}
+
+static void print_peaks(const Peaks *p)
+{
+    printf("%-2d thread%s f32 FMA %.0f GF/s", p->threads,
+           p->threads > 1 ? "s" : " ", p->fma);
+    if (p->dot > 0)
+        printf(", bf16 dot products %.0f", p->dot);
+    if (p->amx > 0)
+        printf(", AMX %.0f", p->amx);
+    printf("; reads %.1f GB/s\n", p->read);
+}
+
+/* What kernels are chosen by. */
+static void print_model(const MachineModel *m)
+{
+    printf("caches    ");
+    for (int i = 0; i < 3; i++) {
+        char size[32];
+        printf("%s L%d %s", i ? "," : "", i + 1,
+               memory_text(size, m->cache[i]));
+        if (m->cache_read[i] > 0)
+            printf(" (%.0f GB/s)", m->cache_read[i]);
+    }
+    printf("\nmeasured   ");
+    print_peaks(&m->one);
+    if (m->all.threads > 1) {
+        printf("           ");
+        print_peaks(&m->all);
+    }
 }
 
 static void print_libraries(const Libraries *l)
@@ -155,13 +202,15 @@ int command_doctor(int argc, char **argv)
     Libraries l;
     options_parse(&argp, argc, argv, NULL, &common);
     machine_look(&m);
+    const MachineModel *model = machine_model();
     libraries_look(&l);
     if (common.json) {
-        report_json(all_json(&m, &l));
+        report_json(all_json(&m, model, &l));
         return EXIT_done;
     }
     printf("graft      %s\n", CLI_VERSION);
     print_cpu(&m);
+    print_model(model);
     print_libraries(&l);
     printf("targets    cpu: yes, interp: yes, cuda: no (%s)\n", no_cuda(&l));
     return EXIT_done;

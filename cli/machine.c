@@ -102,12 +102,6 @@ static void look_at_limits(Machine *m)
         m->memory_limit = strtoll(buf, NULL, 10);
 }
 
-static int64_t cache_size(int name)
-{
-    long size = sysconf(name);
-    return size > 0 ? size : 0;
-}
-
 void machine_look(Machine *m)
 {
     *m = (Machine){0};
@@ -124,7 +118,4 @@ void machine_look(Machine *m)
     m->memory = kilobytes("MemTotal");
     m->available = kilobytes("MemAvailable");
     look_at_limits(m);
-    m->l1 = cache_size(_SC_LEVEL1_DCACHE_SIZE);
-    m->l2 = cache_size(_SC_LEVEL2_CACHE_SIZE);
-    m->l3 = cache_size(_SC_LEVEL3_CACHE_SIZE);
 }

@@ -17,7 +17,6 @@ typedef struct {
     int cores;           /* this process may run on */
     double core_quota;   /* of a container, in cores; 0: none */
     int64_t memory, available, memory_limit; /* bytes; limit 0: none */
-    int64_t l1, l2, l3;                      /* bytes; 0: unknown */
 } Machine;
 void machine_look(Machine *m);
 

@@ -150,14 +150,24 @@ typedef struct {
 bool cuda_compile(const char *text, const char *arch, CudaReport *report,
                   Err *err);
 
-/* ---- what this machine reaches (measure.c) ---- */
+/* ---- what this machine reaches (measure.c, machine.c) ---- */
 
 typedef struct {
     int threads;
-    double fma, dot; /* GF/s from registers: f32 FMA, bf16 dot products or 0 */
-    double read;     /* GB/s from memory */
+    /* GF/s from registers: f32 FMA, bf16 dot products, AMX's bf16 tiles; 0: not
+     * there, or (AMX) their sums are wrong */
+    double fma, dot, amx;
+    double read; /* GB/s from memory */
 } Peaks;
-Peaks measure_peaks(int threads); /* takes a fraction of a second */
+Peaks measure_peaks(int threads); /* now; takes a fraction of a second */
+
+typedef struct {
+    Peaks one, all; /* of one thread, of one on each core */
+    int64_t cache[3];     /* bytes of L1, L2, L3; 0: unknown */
+    double cache_read[3]; /* GB/s of one thread from half of each */
+} MachineModel;
+/* Measured once a machine, then kept in the user's cache folder. */
+const MachineModel *machine_model(void);
 
 /* ---- code for other programs (build*.c) ---- */
 

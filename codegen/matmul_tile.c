@@ -1,6 +1,7 @@
 /* Tiles: the innermost loops of every matmul and of attention. */
 #include "codegen/matmul.h"
 #include "codegen/measure.h"
+#include <math.h>
 
 enum { UNITS = CHUNK / 4 }; /* 32-bit units of x in a chunk */
 
@@ -33,15 +34,21 @@ const char *tile_name(TileKind kind)
     return names[kind];
 }
 
+/* Of this machine what is known; of another that it pays. */
 bool tile_dots(const Target *t)
 {
-    return t->bf16_dot &&
-           (t->features != target_host()->features || measure_dot_pays());
+    if (!t->bf16_dot || t->features != target_host()->features)
+        return t->bf16_dot;
+    const Peaks *p = machine_multiplies();
+    return p->dot > 1.2 * p->fma;
 }
 
 bool tile_amx(const Target *t)
 {
-    return t->amx_calls || (t->amx && t == target_host() && measure_amx_pays());
+    if (t->amx_calls || !t->amx || t != target_host())
+        return t->amx_calls;
+    const Peaks *p = machine_multiplies();
+    return p->amx > 1.2 * fmax(p->fma, p->dot);
 }
 
 static int registers(const Target *t)

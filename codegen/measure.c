@@ -3,7 +3,6 @@
  * instruction exists, not that it is fast: on some machines the bf16 dot
  * product is slower than f32 FMA, on others twice as fast. */
 #include "codegen/measure.h"
-#include "codegen/cache.h"
 #include "codegen/jit.h"
 #include "codegen/matmul.h"
 #include "runtime/runtime.h"
@@ -11,9 +10,10 @@
 #include <omp.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { SUMS = 20, PEAK_STEPS = 100000, READ_STEP = 1024 };
+enum { ROWS = 32, COLS = 32, DEPTH = 512, AMX_TIMES = 200 }; /* of AMX's trial */
+enum { MEMORY = 256 << 20 };
 
 typedef void (*Loop3)(const void *from, int64_t n, void *sink);
 
@@ -77,169 +77,11 @@ static void emit_read(Emit *e)
     ret(e, NULL);
 }
 
-static Jit *loops(Arena *a, bool read)
+/* n times C += x w, x of ROWS rows in groups, w behind it. */
+static void emit_amx(Emit *e)
 {
-    const Target *t = target_host();
-    Jit *j = jit_new(t, &(JitOptions){.threads = 1});
-    Emit *e = emit_new(a, t, "measure");
-    emit_peak(e, "gr_peak_fma", false);
-    if (t->bf16_dot)
-        emit_peak(e, "gr_peak_dot", true);
-    if (read)
-        emit_read(e);
-    emit_verify(e);
-    jit_add(j, e);
-    jit_link(j);
-    return j;
-}
-
-/* ---- times: the best of a few, all threads together; each from when all have
- * met, so that waking them does not count ---- */
-
-static double time_of(Loop3 f, const void *from, int64_t n)
-{
-    _Alignas(64) char sink[SUMS * 64];
-    double start = now();
-    f(from, n, sink);
-    return now() - start;
-}
-
-static double best_time(Jit *j, const char *name, const char *from, int64_t n,
-                        int64_t apart, int threads, int tries)
-{
-    Loop3 f;
-    void *code = jit_symbol(j, name);
-    double best = INFINITY;
-    memcpy(&f, &code, sizeof f);
-    for (int i = 0; i < tries; i++) {
-        double longest = 0;
-#pragma omp parallel num_threads(threads) reduction(max : longest)
-        {
-            const char *own = from + apart * omp_get_thread_num();
-#pragma omp barrier
-            longest = time_of(f, own, n);
-        }
-        best = fmin(best, longest);
-    }
-    return best;
-}
-
-static double peak(Jit *j, const char *name, int each, int threads, int tries)
-{
-    static const uint16_t ones[32] = {0x3f00, 0x3f00, 0x3f00};
-    double flops = 2.0 * each * SUMS * PEAK_STEPS * target_host()->width / 4;
-    double time = best_time(j, name, (const char *)ones, PEAK_STEPS, 0, threads,
-                            tries);
-    return 1e-9 * flops * threads / time;
-}
-
-Peaks measure_peaks(int threads)
-{
-    enum { BYTES = 256 << 20 };
-    Arena a = {0};
-    Jit *j = loops(&a, true);
-    Peaks p = {.threads = threads};
-    p.fma = peak(j, "gr_peak_fma", 1, threads, 20);
-    if (target_host()->bf16_dot)
-        p.dot = peak(j, "gr_peak_dot", 2, threads, 20);
-    int64_t each = BYTES / threads / READ_STEP * READ_STEP;
-    char *memory = exec_alloc(BYTES + 4096);
-    memset(memory, 1, BYTES + 4096);
-    double time = best_time(j, "gr_read", memory, each, each, threads, 8);
-    p.read = 1e-9 * (double)each * threads / time;
-    free(memory);
-    jit_free(j);
-    arena_free(&a);
-    return p;
-}
-
-/* ---- does the dot product pay? kept in a file for the next process ---- */
-
-static bool cache_path(const char *what, char *path, size_t size)
-{
-    if (!cache_folder(path, size))
-        return false;
-    size_t n = strlen(path);
-    const char *f = target_host()->features;
-    snprintf(path + n, size - n, "/%s-%016llx", what,
-             (unsigned long long)hash_bytes(0, f, strlen(f)));
-    return true;
-}
-
-static bool read_answer(const char *path, bool *pays)
-{
-    FILE *f = fopen(path, "r");
-    char word[8] = "";
-    if (!f)
-        return false;
-    bool fine = fscanf(f, "%7s", word) == 1 &&
-                (!strcmp(word, "pays") || !strcmp(word, "not"));
-    fclose(f);
-    *pays = !strcmp(word, "pays");
-    return fine;
-}
-
-static void write_answer(const char *path, bool pays)
-{
-    char tmp[4096];
-    snprintf(tmp, sizeof tmp, "%.4000s.%ld", path, (long)getpid());
-    FILE *f = fopen(tmp, "w");
-    if (!f)
-        return;
-    bool fine = fputs(pays ? "pays\n" : "not\n", f) >= 0;
-    if (fclose(f) || !fine || rename(tmp, path))
-        unlink(tmp);
-}
-
-static bool measure_dot(void)
-{
-    Arena a = {0};
-    Jit *j = loops(&a, false);
-    double fma = 0, dot = 0;
-    for (int i = 0; i < 3; i++) {
-        fma = fmax(fma, peak(j, "gr_peak_fma", 1, 1, 2));
-        dot = fmax(dot, peak(j, "gr_peak_dot", 2, 1, 2));
-    }
-    jit_free(j);
-    arena_free(&a);
-    return dot > 1.2 * fma;
-}
-
-/* The answer that is kept, or a new one. */
-static bool answer(const char *what, bool (*measure)(void))
-{
-    char path[4096];
-    bool pays = false, place = cache_path(what, path, 4000);
-    if (place && read_answer(path, &pays))
-        return pays;
-    pays = measure();
-    if (place)
-        write_answer(path, pays);
-    return pays;
-}
-
-bool measure_dot_pays(void)
-{
-    static int known; /* 0: not yet */
-    if (!target_host()->bf16_dot)
-        return false;
-#pragma omp critical(graft_dot)
-    if (!known)
-        known = answer("dot", measure_dot) ? 2 : 1;
-    return known == 2;
-}
-
-/* ---- AMX: right, and faster? ---- */
-
-enum { ROWS = 32, COLS = 32, DEPTH = 512 };
-
-/* void gr_amx(operands, n, c): n times C += x w, x of ROWS rows in groups */
-static Jit *amx_loop(Arena *a)
-{
-    Jit *j = jit_new(target_host(), &(JitOptions){.threads = 1});
-    Emit *e = emit_new(a, target_host(), "measure_amx");
-    Tile t = tile_choose(e, TILE_amx, 2);
-    open_loop(e, "gr_amx");
+    Tile t = tile_choose(e, TILE_amx, COLS / e->lanes);
+    open_loop(e, "gr_peak_amx");
     Val x = param(e, 0, "x"), n = param(e, 1, "n"), c = param(e, 2, "c");
     Val w = at_bytes(e, x, i64(e, 2 * ROWS * DEPTH));
     Val chunks = i64(e, DEPTH / tile_chunk(&t));
@@ -248,11 +90,60 @@ static Jit *amx_loop(Arena *a)
     call(e, block_function(e, &t), 7, args);
     loop_end(e, i);
     ret(e, NULL);
+}
+
+static Jit *loops(Arena *a)
+{
+    const Target *t = target_host();
+    Jit *j = jit_new(t, &(JitOptions){.threads = 1});
+    Emit *e = emit_new(a, t, "measure");
+    emit_peak(e, "gr_peak_fma", false);
+    if (t->bf16_dot)
+        emit_peak(e, "gr_peak_dot", true);
+    if (t->amx)
+        emit_amx(e);
+    emit_read(e);
     emit_verify(e);
     jit_add(j, e);
     jit_link(j);
     return j;
 }
+
+static Loop3 loop_named(Jit *j, const char *name)
+{
+    Loop3 f;
+    void *code = jit_symbol(j, name);
+    memcpy(&f, &code, sizeof f);
+    return f;
+}
+
+/* ---- times: all threads together; each from when all have met, so that waking
+ * them does not count ---- */
+
+static double time_of(Loop3 f, const void *from, int64_t n)
+{
+    _Alignas(64) char sink[ROWS * COLS * 4];
+    memset(sink, 0, sizeof sink);
+    double start = now();
+    f(from, n, sink);
+    return now() - start;
+}
+
+/* Seconds of the slowest; thread i works from `from` + i * apart. */
+static double time_all(Loop3 f, const char *from, int64_t n, int64_t apart,
+                       int threads)
+{
+    double longest = 0;
+#pragma omp parallel num_threads(threads) reduction(max : longest)
+    {
+        const char *own = from + apart * omp_get_thread_num();
+#pragma omp barrier
+        longest = time_of(f, own, n);
+    }
+    return longest;
+}
+
+/* ---- AMX: are its sums right? ---- */
 
 static uint16_t noise_bf16(uint32_t i)
 {
@@ -261,18 +152,20 @@ static uint16_t noise_bf16(uint32_t i)
 }
 
 /* x[r][k] and w[k][n] where the layouts have them. */
-static uint16_t *x_at(uint16_t *data, int r, int k)
+static const uint16_t *x_at(const uint16_t *data, int r, int k)
 {
     return data + r / 16 * 16 * DEPTH + (k / 32 * 16 + r % 16) * 32 + k % 32;
 }
 
-static uint16_t *w_at(uint16_t *data, int k, int n)
+static const uint16_t *w_at(const uint16_t *data, int k, int n)
 {
     return data + ROWS * DEPTH + (k / 2 * COLS + n) * 2 + k % 2;
 }
 
-static bool sums_right(uint16_t *data, const float *c)
+static bool sums_right(const uint16_t *data, Loop3 f)
 {
+    _Alignas(64) float c[ROWS * COLS] = {0};
+    f(data, 1, c);
     for (int r = 0; r < ROWS; r++)
         for (int n = 0; n < COLS; n++) {
             double want = 0;
@@ -285,45 +178,101 @@ static bool sums_right(uint16_t *data, const float *c)
     return true;
 }
 
-static bool measure_amx(void)
+/* ---- peaks ---- */
+
+static double gflops(double flops, Loop3 f, const void *from, int64_t n,
+                     int threads)
 {
-    enum { TIMES = 200 };
-    Arena a = {0};
-    Jit *j = amx_loop(&a), *other = loops(&a, false);
-    uint16_t *data = exec_alloc(2 * (ROWS + COLS) * DEPTH + 8192);
-    float *c = exec_alloc(ROWS * COLS * 4);
-    Loop3 f;
-    void *code = jit_symbol(j, "gr_amx");
-    memcpy(&f, &code, sizeof f);
-    for (uint32_t i = 0; i < (ROWS + COLS) * DEPTH; i++)
-        data[i] = noise_bf16(i);
-    memset(c, 0, ROWS * COLS * 4);
-    f(data, 1, c);
-    bool right = sums_right(data, c);
-    double best = INFINITY, than = 0;
-    for (int i = 0; i < 5 && right; i++) {
-        double start = now();
-        f(data, TIMES, c);
-        best = fmin(best, now() - start);
-        than = fmax(than, peak(other, "gr_peak_fma", 1, 1, 1));
-        if (target_host()->bf16_dot)
-            than = fmax(than, peak(other, "gr_peak_dot", 2, 1, 1));
-    }
-    free(data);
-    free(c);
-    jit_free(j);
-    jit_free(other);
-    arena_free(&a);
-    return right && 2e-9 * ROWS * COLS * DEPTH * TIMES / best > 1.2 * than;
+    return 1e-9 * flops * threads / time_all(f, from, n, 0, threads);
 }
 
-bool measure_amx_pays(void)
+/* The best of `tries`, the kinds in turn, so that what else the machine does
+ * hits them alike. */
+static void multiplies(Jit *j, int tries, Peaks *p)
 {
-    static int known;
-    if (!target_host()->amx)
-        return false;
-#pragma omp critical(graft_amx)
-    if (!known)
-        known = answer("amx", measure_amx) ? 2 : 1;
-    return known == 2;
+    const Target *t = target_host();
+    double each = 2.0 * SUMS * PEAK_STEPS * t->width / 4;
+    uint16_t *data = exec_alloc(2 * (ROWS + COLS) * DEPTH + 8192);
+    for (uint32_t i = 0; i < (ROWS + COLS) * DEPTH; i++)
+        data[i] = noise_bf16(i);
+    Loop3 fma = loop_named(j, "gr_peak_fma");
+    Loop3 dot = t->bf16_dot ? loop_named(j, "gr_peak_dot") : NULL;
+    Loop3 amx = t->amx ? loop_named(j, "gr_peak_amx") : NULL;
+    if (amx && !sums_right(data, amx))
+        amx = NULL;
+    for (int i = 0; i < tries; i++) {
+        p->fma = fmax(p->fma, gflops(each, fma, data, PEAK_STEPS, p->threads));
+        if (dot)
+            p->dot = fmax(p->dot, gflops(2 * each, dot, data, PEAK_STEPS,
+                                         p->threads));
+        if (amx)
+            p->amx = fmax(p->amx,
+                          gflops(2.0 * ROWS * COLS * DEPTH * AMX_TIMES, amx,
+                                 data, AMX_TIMES, p->threads));
+    }
+    free(data);
+}
+
+/* GB/s that `threads` read together, each its part of `bytes`, over and over
+ * until that is worth a timing. */
+static double reading(Jit *j, const char *memory, int64_t bytes, int threads)
+{
+    enum { TRIES = 8, WORTH = 16 << 20 };
+    Loop3 f = loop_named(j, "gr_read");
+    int64_t each = bytes / threads / READ_STEP * READ_STEP;
+    int64_t again = 1 + WORTH / bytes;
+    double best = INFINITY;
+    for (int i = 0; i < TRIES; i++) {
+        double sum = 0;
+        for (int64_t k = 0; k < again; k++)
+            sum += time_all(f, memory, each, each, threads);
+        best = fmin(best, sum / (double)again);
+    }
+    return 1e-9 * (double)each * threads / best;
+}
+
+static char *some_memory(void)
+{
+    char *memory = exec_alloc(MEMORY + 4096); /* read ahead of */
+    memset(memory, 1, MEMORY + 4096);
+    return memory;
+}
+
+Peaks measure_peaks(int threads)
+{
+    Arena a = {0};
+    Jit *j = loops(&a);
+    Peaks p = {.threads = threads};
+    char *memory = some_memory();
+    multiplies(j, 20, &p);
+    p.read = reading(j, memory, MEMORY, threads);
+    free(memory);
+    jit_free(j);
+    arena_free(&a);
+    return p;
+}
+
+Peaks measure_multiplies(void)
+{
+    Arena a = {0};
+    Jit *j = loops(&a);
+    Peaks p = {.threads = 1};
+    multiplies(j, 6, &p);
+    jit_free(j);
+    arena_free(&a);
+    return p;
+}
+
+void measure_reading(int n, const int64_t *bytes, double *gbps)
+{
+    Arena a = {0};
+    Jit *j = loops(&a);
+    char *memory = some_memory();
+    for (int i = 0; i < n; i++)
+        if (bytes[i])
+            gbps[i] = reading(j, memory, bytes[i] < MEMORY ? bytes[i] : MEMORY,
+                              1);
+    free(memory);
+    jit_free(j);
+    arena_free(&a);
 }

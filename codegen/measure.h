@@ -1,10 +1,11 @@
-/* What this machine reaches, measured. Private to codegen but for Peaks and
- * measure_peaks, which codegen.h has. */
+/* What this machine reaches, measured now (measure.c), and what was measured of
+ * it once (machine.c). Private to codegen but for what codegen.h has. */
 #pragma once
 #include "codegen/codegen.h"
 
-/* Whether the bf16 dot product beats f32 FMA here; measured once a machine
- * (some milliseconds) and kept under ~/.cache/graft. */
-bool measure_dot_pays(void);
-/* Whether AMX gives right sums here and beats what there is otherwise. */
-bool measure_amx_pays(void);
+Peaks measure_multiplies(void); /* of one thread, without `read`: quick */
+/* GB/s at which one thread reads so many bytes over and over; 0 bytes: left. */
+void measure_reading(int n, const int64_t *bytes, double *gbps);
+
+/* Of one thread, without `read`: measured once a machine. */
+const Peaks *machine_multiplies(void);

@@ -40,16 +40,31 @@ says err "f64 without interp" "--dtype f64 needs --target interp"
 ends 0 "f64 with interp" doctor --dtype f64 --target interp
 
 ends 0 "doctor" doctor
-for word in cpu cores vectors caches memory LLVM PCRE2 "CUDA driver" NVRTC \
+for word in cpu cores vectors caches "f32 FMA" memory LLVM PCRE2 "CUDA driver" NVRTC \
     cuBLASLt targets; do
     says out "doctor" "$word"
 done
 ends 0 "doctor --json" doctor --json
-for word in version cpu.name cpu.features cpu.cores cpu.l2 memory.total \
+for word in version cpu.name cpu.features cpu.cores cpu.l2 cpu.cache_gbps.0 cpu.measured.0.fma_gflops \
+    cpu.measured.1.read_gbps memory.total \
     libraries.LLVM gpus targets.cpu targets.cuda targets.interp; do
     has_key "doctor --json" "$word"
 done
 ends 2 "doctor with an argument" doctor now
+
+# What is measured is kept; a damaged file is measured again.
+kept=$(echo cache/graft/machine-*)
+cp "$kept" first
+run doctor
+cmp -s "$kept" first
+ok "doctor: measures a machine once"
+for damage in "" "one_fma 1" "one_fma -3" "$(head -n 5 first)" "nonsense 7"; do
+    printf '%s\n' "$damage" >"$kept"
+    ends 0 "doctor, its file is \`${damage%%$'\n'*}\`" doctor
+    [ "$(cut -d' ' -f1 "$kept")" = "$(cut -d' ' -f1 first)" ] &&
+        awk '$2 < 0 || $1 ~ /fma|read/ && $2 <= 0 { exit 1 }' "$kept"
+    ok "doctor, its file is \`${damage%%$'\n'*}\`: measured again"
+done
 
 status=0
 "$graft" doctor >/dev/full 2>err || status=$?
