@@ -6,8 +6,7 @@
 
 typedef struct {
     const char *transform, *model, *out;
-    LIST(Arg) arg;
-    LIST(Arg) with; /* name=path */
+    ArgList arg, with; /* name=value, other=path */
     Common common;
     Arena arena;
 } Apply;
@@ -21,15 +20,6 @@ static const struct argp_option options[] = {
      "Another model that the transform asks for; again for several", 1},
     {0}};
 
-static Arg split(Apply *a, const char *what, const char *s,
-                 struct argp_state *state)
-{
-    const char *eq = strchr(s, '=');
-    if (!eq || eq == s)
-        argp_error(state, "%s needs name=value, got `%s`", what, s);
-    return (Arg){arena_strn(&a->arena, s, (size_t)(eq - s)), eq + 1};
-}
-
 static void key_arg(Apply *a, const char *arg, struct argp_state *state)
 {
     if (!a->transform)
@@ -37,7 +27,7 @@ static void key_arg(Apply *a, const char *arg, struct argp_state *state)
     else if (!a->model)
         a->model = arg;
     else
-        list_push(&a->arena, &a->arg, split(a, "a parameter", arg, state));
+        args_add(&a->arg, &a->arena, "a parameter", arg, state);
 }
 
 static void key_end(const Apply *a, struct argp_state *state)
@@ -64,7 +54,7 @@ static error_t key(int k, char *arg, struct argp_state *state)
         a->out = arg;
         break;
     case 'w':
-        list_push(&a->arena, &a->with, split(a, "--with", arg, state));
+        args_add(&a->with, &a->arena, "--with", arg, state);
         break;
     case ARGP_KEY_ARG:
         key_arg(a, arg, state);
@@ -105,29 +95,19 @@ typedef struct {
 /* FILE.graft:NAME; a name alone is the library's. */
 static bool read_spec(Job *j, Err *err)
 {
-    const char *what = j->a->transform, *colon = strrchr(what, ':');
-    Err why = {""};
-    j->spec = spec_new(&j->a->arena, &j->diags);
-    if (colon) {
-        const char *path =
-            arena_strn(&j->a->arena, what, (size_t)(colon - what));
-        j->name = colon + 1;
-        if (!spec_file(j->spec, path, &why))
-            return err_set(err, "%s", *why.text ? why.text
-                                                : "the transform's text has "
-                                                  "mistakes, see above");
-    } else {
-        j->name = what;
-        spec_whole_library(j->spec);
-    }
+    const char *what = j->a->transform, *name;
+    if (!(j->spec = spec_open(&j->a->arena, &j->diags, what, err)))
+        return false;
+    is_spec(what, &name);
+    j->name = name ? name : what;
     if (spec_find(j->spec, AST_transform, j->name))
         return true;
     const char *near = spec_nearest(j->spec, AST_transform, j->name);
     return err_set(err, "no transform `%s` in %s%s%s%s", j->name,
-                   colon ? what : "the library",
+                   name ? what : "the library",
                    near ? " (did you mean `" : "", near ? near : "",
-                   near ? "`?)" : colon ? "" : "; FILE.graft:NAME names a "
-                                               "file's");
+                   near ? "`?)" : name ? "" : "; FILE.graft:NAME names a "
+                                              "file's");
 }
 
 /* A transform's parameter that is another model, or NULL. */

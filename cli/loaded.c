@@ -7,7 +7,7 @@ static Dtype compute_dtype(const Checkpoint *c, const Common *common)
 {
     if (common->has_dtype)
         return common->dtype == TYPE_f64 ? TYPE_f32 : common->dtype;
-    return c->dtype == TYPE_bf16 ? TYPE_bf16 : TYPE_f32;
+    return c && c->dtype == TYPE_bf16 ? TYPE_bf16 : TYPE_f32;
 }
 
 bool loaded_fits(const Checkpoint *c, const Model *m, Err *err)
@@ -70,6 +70,42 @@ bool loaded_open(Loaded *l, const char *path, const Common *common, Err *err)
     if (!l->model)
         return err_set(err, "%s: %s", c->path, why.text);
     return loaded_fits(c, l->model, err) && check_types(l, err);
+}
+
+/* The module that `what` names; NULL with err set. */
+static const Ast *find_module(const Spec *spec, const char *what, Err *err)
+{
+    const char *name;
+    if (!is_spec(what, &name))
+        name = what;
+    const Ast *def = spec_find(spec, AST_module, name);
+    if (def)
+        return def;
+    const char *near = spec_nearest(spec, AST_module, name);
+    if (spec_find(spec, AST_model, name))
+        err_set(err, "%s: a model: its numbers are those of a checkpoint, "
+                     "which is to be named instead", what);
+    else
+        err_set(err, "no module `%s` in %s%s%s%s", name,
+                name == what ? "the library" : what,
+                near ? " (did you mean `" : "", near ? near : "",
+                near ? "`?)" : "");
+    return NULL;
+}
+
+bool loaded_module(Loaded *l, const char *what, const ArgList *args,
+                   const Common *common, Err *err)
+{
+    Err why = {""};
+    *l = (Loaded){.dtype = compute_dtype(NULL, common)};
+    Spec *spec = spec_open(&l->arena, &l->diags, what, err);
+    const Ast *def = spec ? find_module(spec, what, err) : NULL;
+    if (!def)
+        return false;
+    l->model = module_model(spec, def, args->at, args->n, l->dtype, &why);
+    if (!l->model && l->diags.errors)
+        return err_set(err, "%s: not with these parameters, see above", what);
+    return l->model || err_set(err, "%s", why.text);
 }
 
 void loaded_close(Loaded *l)

@@ -94,7 +94,7 @@ static const struct argp_option options[] = {
      1},
     {"transform", 'x', "TRANSFORM", 0,
      "Show the model as this would make it: one of the library's, or "
-     "FILE.graft:NAME. name=value gives its parameters",
+     "FILE.graft:NAME; name=value is then its",
      1},
     {"with", 'w', "other=MODEL", 0,
      "Another model that the transform asks for; again for several", 1},
@@ -123,21 +123,18 @@ static const Stage *first_stage(const Show *s, bool spec)
     return &stages[spec ? STAGE_ast : STAGE_model];
 }
 
-static void key_end(Show *s, struct argp_state *state)
+/* What is said with the subject fits it. */
+static void check_subject(const Show *s, bool spec, struct argp_state *state)
 {
-    if (!s->args.what)
-        argp_error(state, "needs a .graft file or a model");
-    bool spec = is_graft_file(s->args.what, &s->name);
-    if (s->html && (s->svg || s->stage))
-        argp_error(state, "--html shows all stages: it stands alone");
-    if (!s->stage)
-        s->stage = first_stage(s, spec);
-    if (spec && (s->args.transform || s->args.arg.n || s->args.with.n))
-        argp_error(state, "--transform and name=value are of a model");
-    if (s->args.arg.n && !s->args.transform)
-        argp_error(state, "name=value needs --transform");
-    if (s->html)
-        return;
+    bool given = s->args.arg.n > 0;
+    if (spec && (s->args.transform || s->args.with.n))
+        argp_error(state, "--transform and --with are of a model");
+    if (given && !s->args.transform && !s->name)
+        argp_error(state, "name=value needs --transform or FILE.graft:MODULE");
+}
+
+static void check_stage(const Show *s, bool spec, struct argp_state *state)
+{
     if (s->stage->of_spec && (!spec || s->name))
         argp_error(state, "stage %s is of a .graft file, not of a %s",
                    s->stage->name, spec ? "definition" : "model");
@@ -148,17 +145,22 @@ static void key_end(Show *s, struct argp_state *state)
                    s->svg ? "a picture of the" : "stage", s->stage->name);
     if (s->svg && s->stage > &stages[STAGE_graph])
         argp_error(state, "--svg draws the stages model and graph");
-    if (s->name && s->stage > &stages[STAGE_graph])
-        argp_error(state, "stage %s is of a model", s->stage->name);
 }
 
-static Arg split(Show *s, const char *what, const char *arg,
-                 struct argp_state *state)
+static void key_end(Show *s, struct argp_state *state)
 {
-    const char *eq = strchr(arg, '=');
-    if (!eq || eq == arg)
-        argp_error(state, "%s needs name=value, got `%s`", what, arg);
-    return (Arg){arena_strn(&s->arena, arg, (size_t)(eq - arg)), eq + 1};
+    if (!s->args.what)
+        argp_error(state, "needs a .graft file or a model");
+    bool spec = is_spec(s->args.what, &s->name);
+    if (s->html && (s->svg || s->stage))
+        argp_error(state, "--html shows all stages: it stands alone");
+    if (!s->stage)
+        s->stage = first_stage(s, spec);
+    check_subject(s, spec, state);
+    s->args.sized =
+        s->name && (s->args.arg.n || s->stage > &stages[STAGE_graph]);
+    if (!s->html)
+        check_stage(s, spec, state);
 }
 
 static error_t key(int k, char *arg, struct argp_state *state)
@@ -172,7 +174,7 @@ static error_t key(int k, char *arg, struct argp_state *state)
         s->args.transform = arg;
         break;
     case 'w':
-        list_push(&s->arena, &s->args.with, split(s, "--with", arg, state));
+        args_add(&s->args.with, &s->arena, "--with", arg, state);
         break;
     case KEY_svg:
         s->svg = arg;
@@ -184,8 +186,7 @@ static error_t key(int k, char *arg, struct argp_state *state)
         if (!s->args.what)
             s->args.what = arg;
         else
-            list_push(&s->arena, &s->args.arg,
-                      split(s, "a parameter", arg, state));
+            args_add(&s->args.arg, &s->arena, "a parameter", arg, state);
         break;
     case ARGP_KEY_END:
         key_end(s, state);
@@ -199,7 +200,9 @@ static error_t key(int k, char *arg, struct argp_state *state)
 static const struct argp argp = {
     options, key, "FILE|FILE:NAME|MODEL [name=value...]",
     "Print a .graft file, one of its definitions or a model at one stage, or "
-    "draw it. A definition has every parameter unknown.",
+    "draw it. A definition has every parameter unknown; a module to which "
+    "name=value gives them is shown at every stage of a model. A name alone is "
+    "a module of the library.",
     NULL, NULL, NULL};
 
 static int show_ast(const Show *s)
@@ -279,7 +282,7 @@ static bool show(Show *s, Subject *subject, Err *err)
         return draw(s, subject, err);
     if (s->html)
         return write_page(s, subject, err);
-    if (s->name) {
+    if (s->name && !s->args.sized) {
         print_definition(s, subject);
         return true;
     }

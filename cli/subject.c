@@ -2,39 +2,7 @@
 #include "cli/subject.h"
 #include <string.h>
 
-bool is_graft_file(const char *what, const char **name)
-{
-    static const char ext[] = ".graft";
-    const char *colon = strrchr(what, ':'), *slash = strrchr(what, '/');
-    if (colon && slash && slash > colon)
-        colon = NULL;
-    size_t len = colon ? (size_t)(colon - what) : strlen(what);
-    bool is = !strcmp(what, "-") ||
-              (len >= sizeof ext - 1 &&
-               !strncmp(what + len - (sizeof ext - 1), ext, sizeof ext - 1));
-    if (name)
-        *name = is && colon ? colon + 1 : NULL;
-    return is;
-}
-
 /* ---- specs ---- */
-
-/* FILE.graft or FILE.graft:NAME; a name alone is the library's. */
-static bool read_spec(Subject *s, const char *what, Err *err)
-{
-    const char *name;
-    Err why = {""};
-    s->spec = spec_new(&s->arena, &s->diags);
-    if (!is_graft_file(what, &name)) {
-        spec_whole_library(s->spec);
-        return true;
-    }
-    size_t len = name ? (size_t)(name - 1 - what) : strlen(what);
-    if (spec_file(s->spec, arena_strn(&s->arena, what, len), &why))
-        return true;
-    return err_set(err, "%s", *why.text ? why.text
-                                        : "the text has mistakes, see above");
-}
 
 static bool missing(const Subject *s, const char *what, const char *name,
                     bool transform, Err *err)
@@ -45,7 +13,7 @@ static bool missing(const Subject *s, const char *what, const char *name,
         near = spec_nearest(s->spec, kind[i], name);
     return err_set(err, "no %s `%s` in %s%s%s%s",
                    transform ? "transform" : "module, model or transform",
-                   name, is_graft_file(what, NULL) ? what : "the library",
+                   name, is_spec(what, NULL) ? what : "the library",
                    near ? " (did you mean `" : "", near ? near : "",
                    near ? "`?)" : "");
 }
@@ -93,7 +61,7 @@ static bool open_file(Subject *s, Err *err)
 
 static bool open_models(Subject *s, const Common *common, Err *err)
 {
-    const Args *with = &s->args->with;
+    const ArgList *with = &s->args->with;
     s->model = xmalloc((size_t)(1 + with->n) * sizeof *s->model);
     for (int i = 0; i <= with->n; i++) {
         const char *path = i ? with->at[i - 1].value : s->args->what;
@@ -117,7 +85,7 @@ static const char *other_name(const Ast *def)
 static bool check_with(const Subject *s, Err *err)
 {
     const char *other = other_name(s->def);
-    const Args *with = &s->args->with;
+    const ArgList *with = &s->args->with;
     if (other && !with->n)
         return err_set(err, "%s needs another model: --with %s=MODEL",
                        s->def->text, other);
@@ -132,9 +100,9 @@ static bool transform(Subject *s, Err *err)
 {
     const char *what = s->args->transform, *name;
     Err why = {""};
-    if (!read_spec(s, what, err))
+    if (!(s->spec = spec_open(&s->arena, &s->diags, what, err)))
         return false;
-    if (!is_graft_file(what, &name))
+    if (!is_spec(what, &name))
         name = what;
     if (!name)
         return err_set(err, "%s: which transform? FILE.graft:NAME says", what);
@@ -159,9 +127,16 @@ bool subject_open(Subject *s, const SubjectArgs *args, const Common *common,
 {
     const char *name;
     *s = (Subject){.args = args};
-    if (is_graft_file(args->what, &name))
-        return read_spec(s, args->what, err) &&
+    if (args->sized) {
+        s->model = xmalloc(sizeof *s->model);
+        s->nmodel = 1;
+        return loaded_module(&s->model[0], args->what, &args->arg, common, err);
+    }
+    if (is_spec(args->what, &name)) {
+        s->spec = spec_open(&s->arena, &s->diags, args->what, err);
+        return s->spec &&
                (name ? open_definition(s, name, err) : open_file(s, err));
+    }
     return open_models(s, common, err) &&
            (!args->transform || transform(s, err));
 }

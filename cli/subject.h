@@ -1,15 +1,15 @@
 /* What `show` looks at: a definition of a .graft file with every parameter
- * unknown, or a model of a checkpoint, before and after a transform. */
+ * unknown, a module with its parameters given, or a model of a checkpoint,
+ * before and after a transform. */
 #pragma once
 #include "cli/loaded.h"
 #include "cli/svg.h"
 
-typedef LIST(Arg) Args;
-
 typedef struct {
     const char *what;      /* FILE.graft, FILE.graft:NAME or a model */
+    bool sized;            /* what's parameters are `arg`, not unknown */
     const char *transform; /* of --transform: a library's or FILE.graft:NAME */
-    Args arg, with;        /* name=value, other=MODEL */
+    ArgList arg, with;        /* name=value, other=MODEL */
 } SubjectArgs;
 
 typedef struct {
@@ -23,13 +23,11 @@ typedef struct {
         int n; /* 2: before and after a transform */
         const Sketch *side;
     }) sketched; /* of a file: NAME, or all that it defines */
-    int nmodel;     /* of a model: it, then those of --with */
+    int nmodel;     /* of a model or a sized module: it, those of --with */
     Loaded *model;
     Model *made;    /* the first, transformed; or NULL */
 } Subject;
 
-/* Is it a .graft file, or FILE.graft:NAME (then *name is NAME)? */
-bool is_graft_file(const char *what, const char **name);
 /* Reads and checks it. False with err set (mistakes of a text are reported
  * where they are); subject_close in any case. */
 bool subject_open(Subject *s, const SubjectArgs *args, const Common *common,

@@ -74,15 +74,14 @@ typedef struct {
     int nlead, nown;
     const Dim *lead[MAX_RANK], *own[MAX_RANK];
     bool dots;
-    Dtype dtype;
-    bool typed;
 } Signature;
 
 static bool read_signature(Scope *c, const Ast *type, Signature *sig)
 {
     const Ast *dims = type->kid[0];
+    Dtype ignored;
     *sig = (Signature){0};
-    if (type->text && !(sig->typed = type_find(type->text, &sig->dtype))) {
+    if (type->text && !type_find(type->text, &ignored)) {
         error_at(type->src, type->loc,
                  "no element type `%s`; there are f64, f32, bf16, f16",
                  type->text);
@@ -217,6 +216,13 @@ static bool check_result(const Scope *c, const Node *n, const Signature *out,
     return true;
 }
 
+Dtype returned_type(const Model *m, const Ast *forward)
+{
+    const char *named = forward->kid[1]->text;
+    Dtype t;
+    return named && type_find(named, &t) ? t : m->dtype;
+}
+
 Node *as_promised(Scope *s, const Ast *forward, Node *n)
 {
     Signature out;
@@ -267,7 +273,7 @@ static Node *run_forward(Scope *s, Scope *c, const Ast *call, Signature *in,
     Node *n = as_node(c, v, c->model->dtype, forward);
     if (!n || !check_result(c, n, out, forward->kid[1]))
         return NULL;
-    return g_cast(c->g, out->typed ? out->dtype : c->model->dtype, n);
+    return g_cast(c->g, returned_type(c->model, forward), n);
 }
 
 static Val arranged(Graph *g, Node *n, const Dim **want, int rank,

@@ -342,6 +342,13 @@ typedef struct {
  * modules compute in `dtype`. NULL: err, or diags, says why. */
 Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
                   const char *graft_text, Dtype dtype, Err *err);
+/* A module of the spec on its own, as a model: its parameters as given, else
+ * their defaults; weights and what it computes are of `dtype`. model_graph has
+ * an input for each of forward's arguments (`..` is T) and for its `input`
+ * columns, and the output "y"; losses and stats are left out. A weight's path
+ * and file begin in the module. NULL: diags or err say why. */
+Model *module_model(Spec *s, const Ast *def, const Arg *arg, int narg,
+                    Dtype dtype, Err *err);
 /* Every weight has its tensor, of the right shape, and every tensor is read,
  * but for the habitual ones. From headers alone. */
 bool model_check_tensors(const Model *m, const TensorInfo *tensor, int n,

@@ -275,8 +275,13 @@ bool require_holds(Scope *s, const Ast *item);
 Inst *transform_match(Scope *s, const Ast *def, Inst *match,
                       struct Applied *applied);
 bool apply_to(Scope *s, const Ast *def, struct Applied *applied, Err *err);
+
+/* transform_args.c: name=value of a command */
 bool bind_params(Scope *s, const Ast *def, const Arg *arg, int narg,
                  bool symbolic, struct Applied *applied, Err *err);
+Val arg_value(const char *text);
+/* Are all args parameters of the definition's, each once? */
+bool args_known(const Ast *def, const Arg *arg, int narg, Err *err);
 
 /* rope_config.c: fills r but for theta and rotary; why it cannot, or NULL. */
 const char *rope_of_config(const cJSON *o, Rope *r);
@@ -299,6 +304,7 @@ Node *take_place(Scope *s, Node *x, const Dim *d, Val place, const Ast *at);
 /* call.c: modules called */
 /* n as its forward promises it: its dims, in their order; NULL: reported. */
 Node *as_promised(Scope *s, const Ast *forward, Node *n);
+Dtype returned_type(const Model *m, const Ast *forward);
 Val call_inst(Scope *s, const Ast *call, Inst *inst);
 Val call_part(Scope *s, const Ast *call, Part *part, Node *index);
 Node *weight_node(Scope *s, const Slot *slot);

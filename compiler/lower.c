@@ -200,7 +200,8 @@ Graph *model_graph(const Model *m, Arena *arena)
     Node *y = forward_node(&copy, g, m->root, NULL, false);
     if (!y)
         return NULL;
-    graph_output(g, "y", y);
+    Dtype t = returned_type(m, inst_forward(m->root));
+    graph_output(g, "y", g_cast(g, t, y));
     ir_verify(g, "lowering");
     return g;
 }

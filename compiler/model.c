@@ -212,8 +212,8 @@ const char *weight_origin(const Weight *w)
 
 void model_print(const Model *m, FILE *out)
 {
-    fprintf(out, "model %s, %s\n", m->root->def->text,
-            type_info[m->dtype].name);
+    fprintf(out, "%s %s, %s\n", ast_kind_name[m->root->def->kind],
+            m->root->def->text, type_info[m->dtype].name);
     for (int i = 0; i < m->root->param.n; i++)
         fprintf(out, "  %s = %s\n", m->root->param.at[i].name,
                 val_text(&m->root->param.at[i].value));

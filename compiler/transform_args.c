@@ -1,9 +1,9 @@
-/* Parameters of a transform, as a command or a folder gives them. */
+/* Parameters of transforms and modules, as commands and folders give them. */
 #include "compiler/elab.h"
 #include <math.h>
 #include <string.h>
 
-static Val arg_value(const char *text)
+Val arg_value(const char *text)
 {
     char *end;
     double v = strtod(text, &end);
@@ -16,19 +16,35 @@ static Val arg_value(const char *text)
     return val_string(intern(text));
 }
 
-static bool known_param(const Ast *params, const char *name, const Ast *def,
-                        Err *err)
+static bool param_known(const Ast *def, const char *name, Err *err)
 {
+    const Ast *params = def->kid[0];
     const char *names[64];
-    int n = 0;
+    int n = 0, line, col;
     for (; n < params->nkid && n < 64; n++) {
         if (!strcmp(params->kid[n]->text, name))
             return true;
         names[n] = params->kid[n]->text;
     }
     const char *near = nearest(name, names, n);
-    return err_set(err, "transform `%s` has no parameter `%s`%s",
-                   def->text, name, near_text(near));
+    loc_place(def->src, params->loc.at, &line, &col);
+    return err_set(err, "%s `%s` has no parameter `%s`%s: it has %s (%s:%d:%d)",
+                   ast_kind_name[def->kind], def->text, name, near_text(near),
+                   params_text(params), def->src->path, line, col);
+}
+
+bool args_known(const Ast *def, const Arg *arg, int narg, Err *err)
+{
+    for (int i = 0; i < narg; i++) {
+        if (!param_known(def, arg[i].name, err))
+            return false;
+        for (int j = 0; j < i; j++)
+            if (!strcmp(arg[i].name, arg[j].name))
+                return err_set(err, "%s `%s`: `%s` is given twice",
+                               ast_kind_name[def->kind], def->text,
+                               arg[i].name);
+    }
+    return true;
 }
 
 /* Sets every parameter: as given, else unknown (symbolic), else its default. */
@@ -36,9 +52,8 @@ bool bind_params(Scope *s, const Ast *def, const Arg *arg, int narg,
                  bool symbolic, Applied *applied, Err *err)
 {
     const Ast *params = def->kid[0];
-    for (int i = 0; i < narg; i++)
-        if (!known_param(params, arg[i].name, def, err))
-            return false;
+    if (!args_known(def, arg, narg, err))
+        return false;
     for (int i = 0; i < params->nkid; i++) {
         const Ast *p = params->kid[i];
         Val v = val_error;
