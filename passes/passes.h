@@ -133,7 +133,7 @@ typedef struct {
 } Schedule;
 /* Its choices in braces. */
 void schedule_print(const Schedule *s, FILE *out);
-bool schedule_set(Schedule *s, const char *name, int value); /* false: no such */
+bool schedule_set(Schedule *s, const char *name, int value); /* false: none */
 
 enum { KERNEL_ARGS = 40 };
 typedef struct Kernel {
