@@ -12,7 +12,7 @@
 #include <time.h>
 
 enum { SUMS = 20, PEAK_STEPS = 100000, READ_STEP = 1024 };
-enum { ROWS = 32, COLS = 32, DEPTH = 512, AMX_TIMES = 200 }; /* of AMX's trial */
+enum { ROWS = 32, COLS = 32, DEPTH = 512, AMX_TIMES = 200 }; /* AMX's trial */
 enum { MEMORY = 256 << 20 };
 
 typedef void (*Loop3)(const void *from, int64_t n, void *sink);

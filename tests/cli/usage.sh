@@ -40,13 +40,14 @@ says err "f64 without interp" "--dtype f64 needs --target interp"
 ends 0 "f64 with interp" doctor --dtype f64 --target interp
 
 ends 0 "doctor" doctor
-for word in cpu cores vectors caches "f32 FMA" memory LLVM PCRE2 "CUDA driver" NVRTC \
-    cuBLASLt targets; do
+for word in cpu cores vectors caches "f32 FMA" memory LLVM PCRE2 \
+    "CUDA driver" NVRTC cuBLASLt targets; do
     says out "doctor" "$word"
 done
 ends 0 "doctor --json" doctor --json
-for word in version cpu.name cpu.features cpu.cores cpu.l2 cpu.cache_gbps.0 cpu.measured.0.fma_gflops \
-    cpu.measured.1.read_gbps memory.total \
+for word in version cpu.name cpu.features cpu.cores cpu.l2 \
+    cpu.cache_gbps.0 cpu.measured.0.fma_gflops cpu.measured.1.read_gbps \
+    memory.total \
     libraries.LLVM gpus targets.cpu targets.cuda targets.interp; do
     has_key "doctor --json" "$word"
 done
