@@ -6,7 +6,7 @@
 #include "codegen/attend.h"
 #include <math.h>
 
-enum { TASK_ROWS = 48, MIN_TASKS = 4, WIDE = 4 }; /* vectors of a block */
+enum { WIDE = 4 }; /* vectors of a block */
 
 typedef struct {
     Walk w;
@@ -24,22 +24,31 @@ typedef struct {
 
 /* ---- tasks ---- */
 
-/* With few tokens heads are split too, so that no thread stands idle. */
+/* Query heads of a task and its tokens, in each bucket of T: about `block` rows
+ * in all. */
+static void task_shape(const At *a, int heads[BUCKETS], int tokens[BUCKETS])
+{
+    const Schedule *s = &a->w.kernel->schedule;
+    for (int i = 0; i < BUCKETS; i++) {
+        int most = (int)a->s.group;
+        heads[i] = s->heads[i] < most ? s->heads[i] : most;
+        tokens[i] = s->block[i] > heads[i] ? s->block[i] / heads[i] : 1;
+    }
+}
+
 static Val count_tasks(At *a)
 {
     Emit *e = a->w.e;
-    const CacheShape *s = &a->s;
-    int64_t tokens = TASK_ROWS / s->group > 1 ? TASK_ROWS / s->group : 1;
-    int64_t cuts = (MIN_TASKS + s->G - 1) / s->G;
-    int64_t few = (s->group + cuts - 1) / cuts;
+    int heads[BUCKETS], tokens[BUCKETS];
+    task_shape(a, heads, tokens);
     a->base = walk_run(&a->w, RUN_base);
     a->T = walk_size(&a->w, a->a->q->type.dim[0]->size);
-    Val one = same(e, a->T, i64(e, 1));
-    a->tokens = i64(e, tokens);
-    a->heads = pick(e, one, i64(e, few), i64(e, s->group));
-    Val parts = pick(e, one, i64(e, (s->group + few - 1) / few), i64(e, 1));
-    Val blocks = quot(e, add(e, a->T, i64(e, tokens - 1)), a->tokens);
-    return mul(e, mul(e, blocks, parts), i64(e, s->G));
+    a->tokens = walk_choice(&a->w, tokens);
+    a->heads = walk_choice(&a->w, heads);
+    Val up = add(e, i64(e, a->s.group - 1), a->heads);
+    Val parts = quot(e, up, a->heads), last = sub(e, a->tokens, i64(e, 1));
+    Val blocks = quot(e, add(e, a->T, last), a->tokens);
+    return mul(e, mul(e, blocks, parts), i64(e, a->s.G));
 }
 
 static void find_task(At *a)
@@ -334,14 +343,27 @@ static void task(At *a)
     a->w.hole = NULL;
 }
 
+/* Rows of a task, and what fills up its last tile. */
+static int64_t most_rows(const At *a)
+{
+    int heads[BUCKETS], tokens[BUCKETS];
+    int64_t most = 0;
+    task_shape(a, heads, tokens);
+    for (int i = 0; i < BUCKETS; i++)
+        if (heads[i] * tokens[i] > most)
+            most = heads[i] * tokens[i];
+    int tile = a->s.score.most > a->s.sum.most ? a->s.score.most
+                                               : a->s.sum.most;
+    return most + tile;
+}
+
 void emit_attend(Emit *e, Plan *p, Kernel *k)
 {
     At a = {.a = &k->attend};
     emit_append(&a.w, e, p, k);
     kernel_begin(&a.w, e, p, k);
     a.s = cache_shape(e->target, &k->attend.q->type, &k->attend.k->type);
-    int64_t most = a.s.group > TASK_ROWS ? a.s.group : TASK_ROWS;
-    a.most = (most + 11) / 12 * 12 + 12;
+    a.most = most_rows(&a);
     k->scratch = lay_out(&a, kernel_mem(&a.w));
     task(&a);
     kernel_end(&a.w);

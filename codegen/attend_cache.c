@@ -28,8 +28,8 @@ CacheShape cache_shape(const Target *t, const Type *q, const Type *kv)
     s.k_block = s.k_pad * s.rows;
     s.v_block = s.v_panels * s.rows * s.cols;
     s.score = tile_choose(&sizes,
-                          score_kind(t, q ? q->dtype : s.dtype, s.dtype), 4);
-    s.sum = tile_choose(&sizes, score_kind(t, TYPE_f32, s.dtype), 2);
+                          score_kind(t, q ? q->dtype : s.dtype, s.dtype), 4, 0);
+    s.sum = tile_choose(&sizes, score_kind(t, TYPE_f32, s.dtype), 2, 0);
     return s;
 }
 

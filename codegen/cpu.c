@@ -114,9 +114,10 @@ void program_cut(Program *p, const Graph *g)
     PassOptions po = {.training = p->o.training, .last_only = p->o.last_only};
     p->graph = passes_run(g, &p->arena, &po);
     CutOptions co = {.lanes = p->target->width / 4,
-                     .vectors = 2, .pair = 2, .stored = p->o.stored,
+                     .vectors = 1, .pair = 2, .stored = p->o.stored,
                      .keeps = pack_keeps, .user = p->o.user};
     p->plan = kernels_cut(p->graph, &p->arena, &co);
+    schedules_choose(p->plan, p->target);
 }
 
 static void compile(Program *p, const Graph *g)

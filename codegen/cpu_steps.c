@@ -166,8 +166,6 @@ static void add_repeat(Program *p, Instance *in, Kernel *k)
 
 static void add_steps(Program *p, Instance *in)
 {
-    static const char *const name[] = {"map", "matmul", "grouped", "route",
-                                       "attend", "scatter"};
     for (int i = 0; i < in->plan->kernel.n; i++) {
         Kernel *k = in->plan->kernel.at[i];
         const Code *c = code_of(p, k);
@@ -177,7 +175,7 @@ static void add_steps(Program *p, Instance *in)
             add_call(p, in, k);
         } else {
             ExecStep s = {.kernel = c->append, .tasks = c->append_tasks,
-                          .timer = timer(p, k->name, name[k->skeleton])};
+                          .timer = timer(p, k->name, skeleton_name[k->skeleton])};
             if (k->skeleton == SKEL_attend)
                 add_step(p, s, (StepOf){in, k, NULL, true}, k->nin + k->nout);
             s.kernel = c->run;

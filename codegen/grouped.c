@@ -55,9 +55,9 @@ static void find_block(Mm *mm, Val route, Val number)
     set(e, left, sub(e, now, n));
     loop_end(e, i);
     Val rows = rows_of(mm, route, get(e, expert), &first);
-    Val skip = mul(e, get(e, block), i64(e, mm->block));
+    Val skip = mul(e, get(e, block), mm_block_rows(mm));
     mm->first = add(e, first, skip);
-    mm->rows = least(e, sub(e, rows, skip), i64(e, mm->block));
+    mm->rows = least(e, sub(e, rows, skip), mm_block_rows(mm));
     places_set(&mm->batch, mm->m->expert, get(e, expert), false);
 }
 

@@ -31,6 +31,19 @@ Val kernel_mem(Walk *w)
     return LLVMGetParam(w->e->fn, 3);
 }
 
+Val walk_choice(Walk *w, const int at[BUCKETS])
+{
+    Emit *e = w->e;
+    int i = BUCKETS - 1;
+    while (i && at[i - 1] == at[i])
+        i--;
+    Val v = i64(e, at[i]);
+    while (i--)
+        v = pick(e, less_eq(e, walk_run(w, 0), i64(e, bucket_end[i])),
+                 i64(e, at[i]), v);
+    return v;
+}
+
 void kernel_end(Walk *w)
 {
     ret(w->e, NULL);

@@ -62,6 +62,7 @@ Val walk_size(Walk *w, const Size *s);     /* i64 */
 bool walk_varies(const Node *n, const Places *p); /* between the lanes */
 Val walk_count(Walk *w, int n, const Dim *const *d); /* product of sizes */
 Val walk_run(Walk *w, int place);          /* run[place] */
+Val walk_choice(Walk *w, const int at[BUCKETS]); /* the one for this T */
 /* Sets the places of n dims from their row-major number `flat` (an i64). With
  * `spread` lane j stands at flat + j, which must start at a multiple of the
  * lanes: then it is one spread dim if its size is a multiple of them, else
@@ -76,6 +77,13 @@ Val kernel_task(Walk *w);
 Val kernel_mem(Walk *w);
 void kernel_end(Walk *w);
 void kernel_begin_tasks(Walk *w); /* ends with ret(e, count) */
+
+/* ---- schedules (schedule.c) ---- */
+
+/* Fills in every kernel's schedule, and how its weights are packed: before
+ * that nothing can be emitted. */
+void schedules_choose(Plan *p, const Target *t);
+int64_t map_grain(const Kernel *k); /* units of a task, unless it is said */
 
 /* ---- skeletons: each emits both functions into e's module ---- */
 void emit_map(Emit *e, Plan *p, Kernel *k);     /* map*.c */

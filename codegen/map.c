@@ -327,6 +327,11 @@ static bool chunked(const Map *k)
     return !size_is_num(k->vec->size, &size) || size > CHUNK;
 }
 
+static bool vertical(const Map *k)
+{
+    return k->vec && in_list(k->vec, k->nrow, k->row);
+}
+
 static Val units(MapEmit *m)
 {
     Emit *e = m->w.e;
@@ -367,29 +372,11 @@ static void emit_unit(MapEmit *m, Val unit)
     map_vectors(m, &p, k->vec, from, to, 1, row_step, NULL);
 }
 
-static int64_t inner_size(const Map *k, const Type *t)
-{
-    int64_t n = 1;
-    double size;
-    for (int i = 0; i < t->rank; i++)
-        if (k->vec == t->dim[i] || !in_list(t->dim[i], k->nrow, k->row))
-            n *= size_is_num(t->dim[i]->size, &size) ? (int64_t)size : 256;
-    return n;
-}
-
 /* About CHUNK elements a task. */
-static int64_t grain_of(const MapEmit *m)
+int64_t map_grain(const Kernel *k)
 {
-    const Kernel *k = m->w.kernel;
-    int64_t most = 1;
-    if (m->vertical && chunked(&k->map))
-        return 1;
-    for (int i = 0; i < k->nin + k->nout; i++) {
-        const Buffer *b = i < k->nin ? k->in[i] : k->out[i - k->nin];
-        int64_t n = inner_size(&k->map, &b->type);
-        most = n > most ? n : most;
-    }
-    return CHUNK / most > 1 ? CHUNK / most : 1;
+    int64_t row = vertical(&k->map) && chunked(&k->map) ? CHUNK : map_row(k);
+    return CHUNK / row > 1 ? CHUNK / row : 1;
 }
 
 void emit_map(Emit *e, Plan *plan, Kernel *k)
@@ -398,12 +385,9 @@ void emit_map(Emit *e, Plan *plan, Kernel *k)
     kernel_begin(&m.w, e, plan, k);
     m.w.hole = local_at;
     m.w.user = &m;
-    m.vertical = k->map.vec && in_list(k->map.vec, k->map.nrow, k->map.row);
+    m.vertical = vertical(&k->map);
     for (int i = 0; i < k->nout; i++)
         collect(&m, k->out[i]->node);
-    if (!k->schedule.grain)
-        k->schedule.grain = (int)grain_of(&m);
-    k->schedule.lanes = e->lanes;
     Val grain = i64(e, k->schedule.grain), all = units(&m);
     Val from = mul(e, kernel_task(&m.w), grain);
     Val to = least(e, all, add(e, from, grain));

@@ -3,24 +3,7 @@
  * what follows the products, written out. */
 #include "codegen/matmul.h"
 
-enum {
-    BLOCK_BYTES = 1150 << 10, /* of packed rows: the second cache's size */
-    PANEL_BYTES = 384 << 10,  /* beyond that K is cut, for the same reason */
-    SMALL_PANEL = 80 << 10,
-    TASKS = 10,               /* a thread, about */
-};
-
-/* Rows of a block, a multiple of every tile's `most`. Fewer are better balanced
- * where panels are small; more pay where a panel is widened first, comes from
- * memory again for each block, or AMX would wait for it. */
-static int64_t block_rows(const PartInfo *p)
-{
-    if (p->tile.kind == TILE_amx)
-        return 192;
-    return tile_quant(p->tile.kind) || p->bytes > SMALL_PANEL ? 96 : 48;
-}
-
-static TileKind kind_of(const Emit *e, const Matmul *m, const Pack *p)
+TileKind matmul_kind(const Target *t, const Matmul *m, const Pack *p)
 {
     TileKind kind;
     if (quant_kind(p->dtype, &kind))
@@ -31,9 +14,9 @@ static TileKind kind_of(const Emit *e, const Matmul *m, const Pack *p)
         return TILE_half;
     if (p->dtype != TYPE_bf16 || p->pair != 2)
         BUG("a weight packed as %s by %d", type_info[p->dtype].name, p->pair);
-    if (m->x->type.dtype == TYPE_bf16 && tile_amx(e->target))
+    if (m->x->type.dtype == TYPE_bf16 && tile_amx(t))
         return TILE_amx;
-    bool dots = m->x->type.dtype == TYPE_bf16 && tile_dots(e->target);
+    bool dots = m->x->type.dtype == TYPE_bf16 && tile_dots(t);
     return dots ? TILE_dot : TILE_wide;
 }
 
@@ -49,61 +32,98 @@ static int64_t known(int n, const Dim *const *d)
     return count;
 }
 
-/* Chunks at a time, whole blocks of quantised panels. */
-static int64_t depth_of(int64_t chunks, int64_t bytes)
+int64_t matmul_k(const Matmul *m)
 {
-    int64_t cuts = 1 + bytes / PANEL_BYTES;
-    return ((chunks + cuts - 1) / cuts + 3) / 4 * 4;
+    return known(m->nk, m->k);
+}
+
+static int64_t depth_of(const Schedule *s, const PartInfo *p)
+{
+    int64_t depth = s->depth / tile_chunk(&p->tile);
+    return depth && depth < p->chunks ? depth : p->chunks;
 }
 
 static void part_info(Mm *mm, Emit *e, int i)
 {
     const Pack *p = &mm->m->part[i].w->pack;
+    const Schedule *s = &mm->w.kernel->schedule;
     PartInfo *to = &mm->part[i];
     int cols = p->cols * p->parts;
     if (p->cols % e->lanes || cols / e->lanes > 4)
         BUG("a panel of %d x %d columns for vectors of %d", p->parts, p->cols,
             e->lanes);
-    to->tile = tile_choose(e, kind_of(e, mm->m, p), cols / e->lanes);
+    to->tile = tile_choose(e, matmul_kind(e->target, mm->m, p),
+                           cols / e->lanes, s->tokens);
+    to->tile.ahead = s->ahead;
     to->n = known(p->nn, p->n);
     to->cols = p->cols;
     to->panels = (to->n + p->cols - 1) / p->cols;
     to->chunks = (mm->k + TILE_K - 1) / TILE_K * TILE_K;
     to->chunks /= tile_chunk(&to->tile);
     to->bytes = to->chunks * tile_w_bytes(e, &to->tile);
-    to->depth = depth_of(to->chunks, to->bytes);
+    to->depth = depth_of(s, to);
     to->ragged = to->n % p->cols != 0;
+}
+
+/* The tile that takes a quantised panel once it is widened. */
+static PartInfo widened(const Mm *mm, Emit *e, const PartInfo *p)
+{
+    const Schedule *s = &mm->w.kernel->schedule;
+    PartInfo wide = *p;
+    wide.tile = tile_choose(e, TILE_f32, p->tile.vectors, s->tokens);
+    wide.tile.ahead = s->ahead;
+    wide.depth = depth_of(s, &wide);
+    return wide;
+}
+
+/* The most rows of a block, and what fills up the last tile. */
+static int64_t block_room(const Schedule *s, const Tile *t)
+{
+    int64_t most = 1;
+    for (int i = 0; i < BUCKETS; i++)
+        most = s->block[i] > most ? s->block[i] : most;
+    return (most + t->most - 1) / t->most * t->most;
+}
+
+static void keep_most(int64_t *most, int64_t n)
+{
+    *most = n > *most ? n : *most;
 }
 
 void mm_begin(Mm *mm, Emit *e, Plan *p, Kernel *k)
 {
     const Matmul *m = &k->matmul;
-    *mm = (Mm){.m = m, .k = known(m->nk, m->k), .block = 0};
+    *mm = (Mm){.m = m, .k = matmul_k(m)};
     kernel_begin(&mm->w, e, p, k);
-    int64_t row = 0, vectors = 0, wide = 0; /* row: bytes of x */
+    int64_t wide = 0;
     for (int i = 0; i < m->nparts; i++) {
         part_info(mm, e, i);
         const PartInfo *in = &mm->part[i];
-        int64_t rows = block_rows(in);
-        mm->block = rows > mm->block ? (int)rows : mm->block;
-        int64_t bytes = in->chunks * tile_chunk_bytes(&in->tile);
-        row = bytes > row ? bytes : row;
-        vectors = in->tile.vectors > vectors ? in->tile.vectors : vectors;
-        int64_t panel = in->chunks * CHUNK * in->tile.vectors * e->lanes;
-        if (tile_quant(in->tile.kind) && panel > wide)
-            wide = panel;
+        int64_t width = (int64_t)in->tile.vectors * e->lanes;
+        int64_t rows = block_room(&k->schedule, &in->tile);
+        if (tile_quant(in->tile.kind)) {
+            PartInfo other = widened(mm, e, in);
+            keep_most(&rows, block_room(&k->schedule, &other.tile));
+            keep_most(&wide, in->chunks * CHUNK * width);
+        }
+        keep_most(&mm->x_bytes, rows * in->chunks *
+                                    tile_chunk_bytes(&in->tile));
+        keep_most(&mm->c_bytes, rows * width * 4);
     }
-    while (mm->block > 48 && mm->block * row > BLOCK_BYTES)
-        mm->block /= 2;
-    mm->x_bytes = (mm->block * row + 63) / 64 * 64;
-    mm->c_bytes = mm->block * vectors * e->lanes * 4;
+    mm->x_bytes = (mm->x_bytes + 63) / 64 * 64;
     k->scratch = mm->x_bytes + mm->c_bytes + wide;
+}
+
+Val mm_block_rows(Mm *mm)
+{
+    return walk_choice(&mm->w, mm->w.kernel->schedule.block);
 }
 
 Val mm_blocks_of(Mm *mm, Val rows)
 {
     Emit *e = mm->w.e;
-    return quot(e, add(e, rows, i64(e, mm->block - 1)), i64(e, mm->block));
+    Val block = mm_block_rows(mm);
+    return quot(e, add(e, rows, sub(e, block, i64(e, 1))), block);
 }
 
 static Val groups_of(Mm *mm, int i, Val grain)
@@ -119,7 +139,8 @@ Val mm_grain(Mm *mm, Val blocks, Val *groups)
     int64_t panels = 0;
     for (int i = 0; i < mm->m->nparts; i++)
         panels += mm->part[i].panels;
-    Val want = mul(e, walk_run(&mm->w, RUN_threads), i64(e, TASKS));
+    Val want = mul(e, walk_run(&mm->w, RUN_threads),
+                   walk_choice(&mm->w, mm->w.kernel->schedule.tasks));
     Val some = greatest(e, blocks, i64(e, 1));
     Val cuts = quot(e, add(e, want, sub(e, some, i64(e, 1))), some);
     Val grain = quot(e, add(e, i64(e, panels - 1), cuts), cuts);
@@ -298,7 +319,7 @@ static void each_panel(Mm *mm, const Tile *tile, Val group, Val grain)
 static void part_task(Mm *mm, int i, Val group, Val grain)
 {
     Emit *e = mm->w.e;
-    PartInfo own = mm->part[i], wide = own;
+    PartInfo own = mm->part[i], wide;
     mm->out = &mm->m->part[i];
     mm->info = &own;
     mm->wide = NULL;
@@ -309,9 +330,7 @@ static void part_task(Mm *mm, int i, Val group, Val grain)
     If few = if_begin(e, less_eq(e, mm->rows, i64(e, own.tile.most)));
     each_panel(mm, &own.tile, group, grain);
     if_else(e, &few);
-    wide.tile = tile_choose(e, TILE_f32, own.tile.vectors);
-    wide.depth = depth_of(wide.chunks, wide.chunks *
-                                           tile_w_bytes(e, &wide.tile));
+    wide = widened(mm, e, &own);
     mm->info = &wide;
     mm->wide = at_bytes(e, mm->mem, i64(e, mm->x_bytes + mm->c_bytes));
     each_panel(mm, &own.tile, group, grain);
@@ -353,9 +372,10 @@ static void task(Mm *mm)
     mm->batch.lanes = 1;
     walk_unflatten(&mm->w, &mm->batch, m->nb, m->b, quot(e, number, each),
                    false);
-    mm->first = mul(e, rest(e, number, each), i64(e, mm->block));
+    Val block = mm_block_rows(mm);
+    mm->first = mul(e, rest(e, number, each), block);
     Val left = sub(e, walk_count(&mm->w, m->nm, m->m), mm->first);
-    mm->rows = named(least(e, left, i64(e, mm->block)), "rows");
+    mm->rows = named(least(e, left, block), "rows");
     mm_block(mm, group, grain);
 }
 

@@ -40,11 +40,15 @@ typedef struct {
     TileKind kind;
     int vectors; /* of columns: cols = vectors * e->lanes */
     int most;    /* rows of the largest tile */
+    int ahead;   /* bytes: where few rows prefetch w */
 } Tile;
 
 /* ---- tiles (matmul_tile.c) ---- */
 
-Tile tile_choose(const Emit *e, TileKind kind, int vectors);
+/* With at most `tokens` rows, or as many as are good if 0; fewer where there
+ * are not the registers. */
+Tile tile_choose(const Emit *e, TileKind kind, int vectors, int tokens);
+int tile_room(const Emit *e, TileKind kind, int vectors); /* rows that fit */
 const char *tile_name(TileKind kind);
 /* The smallest variant with at least `rows` rows: 1, 2, 4 .. most. */
 int tile_rows(const Tile *t, int rows);
@@ -99,6 +103,9 @@ Val amx_function(Emit *e, const Tile *t); /* the same, for TILE_amx */
 
 /* ---- a matmul kernel (matmul.c; grouped.c finds the rows otherwise) ---- */
 
+TileKind matmul_kind(const Target *t, const Matmul *m, const Pack *p);
+int64_t matmul_k(const Matmul *m); /* elements of K */
+
 typedef struct {
     Tile tile;
     int64_t n, cols, panels; /* columns of a weight, of it in a panel; panels */
@@ -111,7 +118,6 @@ typedef struct Mm {
     Walk w;
     const Matmul *m;
     int64_t k;   /* elements of K */
-    int block;   /* rows of a block */
     int64_t x_bytes, c_bytes; /* of a packed block, of its sums */
     Val wide; /* where a quantised panel is widened to, or NULL: it is not */
     PartInfo part[8];
@@ -128,8 +134,9 @@ typedef struct Mm {
 } Mm;
 
 void mm_begin(Mm *mm, Emit *e, Plan *p, Kernel *k);
+Val mm_block_rows(Mm *mm);
 /* Panels of a task and tasks of a block, for this many blocks. */
 Val mm_grain(Mm *mm, Val blocks, Val *groups);
 /* All of a task, once first, rows, order and batch are set. */
 void mm_block(Mm *mm, Val group, Val grain);
-Val mm_blocks_of(Mm *mm, Val rows); /* rows / block, rounded up */
+Val mm_blocks_of(Mm *mm, Val rows); /* rows / mm_block_rows, rounded up */

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { GROUP = 16, ROW = 64, AHEAD = 4096 };
+enum { GROUP = 16, ROW = 64 };
 
 /* ---- the instructions, or what stands in for them ---- */
 
@@ -133,7 +133,8 @@ static void step(Amx *a, Val row, Val chunk, int groups, int vector, int width)
     for (int v = 0; v < width; v++) {
         Val from = at_bytes(e, w, i64(e, (vector + v) * ROW));
         for (int i = 0; i < GROUP && groups == 1; i++)
-            prefetch(e, at_bytes(e, from, i64(e, AHEAD + i * a->cols * 4)), 3);
+            prefetch(e, at_bytes(e, from,
+                                 i64(e, a->t->ahead + i * a->cols * 4)), 3);
         amx_load(e, 6 + v, from, stride);
         for (int g = 0; g < groups; g++)
             amx_dot(e, 2 * g + v, 4 + g, 6 + v);
@@ -193,7 +194,7 @@ Val amx_function(Emit *e, const Tile *t)
 {
     char name[64];
     Helper h;
-    snprintf(name, sizeof name, "block_amx_%d", t->vectors);
+    snprintf(name, sizeof name, "block_amx_%d_%d", t->vectors, t->ahead);
     Ty p = ty_ptr(e), n = ty(e, TY_i64), args[] = {p, p, n, n, p, n, n};
     if (!helper_begin(e, &h, name, 7, args))
         return h.fn;

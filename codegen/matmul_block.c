@@ -131,8 +131,8 @@ Val block_function(Emit *e, const Tile *t)
     Helper h;
     if (t->kind == TILE_amx)
         return amx_function(e, t);
-    snprintf(name, sizeof name, "block_%s_%d", tile_name(t->kind),
-             t->vectors);
+    snprintf(name, sizeof name, "block_%s_%dx%d_%d", tile_name(t->kind),
+             t->most, t->vectors, t->ahead);
     Ty p = ty_ptr(e), n = ty(e, TY_i64), args[] = {p, p, n, n, p, n, n};
     if (!helper_begin(e, &h, name, 7, args))
         return h.fn;

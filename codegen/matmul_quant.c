@@ -3,7 +3,7 @@
  * it in registers or a whole panel is widened first: the bits are the same. */
 #include "codegen/matmul.h"
 
-enum { UNITS = CHUNK / 4, AHEAD = 2048 };
+enum { UNITS = CHUNK / 4 };
 
 static const Quant quants[] = {
     [TILE_q4] = {32, 4, false, true},
@@ -70,7 +70,7 @@ void quant_chunk(Emit *e, const Tile *t, QuantBlock *b, Val w, Val chunk)
     b->codes = at_bytes(e, w, add(e, mul(e, chunk, i64(e, bytes)),
                                   i64(e, head)));
     for (int64_t i = 0; i < bytes; i += 64)
-        prefetch(e, at_bytes(e, b->codes, i64(e, AHEAD + i)), 3);
+        prefetch(e, at_bytes(e, b->codes, i64(e, t->ahead + i)), 3);
     Ty word = ty(e, TY_i32);
     for (int v = 0; v < t->vectors && q->bits == 4; v++)
         b->words[v] = load(e, vec(word, e->lanes),
@@ -133,7 +133,8 @@ Val quant_widen(Emit *e, const Tile *t)
 {
     char name[64];
     Helper h;
-    snprintf(name, sizeof name, "widen_%s_%d", tile_name(t->kind), t->vectors);
+    snprintf(name, sizeof name, "widen_%s_%d_%d", tile_name(t->kind),
+             t->vectors, t->ahead);
     Ty p = ty_ptr(e), args[] = {p, ty(e, TY_i64), p};
     if (!helper_begin(e, &h, name, 3, args))
         return h.fn;

@@ -56,16 +56,25 @@ static int registers(const Target *t)
     return t->width == 64 || !t->x86 ? 32 : 16;
 }
 
-Tile tile_choose(const Emit *e, TileKind kind, int vectors)
+int tile_room(const Emit *e, TileKind kind, int vectors)
 {
     if (kind == TILE_amx)
-        return (Tile){kind, vectors, 16};
-    bool quant = tile_quant(kind);
-    int most = kind == TILE_wide || quant ? 8 : 12;
-    int other = quant ? 4 * vectors + 2
-                : kind == TILE_wide ? 2 * vectors + 1 : vectors + 1;
+        return 16;
+    int other = tile_quant(kind)    ? 4 * vectors + 2
+                : kind == TILE_wide ? 2 * vectors + 1
+                                    : vectors + 1;
     int room = (registers(e->target) - other) / vectors;
-    return (Tile){kind, vectors, room > most ? most : room < 1 ? 1 : room};
+    return room < 1 ? 1 : room;
+}
+
+Tile tile_choose(const Emit *e, TileKind kind, int vectors, int tokens)
+{
+    int room = tile_room(e, kind, vectors);
+    if (kind == TILE_amx)
+        return (Tile){kind, vectors, room, 4096};
+    if (!tokens)
+        tokens = kind == TILE_wide || tile_quant(kind) ? 8 : 12;
+    return (Tile){kind, vectors, room < tokens ? room : tokens, 2048};
 }
 
 int tile_rows(const Tile *t, int rows)
@@ -161,15 +170,15 @@ static void unit_same(Body *b, int unit)
     add_products(b, unit, w);
 }
 
-/* Few rows: w comes from memory and is used once, so ask for it early. The
- * distance is in bytes; panels follow one another, so it runs into the next. */
+/* Few rows: w comes from memory and is used once, so ask for it early. Panels
+ * follow one another, so the distance runs into the next. */
 static void ask_ahead(Body *b, int64_t bytes)
 {
     Emit *e = b->e;
     if (b->rows > 8)
         return;
     for (int64_t i = 0; i < bytes; i += 64)
-        prefetch(e, at_bytes(e, b->w, i64(e, 2048 + i)), 3);
+        prefetch(e, at_bytes(e, b->w, i64(e, b->t->ahead + i)), 3);
 }
 
 static void chunk(Body *b)
@@ -289,8 +298,8 @@ Val tile_function(Emit *e, const Tile *t, int rows)
 {
     char name[64];
     Helper h;
-    snprintf(name, sizeof name, "tile_%s_%dx%d", tile_name(t->kind), rows,
-             t->vectors);
+    snprintf(name, sizeof name, "tile_%s_%dx%d_%d", tile_name(t->kind), rows,
+             t->vectors, t->ahead);
     Ty p = ty_ptr(e), args[] = {p, p, ty(e, TY_i64), p};
     if (!helper_begin(e, &h, name, 4, args))
         return h.fn;

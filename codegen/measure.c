@@ -80,7 +80,7 @@ static void emit_read(Emit *e)
 /* n times C += x w, x of ROWS rows in groups, w behind it. */
 static void emit_amx(Emit *e)
 {
-    Tile t = tile_choose(e, TILE_amx, COLS / e->lanes);
+    Tile t = tile_choose(e, TILE_amx, COLS / e->lanes, 0);
     open_loop(e, "gr_peak_amx");
     Val x = param(e, 0, "x"), n = param(e, 1, "n"), c = param(e, 2, "c");
     Val w = at_bytes(e, x, i64(e, 2 * ROWS * DEPTH));

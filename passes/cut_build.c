@@ -229,12 +229,9 @@ static void own_kernel(Cut *c, Group *g, Kernel *k)
 
 static const char *kernel_name(Cut *c, const Kernel *k, const Node *n)
 {
-    static const char *const skeleton[] = {"map", "matmul", "grouped", "route",
-                                           "attend", "scatter", "call",
-                                           "repeat"};
     const char *label = n->label ? n->label : op_info[n->op].name;
     char text[96];
-    snprintf(text, sizeof text, "gr_%s_%.48s_%d", skeleton[k->skeleton], label,
+    snprintf(text, sizeof text, "gr_%s_%.48s_%d", skeleton_name[k->skeleton], label,
              c->plan->sizes->nkernels++);
     for (char *p = text; *p; p++)
         if (!isalnum((unsigned char)*p))

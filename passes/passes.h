@@ -125,15 +125,23 @@ typedef struct {
                      * up across lanes); NULL: no vectors */
 } Map;
 
-/* What may be chosen freely (schedule.def); the text of a kernel shows it. */
+/* What may be chosen freely (schedule.def); the text of a kernel shows it.
+ * Choices of rows may differ by T: for 1, 2 .. 8, 9 .. 64, more. */
+enum { BUCKETS = 4 };
+extern const int bucket_end[BUCKETS]; /* the largest T of each */
 typedef struct {
-#define SCHEDULE(name, meaning) int name;
+#define SCHEDULE(name, skeletons, least, most, meaning) int name;
+#define SCHEDULE_T(name, skeletons, least, most, meaning) int name[BUCKETS];
 #include "passes/schedule.def"
 #undef SCHEDULE
+#undef SCHEDULE_T
 } Schedule;
-/* Its choices in braces. */
+/* Its choices in braces: { tokens 12, tasks 4 4 10 10 }. */
 void schedule_print(const Schedule *s, FILE *out);
-bool schedule_set(Schedule *s, const char *name, int value); /* false: none */
+/* False: no such choice. _set: for all buckets; _list: n values, 1 or, if its
+ * choice has them, BUCKETS. */
+bool schedule_set(Schedule *s, const char *name, int value);
+bool schedule_list(Schedule *s, const char *name, int n, const int *value);
 
 enum { KERNEL_ARGS = 40 };
 typedef struct Kernel {
@@ -181,6 +189,32 @@ typedef struct Plan {
     LIST(struct Plan *) body;   /* each body once */
     struct RunSizes *sizes; /* shared by a program's plans */
 } Plan;
+
+extern const char *const skeleton_name[];
+
+/* What a schedule goes by: a kernel's skeleton, the types of x and of its
+ * weights (of q and k), its shape: K, then N of each weight, after `+` if it
+ * stands beside the one before, after `,` if it is a part of its own; of
+ * attention the size of a head, query heads, heads of keys; of a map (without
+ * types) the elements of a row, about. Printed:
+ *     matmul bf16 bf16 [576 -> 1536 + 1536]
+ */
+enum { KEY_PARTS = 33 };
+typedef struct {
+    char before; /* 0, '>', '+', ',' */
+    int n;
+    const Dim *const *dim; /* whose product it is; none: of a map */
+    int64_t size;
+} KeyPart;
+typedef struct {
+    Skeleton skeleton;
+    Dtype x, w;
+    int n;
+    KeyPart part[KEY_PARTS];
+} KernelKey;
+bool kernel_key(const Kernel *k, KernelKey *key); /* false: no choices */
+void kernel_key_print(const KernelKey *key, FILE *out);
+int64_t map_row(const Kernel *k); /* elements of a map's row, about */
 
 Buffer *kernel_leaf(const Kernel *k, const Node *n); /* of `in`, or NULL */
 bool kernel_hole(const Kernel *k, const Node *n);

@@ -3,7 +3,7 @@
 #include "passes/passes.h"
 #include <string.h>
 
-static const char *const skeleton_name[] = {
+const char *const skeleton_name[] = {
     "map", "matmul", "grouped", "route", "attend", "scatter", "call", "repeat"};
 
 static void print_dims(int n, const Dim *const *d, FILE *out)
@@ -137,8 +137,11 @@ static void print_kernel(const Kernel *k, FILE *out)
     for (int i = 0; i < k->nout; i++)
         print_out(k, k->out[i], out);
     Schedule none = {0};
-    if (memcmp(&k->schedule, &none, sizeof none)) {
+    KernelKey key;
+    if (memcmp(&k->schedule, &none, sizeof none) && kernel_key(k, &key)) {
         fputs("    schedule ", out);
+        kernel_key_print(&key, out);
+        fputc(' ', out);
         schedule_print(&k->schedule, out);
         fputc('\n', out);
     }

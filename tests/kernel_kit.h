@@ -52,7 +52,7 @@ static inline Rig rig_stored(Kit *kit, const Target *t, int threads,
                              Dtype stored)
 {
     Rig r = {.T = kit->env.T, .room = kit->env.T, .target = t};
-    CutOptions o = {.lanes = t->width / 4, .vectors = 2, .pair = 2};
+    CutOptions o = {.lanes = t->width / 4, .vectors = 1, .pair = 2};
     int64_t scratch = 64;
     r.plan = kernels_cut(kit->g, &kit->arena, &o);
     for (int i = 0; i < r.plan->buffer.n; i++) {
@@ -63,6 +63,7 @@ static inline Rig rig_stored(Kit *kit, const Target *t, int threads,
             b->pack.pair = 1;
         }
     }
+    schedules_choose(r.plan, t);
     r.jit = jit_new(t, &(JitOptions){.threads = 1});
     r.at = arena_alloc(&kit->arena, 100 * sizeof *r.at);
     for (int i = 0; i < r.plan->kernel.n; i++) {

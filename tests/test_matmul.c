@@ -225,7 +225,7 @@ static void test_amx_text(void **state)
         skip();
     t.features = intern_printf("%s,+amx-tile,+amx-bf16", t.features);
     Emit *e = emit_new(&a, &t, "amx");
-    Tile tile = tile_choose(e, TILE_amx, 2);
+    Tile tile = tile_choose(e, TILE_amx, 2, 0);
     LLVMSetLinkage(amx_function(e, &tile), LLVMExternalLinkage);
     emit_verify(e);
     LLVMModuleRef m = emit_take(e, &ctx);
