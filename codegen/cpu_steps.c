@@ -175,7 +175,8 @@ static void add_steps(Program *p, Instance *in)
             add_call(p, in, k);
         } else {
             ExecStep s = {.kernel = c->append, .tasks = c->append_tasks,
-                          .timer = timer(p, k->name, skeleton_name[k->skeleton])};
+                          .timer = timer(p, k->name,
+                                         skeleton_name[k->skeleton])};
             if (k->skeleton == SKEL_attend)
                 add_step(p, s, (StepOf){in, k, NULL, true}, k->nin + k->nout);
             s.kernel = c->run;

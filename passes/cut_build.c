@@ -231,8 +231,8 @@ static const char *kernel_name(Cut *c, const Kernel *k, const Node *n)
 {
     const char *label = n->label ? n->label : op_info[n->op].name;
     char text[96];
-    snprintf(text, sizeof text, "gr_%s_%.48s_%d", skeleton_name[k->skeleton], label,
-             c->plan->sizes->nkernels++);
+    snprintf(text, sizeof text, "gr_%s_%.48s_%d", skeleton_name[k->skeleton],
+             label, c->plan->sizes->nkernels++);
     for (char *p = text; *p; p++)
         if (!isalnum((unsigned char)*p))
             *p = '_';
