@@ -174,12 +174,7 @@ void program_free(Program *p)
 {
     if (!p)
         return;
-    while (p->owned) {
-        Owned *o = p->owned;
-        p->owned = o->next;
-        free(o->at);
-        free(o);
-    }
+    exec_pool_free(&p->weights);
     for (int i = 0; i < p->rope.n; i++)
         free(p->rope.at[i]->table);
     state_free(p->own);

@@ -52,12 +52,6 @@ typedef struct {
     ExecTasks append_tasks;
 } Code;
 
-/* Of one T: where values lie in the memory of activations. */
-typedef struct {
-    int64_t T, bytes;
-    int64_t *at; /* by Buffer.id */
-} Layout;
-
 typedef struct Owned {
     void *at;
     struct Owned *next;
@@ -85,7 +79,7 @@ struct Program {
     } *cache; /* by Instance.first_cache + .. */
     int ncaches;
     LIST(struct Swap) swap;
-    Owned *owned; /* weights' memory, until the next load */
+    ExecPool weights; /* their memory, until the next load */
     bool loaded;
     ExecTeam *team;
     State *own; /* for runs without a state */

@@ -3,26 +3,6 @@
 #include <omp.h>
 #include <string.h>
 
-static void *own(Program *p, int64_t bytes)
-{
-    Owned *o = xmalloc(sizeof *o);
-    *o = (Owned){calloc(1, (size_t)bytes + 64), p->owned};
-    if (!o->at)
-        die("no memory for %lld bytes of weights", (long long)bytes);
-    p->owned = o;
-    return o->at;
-}
-
-static void drop_owned(Program *p)
-{
-    while (p->owned) {
-        Owned *o = p->owned;
-        p->owned = o->next;
-        free(o->at);
-        free(o);
-    }
-}
-
 static const Weight *weight_of(const Program *p, const Instance *in,
                                const Node *n)
 {
@@ -89,7 +69,7 @@ static bool load_one(Program *p, const WeightSource *s, const Weight *w,
     *at = (void *)(uintptr_t)there;
     if (there)
         return true;
-    *at = own(p, type_bytes(t, elements(w)));
+    *at = exec_pool_take(&p->weights, type_bytes(t, elements(w)));
     return read_all(s, w, index, t, *at, err);
 }
 
@@ -103,7 +83,8 @@ static bool load_plain(Program *p, const WeightSource *s, Instance *in,
     if (!b->stacked && n == 1)
         return load_one(p, s, w, 0, t, &in->at[b->id], err);
     if (!b->stacked) { /* a slot: its weights may be stacked, tables are not */
-        char *all = own(p, type_bytes(t, type_count(&w->type, 1)));
+        int64_t bytes = type_bytes(t, type_count(&w->type, 1));
+        char *all = exec_pool_take(&p->weights, bytes);
         in->at[b->id] = all;
         for (int64_t i = 0; i < n; i++)
             if (!read_all(s, w, i, t, all + type_bytes(t, i * elements(w)),
@@ -111,7 +92,7 @@ static bool load_plain(Program *p, const WeightSource *s, Instance *in,
                 return false;
         return true;
     }
-    void **table = own(p, n * (int64_t)sizeof *table);
+    void **table = exec_pool_take(&p->weights, n * (int64_t)sizeof *table);
     in->at[b->id] = table;
     for (int64_t i = 0; i < n; i++)
         if (!load_one(p, s, w, i, t, &table[i], err))
@@ -146,7 +127,7 @@ static bool pack_tensor(const WeightSource *s, const Weight *w, const Pack *k,
 static bool load_packed(Program *p, const WeightSource *s, Instance *in,
                         const Buffer *b, Err *err)
 {
-    void *dst = own(p, pack_bytes(&b->pack));
+    void *dst = exec_pool_take(&p->weights, pack_bytes(&b->pack));
     p->cost.packed += pack_bytes(&b->pack);
     in->at[b->id] = dst;
     for (int i = 0; i < b->pack.parts; i++) {
@@ -173,7 +154,7 @@ static bool load_instance(Program *p, const WeightSource *s, Instance *in,
 
 bool program_load(Program *p, const WeightSource *s, Err *err)
 {
-    drop_owned(p);
+    exec_pool_free(&p->weights);
     p->loaded = false;
     p->cost.packed = 0;
     for (int i = 0; i < p->instance.n; i++)

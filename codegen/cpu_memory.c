@@ -188,7 +188,7 @@ bool program_memory(Program *p, int64_t T, Err *err)
     if (bytes > p->memory_bytes) {
         free(p->memory);
         p->memory_bytes = 0;
-        p->memory = aligned_alloc(64, (size_t)round_up64(bytes + 64));
+        p->memory = exec_try_alloc(bytes);
         if (!p->memory) {
             p->T = -1;
             return err_set(err, "no memory for %lld bytes of activations",
@@ -251,7 +251,7 @@ static void *grown(const State *s, const Buffer *b, const void *old,
     bool keys = b->kind == BUF_keys;
     const Target *t = s->p->target;
     int64_t bytes = attend_bytes(t, &b->type, keys, capacity);
-    char *new = aligned_alloc(64, (size_t)round_up64(bytes + 64));
+    char *new = exec_try_alloc(bytes);
     if (new && old)
         memcpy(new, old, (size_t)attend_bytes(t, &b->type, keys, s->length));
     return new;

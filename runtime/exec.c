@@ -8,15 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-void *exec_alloc(int64_t bytes)
-{
-    size_t size = ((size_t)bytes + 127) / 64 * 64;
-    void *p = aligned_alloc(64, size);
-    if (!p)
-        die("no memory for %zu bytes", size);
-    return p;
-}
-
 int exec_cores(void)
 {
     return omp_get_num_procs();

@@ -34,4 +34,15 @@ int exec_cores(void); /* that this process may use */
 void exec_run(ExecTeam *t, const ExecStep *step, int n, const int64_t *run,
               double *seconds);
 
-void *exec_alloc(int64_t bytes); /* aligned to 64, never NULL; free() */
+/* ---- memory (memory.c) ---- */
+
+/* Aligned to 64; free() it. exec_alloc dies where there is none. */
+void *exec_try_alloc(int64_t bytes);
+void *exec_alloc(int64_t bytes);
+
+/* Pieces that go together: zeroed, aligned to 64. {0} is empty. */
+typedef struct {
+    struct ExecSlab *slab;
+} ExecPool;
+void *exec_pool_take(ExecPool *pool, int64_t bytes);
+void exec_pool_free(ExecPool *pool); /* all of them; it is empty then */
