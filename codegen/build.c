@@ -7,13 +7,24 @@
 
 /* ---- what cannot be built ---- */
 
+/* "moe.graft:7:3: " where n comes from, or "". */
+static const char *place_of(const Node *n)
+{
+    int line, col;
+    if (!n->src)
+        return "";
+    loc_place(n->src, n->loc.at, &line, &col);
+    return intern_printf("%s:%d:%d: ", n->src->path, line, col);
+}
+
 static bool only_kernels(const Plan *plan, Err *err)
 {
     for (int i = 0; i < plan->kernel.n; i++) {
         const Kernel *k = plan->kernel.at[i];
         if (k->skeleton == SKEL_call)
-            return err_set(err, "%s of %s only runs inside graft",
-                           op_info[k->node->op].name, plan->name);
+            return err_set(err, "%s%s of %s only runs inside graft",
+                           place_of(k->node), op_info[k->node->op].name,
+                           plan->name);
         if (k->skeleton == SKEL_repeat && !k->repeat.n)
             return err_set(err, "%s repeats nothing", plan->name);
     }
@@ -23,19 +34,31 @@ static bool only_kernels(const Plan *plan, Err *err)
     return true;
 }
 
+static bool is_word_of_c(const char *name)
+{
+    static const char words[] =
+        " alignas alignof asm auto bool break case char class const continue "
+        "default delete do double else enum export extern float for friend "
+        "goto if inline int long namespace new operator private protected "
+        "public register return short signed sizeof static struct switch "
+        "template this throw try typedef union unsigned using virtual void "
+        "volatile while main ";
+    return strstr(words, intern_printf(" %s ", name)) != NULL;
+}
+
 static bool good_name(const char *name)
 {
     bool good = isalpha((unsigned char)*name);
     for (const char *p = name; *p; p++)
         good = good && (isalnum((unsigned char)*p) || *p == '_');
-    return good && strlen(name) <= 40;
+    return good && strlen(name) <= 40 && !is_word_of_c(name);
 }
 
 static bool check(const BuildOptions *o, Err *err)
 {
     if (!good_name(o->name))
-        return err_set(err, "%s: a name of letters, digits and _ is needed",
-                       o->name);
+        return err_set(err, "%s: a name of letters, digits and _ is needed, "
+                            "no word of C", o->name);
     if (o->tokens < 1 || o->tokens > 65536 || o->capacity < o->tokens)
         return err_set(err, "1 to 65536 tokens, and a capacity for them");
     return true;
@@ -69,11 +92,22 @@ static bool write_text(Build *b, const char *suffix, void (*text)(Build *),
     return file_end(b, path, err);
 }
 
+/* Kernels are called by the driver alone. */
+static void hide(LLVMModuleRef m)
+{
+    for (LLVMValueRef f = LLVMGetFirstFunction(m); f;
+         f = LLVMGetNextFunction(f))
+        if (!LLVMIsDeclaration(f) &&
+            LLVMGetLinkage(f) == LLVMExternalLinkage)
+            LLVMSetVisibility(f, LLVMHiddenVisibility);
+}
+
 static bool write_object(Build *b, Err *err)
 {
     char path[4096];
     Emit *e = program_emit(b->p);
     emit_verify(e);
+    hide(e->module);
     LLVMContextRef ctx;
     LLVMModuleRef m = emit_take(e, &ctx);
     LLVMMemoryBufferRef o = jit_object(b->p->target, m, false);
@@ -105,14 +139,27 @@ static void rename_kernels(Plan *plan, const char *name)
 static const Buffer **column_of(Build *b, const Buffer *buffer, bool out)
 {
     const Buffer **list = out ? b->out_of : b->in;
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < COLUMNS; i++) {
         if (!list[i])
             list[i] = buffer;
         if (list[i] == buffer ||
             (!out && list[i]->node->name == buffer->node->name))
             return &list[i];
     }
-    BUG("more than 16 columns");
+    BUG("more than %d columns", COLUMNS);
+}
+
+/* Inputs in the order in which the graph has them. */
+static void order_inputs(Build *b, const Graph *g)
+{
+    const Plan *plan = b->p->plan;
+    for (int i = 0; i < g->node.n; i++)
+        for (int j = 0; j < plan->buffer.n; j++) {
+            const Buffer *buffer = plan->buffer.at[j];
+            if (g->node.at[i]->op == OP_input && buffer->kind == BUF_input &&
+                buffer->node->name == g->node.at[i]->name)
+                column_of(b, buffer, false);
+        }
 }
 
 /* Addresses that only say which column is meant: inputs, then outputs. */
@@ -126,8 +173,8 @@ static void set_columns(Build *b, Instance *in)
         if (input)
             in->at[i] = &b->column[column_of(b, buffer, false) - b->in];
         else if (top && buffer->kind == BUF_output)
-            in->at[i] = &b->column[16 + (column_of(b, buffer, true) -
-                                         b->out_of)];
+            in->at[i] = &b->column[COLUMNS + (column_of(b, buffer, true) -
+                                              b->out_of)];
     }
 }
 
@@ -156,12 +203,13 @@ static void place_caches(Build *b)
 
 void program_flow(Program *p, int64_t T);
 
-static bool place_all(Build *b, Err *err)
+static bool place_all(Build *b, const Graph *g, Err *err)
 {
     Program *p = b->p;
     program_ready(p);
     if (!program_memory(p, b->o->tokens, err))
         return false;
+    order_inputs(b, g);
     for (int i = 0; i < p->instance.n; i++)
         set_columns(b, p->instance.at[i]);
     program_flow(p, b->o->tokens);
@@ -170,27 +218,28 @@ static bool place_all(Build *b, Err *err)
     return true;
 }
 
+const char *build_command(const char *name)
+{
+    return intern_printf("cc -O2 -fopenmp example.c %s.c %s.o -lm -o example",
+                         name, name);
+}
+
 bool cpu_build(const Graph *g, const CpuOptions *o, const BuildOptions *bo,
                Err *err)
 {
     if (!check(bo, err))
         return false;
-    /* What may use AMX has asked Linux first, which the built code does not. */
-    static Target target;
-    CpuOptions plain = *o;
-    target = o->target ? *o->target : *target_host();
-    target.amx = false;
-    plain.target = &target;
-    Build b = {.p = program_new(&plain), .o = bo};
+    Build b = {.p = program_new(o), .o = bo};
     b.p->o.stored = NULL;
     program_cut(b.p, g);
     bool good = only_kernels(b.p->plan, err);
     if (good)
         rename_kernels(b.p->plan, bo->name);
-    good = good && write_object(&b, err) && place_all(&b, err) &&
+    good = good && write_object(&b, err) && place_all(&b, g, err) &&
            write_text(&b, intern_printf("%s.c", bo->name), build_tables, err) &&
            write_text(&b, intern_printf("%s.h", bo->name), build_header, err) &&
-           write_text(&b, "example.c", build_example, err);
+           write_text(&b, "example.c", build_example, err) &&
+           build_library(&b, err);
     program_free(b.p);
     return good;
 }

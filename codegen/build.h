@@ -16,6 +16,7 @@ typedef struct {
     int64_t at;
 } Held;
 
+enum { COLUMNS = 16 };
 typedef struct {
     Program *p;
     const BuildOptions *o;
@@ -23,16 +24,20 @@ typedef struct {
     LIST(Given) tensor;
     LIST(Held) held;
     int64_t weight_bytes, *angle_at, angle_bytes, *cache_at, cache_bytes;
-    char column[64]; /* addresses that stand for columns: inputs, outputs */
-    int nin;
-    const Buffer *in[16], *out_of[16];
+    char column[2 * COLUMNS]; /* addresses that stand for columns: inputs,
+                               * outputs */
+    const Buffer *in[COLUMNS], *out_of[COLUMNS];
 } Build;
 
 void build_tables(Build *b);  /* build_tables.c */
 void build_header(Build *b);  /* build_header.c */
-void build_example(Build *b);
+void build_example(Build *b); /* build_example.c */
+/* libNAME, by the system's compiler (build_link.c). */
+bool build_library(const Build *b, Err *err);
 /* NAME_run's head: "int64_t NAME_run(NAME *m, ...)". */
 void build_signature(Build *b);
+bool build_ordered(const Build *b); /* do tokens have positions? */
 const char *build_column(const Build *b, const Buffer *c, bool out);
+const char *build_c_type(Dtype t);
 int build_tensor(Build *b, const Weight *w, int64_t index, Dtype t);
 int64_t build_tensors_of(const Weight *w);

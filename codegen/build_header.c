@@ -1,11 +1,11 @@
-/* The C header of a built program, and an example that calls it. */
+/* The C header of a built program. */
 #include "codegen/build.h"
 #include <ctype.h>
 #include <string.h>
 
 #define SAY(...) fprintf(b->out, __VA_ARGS__)
 
-static const char *c_type(Dtype t)
+const char *build_c_type(Dtype t)
 {
     switch (t) {
     case TYPE_f32: return "float";
@@ -33,115 +33,155 @@ const char *build_column(const Build *b, const Buffer *c, bool out)
     return intern(text);
 }
 
+bool build_ordered(const Build *b)
+{
+    return b->cache_bytes > 0 || b->angle_bytes > 0;
+}
+
 void build_signature(Build *b)
 {
     const char *name = b->o->name;
-    SAY("int64_t %s_run(%s *m, int64_t T, const int32_t *pos", name, name);
-    for (int i = 0; i < 16 && b->in[i]; i++)
-        SAY(",\n        const %s *%s", c_type(b->in[i]->type.dtype),
+    SAY("int64_t %s_run(%s *m, int64_t T%s", name, name,
+        build_ordered(b) ? ", const int32_t *pos" : "");
+    for (int i = 0; i < COLUMNS && b->in[i]; i++)
+        SAY(",\n        const %s *%s", build_c_type(b->in[i]->type.dtype),
             build_column(b, b->in[i], false));
-    for (int i = 0; i < 16 && b->out_of[i]; i++)
-        SAY(",\n        %s *%s", c_type(b->out_of[i]->type.dtype),
+    for (int i = 0; i < COLUMNS && b->out_of[i]; i++)
+        SAY(",\n        %s *%s", build_c_type(b->out_of[i]->type.dtype),
             build_column(b, b->out_of[i], true));
     SAY(")");
 }
 
-static void columns(Build *b)
+/* "bf16[T, D = 64]"; of indices what they are below. */
+static void say_type(Build *b, const Type *t, int from)
 {
-    for (int i = 0; i < 16 && b->in[i]; i++)
-        SAY(" *   %s: %s\n", build_column(b, b->in[i], false),
-            type_text(&b->in[i]->type));
-    for (int i = 0; i < 16 && b->out_of[i]; i++)
-        SAY(" *   %s: %s\n", build_column(b, b->out_of[i], true),
-            type_text(&b->out_of[i]->type));
+    SAY("%s[", type_info[t->dtype].name);
+    for (int i = from; i < t->rank; i++) {
+        const char *size = size_text(t->dim[i]->size);
+        SAY("%s%s", i > from ? ", " : "", t->dim[i]->name);
+        if (strcmp(size, t->dim[i]->name))
+            SAY(" = %s", size);
+    }
+    SAY("]");
+    if (t->index_of)
+        SAY(", each below %s", size_text(t->index_of->size));
+}
+
+static void columns(Build *b, const Buffer *const *list, bool out)
+{
+    for (int i = 0; i < COLUMNS && list[i]; i++) {
+        SAY(" *     %s: ", build_column(b, list[i], out));
+        say_type(b, &list[i]->type, 0);
+        SAY("\n");
+    }
+}
+
+/* The first weights, one line for all of a stack. */
+static void weights(Build *b)
+{
+    enum { LINES = 40 };
+    int said = 0, left = 0;
+    for (int i = 0; i < b->tensor.n; i++) {
+        const Given *g = &b->tensor.at[i];
+        if (g->index)
+            continue;
+        if (said++ >= LINES) {
+            left++;
+            continue;
+        }
+        Type t = g->weight->type;
+        t.dtype = g->dtype;
+        SAY(" *     %s: ", g->weight->file);
+        say_type(b, &t, g->weight->stacked);
+        for (int j = 0; j < g->weight->stacked; j++)
+            SAY(", {} below %s", size_text(t.dim[j]->size));
+        SAY("\n");
+    }
+    if (left)
+        SAY(" *     and %d more: %s_weight lists all\n", left, b->o->name);
+}
+
+static void head(Build *b)
+{
+    const char *name = b->o->name;
+    const Target *t = b->p->target;
+    SAY("/* %s, made by graft for %s%s.\n *\n"
+        " * Link %s.c and %s.o, or lib%s if there is one, with -lm, and with\n"
+        " * -fopenmp for more threads. Arrays are row-major and the caller's;\n"
+        " * they need no alignment. bf16 is the upper half of a float, f16 is\n"
+        " * IEEE's half; both are uint16_t here. Several objects may run side\n"
+        " * by side, each one call at a time. */\n"
+        "#pragma once\n#include <stdint.h>\n"
+        "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
+        b->p->graph->name, target_text(t),
+        t->features == target_host()->features
+            ? "\n * with all that the CPU has which it was made on" : "",
+        name, name, name);
+}
+
+static void life(Build *b)
+{
+    const char *name = b->o->name;
+    SAY("typedef struct %s %s;\n"
+        "/* threads 0: one a core. All weights are 0. NULL: no memory, or\n"
+        " * this CPU lacks what the code was made for. */\n"
+        "%s *%s_new(int threads);\nvoid %s_free(%s *m); /* NULL is fine */\n"
+        "\n", name, name, name, name, name, name);
+}
+
+static void weight_functions(Build *b)
+{
+    const char *name = b->o->name;
+    SAY("/* The weights that it wants, by their names in a checkpoint:\n");
+    weights(b);
+    SAY(" */\ntypedef struct {\n    const char *tensor, *dtype; /* \"f32\", "
+        "\"bf16\", \"f16\" */\n    int64_t count;              /* elements "
+        "*/\n    int element;                /* bytes of one */\n"
+        "    int rank;\n    int64_t shape[8];\n} %s_Weight;\n", name);
+    SAY("enum { %s_weights = %d };\n"
+        "extern const %s_Weight %s_weight[]; /* a NULL tensor ends it */\n",
+        name, b->tensor.n, name, name);
+    SAY("/* The number of a tensor; -1: it wants none of that name. */\n"
+        "int %s_find(const char *tensor);\n"
+        "/* Copies a weight's values, shape as said above. 0: done; -1: no\n"
+        " * such number, or no memory. */\n"
+        "int %s_set(%s *m, int weight, const void *values);\n\n",
+        name, name, name);
+}
+
+static void run_text(Build *b)
+{
+    bool indices = false;
+    for (int i = 0; i < COLUMNS && b->in[i]; i++)
+        indices |= b->in[i]->type.index_of != NULL;
+    SAY("/* One step over T tokens, 1 to %lld", (long long)b->o->tokens);
+    if (build_ordered(b))
+        SAY(", pos[t] each one's position in its\n"
+            " * sequence (NULL: they go on where the last step ended)");
+    SAY(".\n");
+    columns(b, b->in, false);
+    columns(b, b->out_of, true);
+    if (b->cache_bytes)
+        SAY(" * Attention remembers up to %lld tokens. Returns how many it\n"
+            " * remembers now", (long long)b->o->capacity);
+    else
+        SAY(" * Returns T");
+    SAY("; -1, and nothing is changed: T%s%s is out of range%s. */\n",
+        build_ordered(b) ? ", a position" : "", indices ? ", an index" : "",
+        b->cache_bytes ? ",\n * or there is no room" : "");
 }
 
 void build_header(Build *b)
 {
     const char *name = b->o->name;
-    SAY("/* %s, made by graft. Link %s.c and %s.o, with -lm. */\n"
-        "#pragma once\n#include <stdint.h>\n\n", name, name, name);
-    SAY("typedef struct %s %s;\n", name, name);
-    SAY("typedef struct {\n    const char *tensor; /* its name in a "
-        "checkpoint */\n    const char *dtype;  /* f32, bf16, f16 */\n"
-        "    int64_t count;      /* elements */\n    int element;        /* "
-        "bytes of one */\n    int rank;\n    int64_t shape[8];\n"
-        "} %s_Weight;\n", name);
-    SAY("enum { %s_weights = %d };\nextern const %s_Weight %s_weight[];\n\n",
-        name, b->tensor.n, name, name);
-    SAY("/* NULL: no memory. threads 0: one a core. All weights are 0. */\n"
-        "%s *%s_new(int threads);\nvoid %s_free(%s *m);\n", name, name, name,
-        name);
-    SAY("/* The values of weight number `weight`, row-major; copied. */\n"
-        "void %s_set(%s *m, int weight, const void *values);\n", name, name);
-    SAY("/* One step over T tokens (at most %lld), pos[t] each one's\n"
-        " * position in its sequence; they join the %lld that attention\n"
-        " * may remember. Returns how many it remembers; -1: they do not\n"
-        " * fit, or an index is out of range. Row-major:\n",
-        (long long)b->o->tokens, (long long)b->o->capacity);
-    columns(b);
-    SAY(" */\n");
+    head(b);
+    life(b);
+    weight_functions(b);
+    run_text(b);
     build_signature(b);
-    SAY(";\n/* Forgets all but the first `length` tokens. */\n"
-        "void %s_restart(%s *m, int64_t length);\n", name, name);
-}
-
-/* ---- the example ---- */
-
-static void example_columns(Build *b)
-{
-    for (int i = 0; i < 16 && b->in[i]; i++) {
-        const Type *t = &b->in[i]->type;
-        SAY("    static %s %s[%lld];\n", c_type(t->dtype),
-            build_column(b, b->in[i], false), (long long)type_count(t, 1));
-    }
-    for (int i = 0; i < 16 && b->out_of[i]; i++) {
-        const Type *t = &b->out_of[i]->type;
-        SAY("    static %s %s[%lld];\n", c_type(t->dtype),
-            build_column(b, b->out_of[i], true), (long long)type_count(t, 1));
-    }
-}
-
-static void example_call(Build *b)
-{
-    SAY("    int32_t pos[] = {0};\n    int64_t n = %s_run(m, 1, pos",
-        b->o->name);
-    for (int i = 0; i < 16 && b->in[i]; i++)
-        SAY(", %s", build_column(b, b->in[i], false));
-    for (int i = 0; i < 16 && b->out_of[i]; i++)
-        SAY(", %s", build_column(b, b->out_of[i], true));
-    SAY(");\n");
-}
-
-void build_example(Build *b)
-{
-    const char *name = b->o->name;
-    SAY("/* Runs %s on one token, its weights all the same small number:\n"
-        " *     cc -O2 -fopenmp example.c %s.c %s.o -lm -o example */\n"
-        "#include \"%s.h\"\n#include <stdio.h>\n#include <stdlib.h>\n"
-        "#include <string.h>\n\n", name, name, name, name);
-    SAY("static void *small_numbers(const %s_Weight *w)\n{\n"
-        "    char *v = malloc((size_t)(w->count * w->element) + 1);\n"
-        "    const float f = 0.015625f; /* 2^-6, in f32; its upper half is "
-        "bf16 */\n    const uint16_t half = 0x2400; /* 2^-6 in f16 */\n"
-        "    for (int64_t i = 0; v && i < w->count; i++)\n"
-        "        memcpy(v + i * w->element,\n"
-        "               !strcmp(w->dtype, \"f16\") ? (const char *)&half\n"
-        "               : (const char *)&f + 4 - w->element,\n"
-        "               (size_t)w->element);\n    return v;\n}\n\n", name);
-    SAY("int main(void)\n{\n    %s *m = %s_new(0);\n    if (!m)\n"
-        "        return 1;\n    for (int i = 0; i < %s_weights; i++) {\n"
-        "        void *v = small_numbers(&%s_weight[i]);\n        if (!v)\n"
-        "            return 1;\n        %s_set(m, i, v);\n        free(v);\n"
-        "    }\n", name, name, name, name, name);
-    example_columns(b);
-    example_call(b);
-    SAY("    printf(\"%%lld token, first number of the result: ");
-    if (b->out_of[0] && b->out_of[0]->type.dtype == TYPE_f32)
-        SAY("%%g\\n\", (long long)n, (double)%s[0]);\n",
-            build_column(b, b->out_of[0], true));
-    else
-        SAY("%%d\\n\", (long long)n, (int)%s[0]);\n",
-            build_column(b, b->out_of[0], true));
-    SAY("    %s_free(m);\n    return n == 1 ? 0 : 1;\n}\n", name);
+    SAY(";\n");
+    if (b->cache_bytes)
+        SAY("/* Forgets all but the first `length` tokens. */\n"
+            "void %s_restart(%s *m, int64_t length);\n", name, name);
+    SAY("\n#ifdef __cplusplus\n}\n#endif\n");
 }

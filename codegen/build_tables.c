@@ -156,9 +156,9 @@ static void weight_tables(Build *b)
     fclose(t.use);
     fclose(t.dim);
     fclose(t.stack);
-    say_table(b, "WeightUse", "uses", t.uses_n, t.uses);
-    say_table(b, "PackDim", "pack_dims", t.dims_n, t.dims);
-    say_table(b, "Stack", "stacks", t.stacks_n, t.stacks);
+    say_table(b, "gr_WeightUse", "gr_uses", t.uses_n, t.uses);
+    say_table(b, "gr_PackDim", "gr_pack_dims", t.dims_n, t.dims);
+    say_table(b, "gr_Stack", "gr_stacks", t.stacks_n, t.stacks);
     SAY("enum { USES = %d, STACKS = %d };\n#define WEIGHT_BYTES %lldLL\n",
         t.uses_n, t.stacks_n, (long long)b->weight_bytes);
     free(t.uses);
@@ -183,7 +183,7 @@ static void declare_kernels(Build *b)
             said = p->step_of.at[j].kernel == of->kernel &&
                    p->step_of.at[j].append == of->append;
         if (!said)
-            SAY("extern Kernel %s;\nextern Tasks %s_tasks;\n", symbol(of),
+            SAY("extern gr_Kernel %s;\nextern gr_Tasks %s_tasks;\n", symbol(of),
                 symbol(of));
     }
 }
@@ -239,7 +239,7 @@ static void say_arg(Build *b, const Instance *in, const Buffer *buf)
     }
     if (at >= b->column && at < b->column + sizeof b->column) {
         int i = (int)(at - b->column);
-        SAY("    {%s, %d},\n", i < 16 ? "AT_in" : "AT_out", i % 16);
+        SAY("    {%s, %d},\n", i < COLUMNS ? "AT_in" : "AT_out", i % COLUMNS);
     } else {
         SAY("    {AT_value, %lld},\n", (long long)(at - b->p->memory));
     }
@@ -250,7 +250,7 @@ static void step_tables(Build *b)
     Program *p = b->p;
     int args = 0, steps = 0;
     declare_kernels(b);
-    SAY("static const Arg args[] = {\n");
+    SAY("static const gr_Arg gr_args[] = {\n");
     for (int i = 0; i < p->step_of.n; i++) {
         const StepOf *of = &p->step_of.at[i];
         for (int j = 0; of->kernel && j < of->kernel->nin; j++)
@@ -258,7 +258,7 @@ static void step_tables(Build *b)
         for (int j = 0; of->kernel && j < of->kernel->nout; j++)
             say_arg(b, of->in, of->kernel->out[j]);
     }
-    SAY("};\nstatic const Step steps[] = {\n");
+    SAY("};\nstatic const gr_Step gr_steps[] = {\n");
     for (int i = 0; i < p->step_of.n; i++) {
         const StepOf *of = &p->step_of.at[i];
         if (!of->kernel)
@@ -278,11 +278,11 @@ static void angle_tables(Build *b)
 {
     Program *p = b->p;
     int first = 0;
-    SAY("static const double angle_freq[] = {\n");
+    SAY("static const double gr_angle_freq[] = {\n");
     for (int i = 0; i < p->rope.n; i++)
         for (int j = 0; j < p->rope.at[i]->rope->rotary / 2; j++)
             SAY("    %.17g,\n", p->rope.at[i]->freq[j]);
-    SAY("    0};\nstatic const Angles angles[] = {\n");
+    SAY("    0};\nstatic const gr_Angles gr_angles[] = {\n");
     for (int i = 0; i < p->rope.n; i++) {
         int half = p->rope.at[i]->rope->rotary / 2;
         SAY("    {%d, %d, %.17g, %lld},\n", half, first, p->rope.at[i]->scale,
@@ -296,7 +296,7 @@ static void size_tables(Build *b)
 {
     const RunSizes *z = b->p->plan->sizes;
     for (int i = 1; i < z->at.n; i++) {
-        SAY("static const int64_t size_%d[] = {0", i);
+        SAY("static const int64_t gr_size_%d[] = {0", i);
         for (int64_t T = 1; T <= b->o->tokens; T++) {
             double real = size_value(z->at.at[i].size, T);
             int64_t v = 0;
@@ -308,9 +308,9 @@ static void size_tables(Build *b)
         }
         SAY("};\n");
     }
-    SAY("static const RunSize run_sizes[] = {\n");
+    SAY("static const gr_RunSize gr_run_sizes[] = {\n");
     for (int i = 1; i < z->at.n; i++)
-        SAY("    {%d, size_%d},\n", i, i);
+        SAY("    {%d, gr_size_%d},\n", i, i);
     SAY("    {0}};\nenum { TABLED_SIZES = %d, RUN_SIZES = %d, "
         "RUN_BELOW = %d };\n",
         z->at.n - 1, z->at.n, RUN_below);
@@ -319,8 +319,8 @@ static void size_tables(Build *b)
 static void column_tables(Build *b)
 {
     int n = 0;
-    SAY("static const IndexColumn index_columns[] = {\n");
-    for (int i = 0; i < 16 && b->in[i]; i++) {
+    SAY("static const gr_IndexColumn gr_index_columns[] = {\n");
+    for (int i = 0; i < COLUMNS && b->in[i]; i++) {
         const Type *t = &b->in[i]->type;
         int64_t one = type_count(t, 1), two = type_count(t, 2);
         if (!t->index_of)
@@ -362,12 +362,42 @@ static void run_function(Build *b)
     SAY("\n");
     build_signature(b);
     SAY("\n{\n    void *const in[] = {");
-    for (int i = 0; i < 16 && b->in[i]; i++)
+    for (int i = 0; i < COLUMNS && b->in[i]; i++)
         SAY("(void *)(uintptr_t)%s, ", build_column(b, b->in[i], false));
     SAY("0};\n    void *const out[] = {");
-    for (int i = 0; i < 16 && b->out_of[i]; i++)
+    for (int i = 0; i < COLUMNS && b->out_of[i]; i++)
         SAY("%s, ", build_column(b, b->out_of[i], true));
-    SAY("0};\n    return run_step(m, T, pos, in, out);\n}\n");
+    SAY("0};\n    return gr_run_step(m, T, %s, in, out);\n}\n",
+        build_ordered(b) ? "pos" : "NULL");
+}
+
+/* What of the CPU kernels may use, in the words of C compilers. */
+static void cpu_check(Build *b)
+{
+    static const char *const words[] = {
+        "avx2",     "fma",      "avx512f",    "avx512bw",
+        "avx512dq", "avx512vl", "avx512vnni", "avx512bf16"};
+    const Target *t = b->p->target;
+    SAY("static int gr_cpu_fits(void)\n{\n");
+    if (t->x86)
+        SAY("#if defined __GNUC__ && defined __x86_64__\n"
+            "    __builtin_cpu_init();\n");
+    for (size_t i = 0; t->x86 && i < COUNT(words); i++)
+        if (target_has(t, intern_printf("+%s", words[i])))
+            SAY("    if (!__builtin_cpu_supports(\"%s\"))\n"
+                "        return 0;\n", words[i]);
+    SAY("%s    return 1;\n}\n", t->x86 ? "#endif\n" : "");
+}
+
+static void includes(Build *b)
+{
+    bool amx = b->p->target->amx;
+    SAY("#define _DEFAULT_SOURCE\n#include \"%s.h\"\n", b->o->name);
+    SAY("#include <math.h>\n#include <sched.h>\n#include <stdatomic.h>\n"
+        "#include <stdlib.h>\n#include <string.h>\n%s"
+        "#ifdef _OPENMP\n#include <omp.h>\n#endif\n\n",
+        amx ? "#include <sys/syscall.h>\n#include <unistd.h>\n"
+              "#define USES_AMX\n" : "");
 }
 
 void build_tables(Build *b)
@@ -376,9 +406,7 @@ void build_tables(Build *b)
     SAY("/* %s, made by graft: tables of its steps and what runs them. The\n"
         " * kernels are in %s.o. Build with -fopenmp for more threads. */\n",
         name, name);
-    SAY("#include \"%s.h\"\n#include <math.h>\n#include <sched.h>\n"
-        "#include <stdatomic.h>\n#include <stdlib.h>\n#include <string.h>\n"
-        "#ifdef _OPENMP\n#include <omp.h>\n#endif\n\n", name);
+    includes(b);
     SAY("#define NAME %s\n#define G(x) %s_##x\n#define WEIGHT %s_Weight\n\n",
         name, name, name);
     SAY("%s\n", text_standalone_types);
@@ -394,6 +422,7 @@ void build_tables(Build *b)
         "#define ANGLE_BYTES %lldLL\n#define THREAD_BYTES %lldLL\n",
         (long long)b->p->memory_bytes, (long long)b->cache_bytes,
         (long long)b->angle_bytes, (long long)program_scratch(b->p));
+    cpu_check(b);
     SAY("%s", text_standalone_run);
     run_function(b);
 }

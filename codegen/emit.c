@@ -59,6 +59,11 @@ static void find_host(void)
     LLVMDisposeMessage(features);
 }
 
+bool target_has(const Target *t, const char *feature)
+{
+    return has(t->features, feature);
+}
+
 const Target *target_host(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;

@@ -24,6 +24,8 @@ typedef struct Target {
 } Target;
 const Target *target_host(void);    /* this machine; kept for good */
 const Target *target_generic(void); /* the same triple, no features */
+bool target_has(const Target *t, const char *feature); /* "+avx2" */
+const char *target_text(const Target *t); /* "x86-64-v3"; targets.c */
 
 typedef struct Emit {
     Arena *arena;

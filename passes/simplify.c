@@ -94,6 +94,21 @@ static bool drop_expands(Node *n)
     return any;
 }
 
+/* a in n's place: as it is, or as n's wider float; NULL: it cannot be. */
+static Node *as_type(Graph *to, Node *a, const Node *n)
+{
+    Type own = a->type;
+    if (same_type(&own, &n->type))
+        return a;
+    if (type_is_float(own.dtype) && type_is_float(n->type.dtype))
+        own.dtype = n->type.dtype;
+    if (n->op == OP_cast || !same_type(&own, &n->type))
+        return NULL;
+    return graph_add(to, (Node){.op = OP_cast, .num = own.dtype, .arg = {a},
+                                .src = n->src, .loc = n->loc,
+                                .path = n->path});
+}
+
 static Node *simplify(Graph *to, Node n, const Node *old, void *user)
 {
     const PassOptions *o = user;
@@ -111,7 +126,9 @@ static Node *simplify(Graph *to, Node n, const Node *old, void *user)
     Node *simple = fold(to, &n);
     if (!simple)
         simple = take_arg(&n);
-    if (simple && same_type(&simple->type, &n.type)) {
+    if (simple)
+        simple = as_type(to, simple, &n);
+    if (simple) {
         if (!simple->label)
             simple->label = n.label;
         return simple;

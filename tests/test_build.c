@@ -165,7 +165,7 @@ static void layer_for(Dtype t)
     model_graph_of(&c);
     Err err = {""};
     CpuOptions o = {.threads = 1};
-    BuildOptions b = {folder, "layer", 32, 64};
+    BuildOptions b = {folder, "layer", 32, 64, LIBRARY_none};
     if (!cpu_build(c.g, &o, &b, &err))
         fail_msg("%s", err.text);
     if (has_cc()) {
@@ -202,13 +202,14 @@ static void refusals(void **state)
     graph_output(c.g, "y", graph_add(c.g, n));
     Err err = {""};
     CpuOptions o = {.threads = 1};
-    BuildOptions b = {folder, "layer", 32, 64};
+    BuildOptions b = {folder, "layer", 32, 64, LIBRARY_none};
     assert_false(cpu_build(c.g, &o, &b, &err));
     assert_string_equal(err.text, "gaussian of test only runs inside graft");
     b.name = "a-b";
     assert_false(cpu_build(c.g, &o, &b, &err));
     assert_string_equal(err.text,
-                        "a-b: a name of letters, digits and _ is needed");
+                        "a-b: a name of letters, digits and _ is needed, "
+                        "no word of C");
     b.name = "layer";
     b.dir = "/nowhere";
     c.g->output.n = 0;

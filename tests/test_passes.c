@@ -307,6 +307,9 @@ static void training_is_known(void **state)
     Node *s = g_select(c.g, f, x, y);
     assert_simple(&c, s, y, NULL);
     assert_simple(&c, s, x, &(PassOptions){.training = true});
+    Node *narrow = g_cast(c.g, TYPE_bf16, y); /* a branch of another type */
+    assert_simple(&c, g_select(c.g, f, x, narrow),
+                  g_cast(c.g, TYPE_f32, narrow), NULL);
     end(&c);
 }
 

@@ -85,7 +85,7 @@ static void aarch64_compiles(void **state)
     assert_non_null(mkdtemp(folder));
     Ctx c = layer(TYPE_bf16);
     CpuOptions o = {.target = &arm};
-    BuildOptions b = {folder, "arm", 64, 128};
+    BuildOptions b = {folder, "arm", 64, 128, LIBRARY_none};
     Err err = {""};
     if (!cpu_build(c.g, &o, &b, &err))
         fail_msg("%s", err.text);

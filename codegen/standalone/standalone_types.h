@@ -1,30 +1,30 @@
 /* What the tables below are made of. */
-typedef void Kernel(void *const *arg, const int64_t *run, int64_t task,
-                    void *mem);
-typedef int64_t Tasks(void *const *arg, const int64_t *run);
+typedef void gr_Kernel(void *const *arg, const int64_t *run, int64_t task,
+                       void *mem);
+typedef int64_t gr_Tasks(void *const *arg, const int64_t *run);
 
 /* Where an argument lies: an offset into one of the blocks of memory, or the
  * number of a column. */
 typedef enum { AT_value, AT_weight, AT_cache, AT_angle, AT_in, AT_out,
-               AT_pos } Place;
+               AT_pos } gr_Place;
 typedef struct {
-    Place place;
+    gr_Place place;
     int64_t at;
-} Arg;
+} gr_Arg;
 
 typedef struct {
-    Kernel *kernel;
-    Tasks *tasks;
-    int first, args; /* in `args` */
+    gr_Kernel *kernel;
+    gr_Tasks *tasks;
+    int first, args; /* in `gr_args` */
     int joined;      /* does not wait for the step before */
-} Step;
+} gr_Step;
 
 /* A dim of a packed weight: its size, and the elements between neighbours in
  * the tensor given; of a stacked dim the place that is in this tensor, else
  * -1. */
 typedef struct {
     int64_t size, stride, fixed;
-} PackDim;
+} gr_PackDim;
 
 /* A tensor goes to `to` in the weights' memory: as it is, or packed as
  * [B..][N / cols][K / pair][part < parts][cols][pair], K filled up to a
@@ -32,29 +32,29 @@ typedef struct {
 typedef struct {
     int weight;
     int64_t to;
-    int packed, nb, nn, nk, first; /* dims B, N, K from pack_dims[first] on */
+    int packed, nb, nn, nk, first; /* dims B, N, K from gr_pack_dims[first] */
     int cols, pair, parts, part;
-} WeightUse;
+} gr_WeightUse;
 
 /* A table of pointers to the tensors of a stack. */
 typedef struct {
     int64_t table, data, bytes, count;
-} Stack;
+} gr_Stack;
 
 typedef struct {
-    int half, first; /* frequencies from angle_freq[first] on */
+    int half, first; /* frequencies from gr_angle_freq[first] on */
     double scale;
     int64_t to;
-} Angles;
+} gr_Angles;
 
 /* A column of indices: how many a token has, and what they must be below. */
 typedef struct {
     int column;
     int64_t fixed, per_token, below;
-} IndexColumn;
+} gr_IndexColumn;
 
 /* A size that depends on the tokens: run[place] is of[T]. */
 typedef struct {
     int place;
     const int64_t *of;
-} RunSize;
+} gr_RunSize;

@@ -2,7 +2,8 @@
 # The examples of the docs: each block marked `graft` must pass `graft check`,
 # each marked `graft wrong` must give exactly the errors that its comments
 # name, at their lines. Every command that a text names must exist.
-# The tour is run: each command must succeed and print the lines below it.
+# The tour is run, and so are the commands of howto.md: each must succeed and
+# print the lines below it. A block marked `c NAME` is a file of that name.
 # $2 and $3 are make_tiny and compare_weights.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -48,33 +49,41 @@ for file in *-*.wrong; do
         check_wrong "${file%.wrong}_wrong.graft"
 done
 
-# shellcheck disable=SC2317 # called by the tour's commands
-tour() {
+awk '/^```c / { out = $2; next } /^```/ { out = "" } out { print > out }' \
+    "$repo"/docs/*.md
+
+# shellcheck disable=SC2317 # called by the texts' commands
+follow() { # text
     local line command="" output="" status=0
     graft() { "$graft" "$@"; }
     make_tiny() { "$make_tiny" "$@"; }
     compare_weights() { "$compare_weights" "$@"; }
-    ln -s "$repo/stdlib" stdlib
+    ln -sfn "$repo/stdlib" stdlib
     while IFS= read -r line; do
         case $line in
         "$ "*)
             command=${line#??} status=0
             output=$(eval "$command" 2>&1) || status=$?
             [ $status = 0 ]
-            ok "tour: $command"
+            ok "$1: $command"
             output=$(tr -s ' ' <<<"$output")
             ;;
         ... | "") ;;
         *)
             grep -qF -- "$(tr -s ' ' <<<"$line" | sed 's/ *$//')" \
                 <<<"$output"
-            ok "tour: $command prints \`${line## }\`"
+            ok "$1: $command prints \`${line## }\`"
             ;;
         esac
     done < <(awk '/^```console/ { on = 1; next } /^```/ { on = 0 } on' \
-        "$repo/docs/tour.md")
+        "$repo/docs/$1.md")
 }
-tour
+follow tour
+if cc --version >/dev/null 2>&1; then
+    follow howto
+else
+    skip "howto: its commands" "no cc"
+fi
 
 "$graft" --help | sed -n 's/^  \([a-z]*\) .*/\1/p' >commands
 for text in "$repo"/README.md "$repo"/docs/*.md; do
