@@ -3,8 +3,8 @@
  * Arguments: threads, then the tokens of each step. case.h says what differs
  * from layer to layer: PREPARE and RELEASE its inputs, CALL it, a ROW's bytes
  * of results, and how many TOKENS the files hold. */
-#include "layer.h"
-#include "case.h"
+#include <layer.h>
+#include <case.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
