@@ -5,13 +5,18 @@
  *     registers 0 1   the first group's,  2 3  the second's
  *               4 5   rows of the groups, 6 7  columns
  * The last rows are a group of their own with fewer rows: a row's sums do not
- * depend on it. */
+ * depend on it.
+ *
+ * Multiplying waits for memory unless what comes next is asked for meanwhile. A
+ * single group asks for its own weights, `ahead` bytes early. A block of more
+ * goes over its weights once for every two groups, and in each pass asks for a
+ * part of what follows them: the next panel, or more of K. */
 #include "codegen/amx.h"
 #include "codegen/matmul.h"
 #include <stddef.h>
 #include <string.h>
 
-enum { GROUP = 16, ROW = 64 };
+enum { GROUP = 16, ROW = 64, MOST_PARTS = 8 };
 
 /* ---- the instructions, or what stands in for them ---- */
 
@@ -80,6 +85,8 @@ typedef struct {
     Val x, w, all, rows, c, first, count;
     Val config;
     int64_t cols;
+    Val next; /* of this pass: bytes behind w from which it asks; or NULL */
+    int lines; /* that a step asks for */
 } Amx;
 
 static void set_rows(Amx *a, int tile_number, Val rows)
@@ -121,11 +128,28 @@ static Val rows_at(Amx *a, Val row, Val chunk)
     return at_bytes(e, a->x, n);
 }
 
-static void step(Amx *a, Val row, Val chunk, int groups, int vector, int width)
+/* A step's lines of what follows the weights of this call; beyond as many bytes
+ * as they have, the first of them again. */
+static void ask_next(Amx *a, Val chunk)
 {
     Emit *e = a->e;
-    Val stride = i64(e, a->cols * 4);
+    int64_t bytes = tile_w_bytes(e, a->t), each = 64 * a->lines;
+    Val from = add(e, a->next, mul(e, chunk, i64(e, each)));
+    Val size = mul(e, a->count, i64(e, bytes));
+    from = pick(e, less(e, from, size), from, i64(e, 0));
+    Val end = mul(e, add(e, a->first, a->count), i64(e, bytes));
+    Val at_w = at_bytes(e, a->w, add(e, end, from));
+    for (int i = 0; i < a->lines; i++)
+        prefetch(e, at_bytes(e, at_w, i64(e, 64 * i)), 2);
+}
+
+static void step(Amx *a, Val row, Val number, int groups, int vector, int width)
+{
+    Emit *e = a->e;
+    Val stride = i64(e, a->cols * 4), chunk = add(e, a->first, number);
     Val w = at_bytes(e, a->w, mul(e, chunk, i64(e, tile_w_bytes(e, a->t))));
+    if (a->next && !vector)
+        ask_next(a, number);
     for (int g = 0; g < groups; g++)
         amx_load(e, 4 + g,
                  rows_at(a, add(e, row, i64(e, g * GROUP)), chunk),
@@ -154,7 +178,7 @@ static void groups_of(Amx *a, Val row, int groups)
                          sums_at(a, add(e, row, i64(e, i / 2 * GROUP)),
                                  v + i % 2), stride);
         Loop k = loop_begin(e, "chunk", i64(e, 0), a->count, 1);
-        step(a, row, add(e, a->first, k.index), groups, v, width);
+        step(a, row, k.index, groups, v, width);
         loop_end(e, k);
         for (int i = 0; i < groups * 2; i++)
             if (i % 2 < width)
@@ -164,10 +188,32 @@ static void groups_of(Amx *a, Val row, int groups)
     }
 }
 
+/* Two groups of a block that has `passes` times two; all passes together ask
+ * for all lines of the weights, each for one of `parts`: passes or fewer. */
+static void two_groups(Amx *a, Val row, Val passes, int parts)
+{
+    Emit *e = a->e;
+    If fewer;
+    if (parts > 1) {
+        fewer = if_begin(e, less(e, passes, i64(e, parts)));
+        two_groups(a, row, passes, parts / 2);
+        if_else(e, &fewer);
+    }
+    a->lines = (int)(tile_w_bytes(e, a->t) / 64) / parts;
+    Val pass = quot(e, row, i64(e, 2 * GROUP));
+    a->next = mul(e, mul(e, pass, a->count), i64(e, 64 * a->lines));
+    groups_of(a, row, 2);
+    a->next = NULL;
+    if (parts > 1)
+        if_end(e, fewer);
+}
+
 static void all_groups(Amx *a)
 {
     Emit *e = a->e;
     start_config(a);
+    Val pair = i64(e, 2 * GROUP);
+    Val passes = quot(e, add(e, a->rows, i64(e, 2 * GROUP - 1)), pair);
     Loop r = loop_begin(e, "row", i64(e, 0), a->rows, 2 * GROUP);
     Val left = sub(e, a->rows, r.index), group = i64(e, GROUP);
     Val one = least(e, left, group), two = least(e, sub(e, left, one), group);
@@ -178,7 +224,7 @@ static void all_groups(Amx *a)
         set_rows(a, second[i], two);
     }
     amx_config(e, a->config);
-    groups_of(a, r.index, 2);
+    two_groups(a, r.index, passes, MOST_PARTS);
     if_else(e, &both);
     for (int i = 0; i < 3; i++)
         set_rows(a, first[i], one);
@@ -200,7 +246,7 @@ Val amx_function(Emit *e, const Tile *t)
         return h.fn;
     Amx a = {e, t, param(e, 0, "x"), param(e, 1, "w"), param(e, 2, "all"),
              param(e, 3, "rows"), param(e, 4, "c"), param(e, 5, "first"),
-             param(e, 6, "count"), NULL, (int64_t)t->vectors * GROUP};
+             param(e, 6, "count"), NULL, (int64_t)t->vectors * GROUP, NULL, 0};
     all_groups(&a);
     helper_end(e, &h);
     return h.fn;
