@@ -219,8 +219,11 @@ static bool measure(const Bench *b, const Subject *s, Err *err)
 
 static bool measure_graph(const Bench *b, const Graph *g, Subject s, Err *err)
 {
-    const CpuOptions o = {.threads = b->common.threads};
+    Pins pins = {.arena = g->arena};
+    const CpuOptions o = {.threads = b->common.threads, .pins = &pins};
     const WeightSource noise = bench_noise();
+    if (!pins_open(&pins, NULL, &b->common, err))
+        return false;
     s.p = cpu_compile(g, &o, err);
     bool fine = s.p && program_load(s.p, &noise, err) && measure(b, &s, err);
     program_free(s.p);
@@ -255,6 +258,7 @@ static bool bench_model(const Bench *b, Err *err)
         fine = err_set(err, "%s: its model text has no V", b->model);
     if (fine) {
         const CpuOptions o = {.threads = b->common.threads, .last_only = true,
+                              .pins = &l.pins,
                               .stored = loaded_stored, .user = &l};
         const WeightSource source = loaded_source(&l);
         s.p = cpu_compile(model_graph(l.model, &l.arena), &o, err);

@@ -99,7 +99,7 @@ static void drop_folder(const char *path)
 }
 
 /* Under another name first: a folder is whole or absent. */
-static bool build_into(const Args *a, const Graph *g, const Common *common,
+static bool build_into(const Args *a, Loaded *l, const Common *common,
                        Err *err)
 {
     char temp[4096];
@@ -108,8 +108,9 @@ static bool build_into(const Args *a, const Graph *g, const Common *common,
         return err_set(err, "%s: %s", a->out, strerror(errno));
     BuildOptions b = a->build;
     b.dir = temp;
-    const CpuOptions o = {.threads = common->threads, .target = a->target};
-    bool fine = cpu_build(g, &o, &b, err);
+    const CpuOptions o = {.threads = common->threads, .target = a->target,
+                          .pins = &l->pins};
+    bool fine = cpu_build(model_graph(l->model, &l->arena), &o, &b, err);
     fine = fine && (!chmod(temp, 0755) || err_set(err, "%s: %s", temp,
                                                   strerror(errno)));
     fine = fine && (!rename(temp, a->out) ||
@@ -181,7 +182,7 @@ int command_build(int argc, char **argv)
     Loaded l;
     Err err;
     bool fine = open_subject(&l, &a, &common, &err) &&
-                build_into(&a, model_graph(l.model, &l.arena), &common, &err);
+                build_into(&a, &l, &common, &err);
     if (fine)
         say(&a, &common);
     loaded_close(&l);

@@ -1,6 +1,5 @@
 /* graft check: reads specs, reports their mistakes, proves their claims. */
-#include "cli/cli.h"
-#include "compiler/compiler.h"
+#include "cli/pins.h"
 #include <math.h>
 #include <string.h>
 
@@ -194,6 +193,12 @@ static void judge(Check *c, const Claim *claim)
     }
 }
 
+static void check_schedules(Arena *a, const Spec *spec)
+{
+    Pins pins = {.arena = a};
+    pins_of_spec(&pins, spec); /* mistakes are reported */
+}
+
 static void check_one(Check *c, const char *path)
 {
     Arena arena = {0};
@@ -205,7 +210,7 @@ static void check_one(Check *c, const char *path)
     if (!read && *err.text)
         add_unread(c, path, &err);
     else
-        spec_check(spec, &claims);
+        spec_check(spec, &claims), check_schedules(&arena, spec);
     for (int i = 0; i < claims.n; i++) {
         if (c->common.json)
             add_claim(c, &claims.at[i]);

@@ -110,6 +110,10 @@ static cJSON *all_json(const Machine *m, const MachineModel *model,
         else
             cJSON_AddNullToObject(libraries, l->library[i].name);
     cJSON_AddItemToObject(o, "gpus", gpus_json(l));
+    char path[4400];
+    cJSON *kept = cJSON_AddObjectToObject(o, "schedules");
+    cJSON_AddNumberToObject(kept, "found", schedules_kept(path, sizeof path));
+    cJSON_AddStringToObject(kept, "file", path);
     cJSON *targets = cJSON_AddObjectToObject(o, "targets");
     cJSON_AddBoolToObject(targets, "cpu", true);
     cJSON_AddBoolToObject(targets, "cuda", false);
@@ -195,6 +199,16 @@ static void print_libraries(const Libraries *l)
     }
 }
 
+static void print_schedules(void)
+{
+    char path[4400];
+    int n = schedules_kept(path, sizeof path);
+    printf("schedules  %d found by explore", n);
+    if (n)
+        printf(", in %s", path);
+    putchar('\n');
+}
+
 int command_doctor(int argc, char **argv)
 {
     Common common = {0};
@@ -211,6 +225,7 @@ int command_doctor(int argc, char **argv)
     printf("graft      %s\n", CLI_VERSION);
     print_cpu(&m);
     print_model(model);
+    print_schedules();
     print_libraries(&l);
     printf("targets    cpu: yes, interp: yes, cuda: no (%s)\n", no_cuda(&l));
     return EXIT_done;

@@ -30,6 +30,7 @@ static bool compile(Engine *e, Err *err)
 {
     const CpuOptions options = {.threads = e->common->threads,
                                 .last_only = e->last_only,
+                                .pins = &e->loaded.pins,
                                 .stored = loaded_stored,
                                 .user = &e->loaded};
     WeightSource source = loaded_source(&e->loaded);

@@ -69,7 +69,9 @@ bool loaded_open(Loaded *l, const char *path, const Common *common, Err *err)
         return first_mistake(l, c->path, err);
     if (!l->model)
         return err_set(err, "%s: %s", c->path, why.text);
-    return loaded_fits(c, l->model, err) && check_types(l, err);
+    l->pins.arena = &l->arena;
+    return loaded_fits(c, l->model, err) && check_types(l, err) &&
+           pins_open(&l->pins, model_spec(l->model), common, err);
 }
 
 /* The module that `what` names; NULL with err set. */
@@ -105,7 +107,9 @@ bool loaded_module(Loaded *l, const char *what, const ArgList *args,
     l->model = module_model(spec, def, args->at, args->n, l->dtype, &why);
     if (!l->model && l->diags.errors)
         return err_set(err, "%s: not with these parameters, see above", what);
-    return l->model || err_set(err, "%s", why.text);
+    l->pins.arena = &l->arena;
+    return l->model ? pins_open(&l->pins, spec, common, err)
+                    : err_set(err, "%s", why.text);
 }
 
 void loaded_close(Loaded *l)

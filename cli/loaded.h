@@ -1,8 +1,7 @@
 /* A checkpoint with the model that its config asks for, checked against each
  * other, and where the model's weights are read from (loaded.c). */
 #pragma once
-#include "cli/cli.h"
-#include "codegen/codegen.h"
+#include "cli/pins.h"
 #include "compiler/compiler.h"
 #include "runtime/runtime.h"
 
@@ -12,6 +11,7 @@ typedef struct {
     Checkpoint *checkpoint;
     Model *model;
     Dtype dtype; /* what modules compute in */
+    Pins pins;   /* schedules that its kernels must have */
 } Loaded;
 
 /* Do the checkpoint's tensors fit the model? */

@@ -231,8 +231,7 @@ bool cpu_build(const Graph *g, const CpuOptions *o, const BuildOptions *bo,
         return false;
     Build b = {.p = program_new(o), .o = bo};
     b.p->o.stored = NULL;
-    program_cut(b.p, g);
-    bool good = only_kernels(b.p->plan, err);
+    bool good = program_cut(b.p, g, err) && only_kernels(b.p->plan, err);
     if (good)
         rename_kernels(b.p->plan, bo->name);
     good = good && write_object(&b, err) && place_all(&b, g, err) &&

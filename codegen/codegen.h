@@ -16,8 +16,9 @@ typedef struct {
     Dtype (*stored)(void *user, const Weight *w);
     void *user;
     bool keep_text;       /* for program_print */
-    const char *cache;    /* folder of compiled code; NULL: the user's own, "":
-                           * none */
+    const Pins *pins;     /* schedules that must be; NULL: none */
+    const char *cache;    /* folder of compiled code and of schedules that were
+                           * found; NULL: the user's own, "": none */
 } CpuOptions;
 
 typedef struct Program Program;
@@ -97,6 +98,13 @@ typedef struct {
     double bytes; /* of the weights they read, once each */
 } ProgramWork;
 ProgramWork program_work(const Program *p, int64_t T); /* of a step */
+
+/* ---- schedules found by exploring (store.c) ---- */
+
+/* Adds pins to those kept for this machine in the user's cache folder: compiles
+ * look there. False with err set: no folder, not written. */
+bool schedules_keep(const Pins *found, Err *err);
+int schedules_kept(char *path, size_t size); /* how many, and in which file */
 
 /* ---- CUDA C (cuda*.c) ---- */
 

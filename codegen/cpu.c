@@ -109,7 +109,14 @@ int64_t program_scratch(const Program *p)
     return most;
 }
 
-void program_cut(Program *p, const Graph *g)
+static const char *cache_of(const Program *p, char *room, size_t size)
+{
+    if (p->o.cache)
+        return *p->o.cache ? p->o.cache : NULL;
+    return cache_folder(room, size) ? room : NULL;
+}
+
+bool program_cut(Program *p, const Graph *g, Err *err)
 {
     PassOptions po = {.training = p->o.training, .last_only = p->o.last_only};
     p->graph = passes_run(g, &p->arena, &po);
@@ -117,20 +124,23 @@ void program_cut(Program *p, const Graph *g)
                      .vectors = 1, .pair = 2, .stored = p->o.stored,
                      .keeps = pack_keeps, .user = p->o.user};
     p->plan = kernels_cut(p->graph, &p->arena, &co);
-    schedules_choose(p->plan, p->target);
+    char room[4096];
+    const char *folder = cache_of(p, room, sizeof room);
+    Pins found = {.arena = &p->arena};
+    if (folder && p->target->features == target_host()->features)
+        store_read(&found, folder);
+    return schedules_choose(p->plan, p->target, p->o.pins, &found, err);
 }
 
-static void compile(Program *p, const Graph *g)
+static bool compile(Program *p, const Graph *g, Err *err)
 {
     double start = now();
-    program_cut(p, g);
+    if (!program_cut(p, g, err))
+        return false;
     double cut = now();
-    char folder[4096];
-    JitOptions jo = {.keep_text = p->o.keep_text, .threads = p->o.threads};
-    if (p->o.cache)
-        jo.cache = *p->o.cache ? p->o.cache : NULL;
-    else if (cache_folder(folder, sizeof folder))
-        jo.cache = folder;
+    char room[4096];
+    JitOptions jo = {.keep_text = p->o.keep_text, .threads = p->o.threads,
+                     .cache = cache_of(p, room, sizeof room)};
     p->jit = jit_new(p->target, &jo);
     emit_all(p);
     double emitted = now();
@@ -140,6 +150,7 @@ static void compile(Program *p, const Graph *g)
     p->cost.emit = emitted - cut;
     p->cost.cached = jit_was_cached(p->jit);
     jit_seconds(p->jit, &p->cost.optimise, &p->cost.link);
+    return true;
 }
 
 Program *program_new(const CpuOptions *o)
@@ -163,8 +174,10 @@ void program_ready(Program *p)
 Program *cpu_compile(const Graph *g, const CpuOptions *o, Err *err)
 {
     Program *p = program_new(o);
-    (void)err;
-    compile(p, g);
+    if (!compile(p, g, err)) {
+        program_free(p);
+        return NULL;
+    }
     program_ready(p);
     p->team = exec_team(p->o.threads, program_scratch(p));
     return p;

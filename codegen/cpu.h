@@ -100,7 +100,7 @@ struct State {
 
 /* cpu.c: the stages of cpu_compile, for cpu_build too */
 Program *program_new(const CpuOptions *o);
-void program_cut(Program *p, const Graph *g);
+bool program_cut(Program *p, const Graph *g, Err *err);
 Emit *program_emit(Program *p); /* all in one module */
 int64_t program_scratch(const Program *p);
 void program_ready(Program *p); /* steps; all but the threads */

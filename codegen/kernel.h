@@ -81,8 +81,15 @@ void kernel_begin_tasks(Walk *w); /* ends with ret(e, count) */
 /* ---- schedules (schedule.c) ---- */
 
 /* Fills in every kernel's schedule, and how its weights are packed: before
- * that nothing can be emitted. */
-void schedules_choose(Plan *p, const Target *t);
+ * that nothing can be emitted. First what is pinned, then what was found by
+ * exploring, then what the target likes; both may be NULL. False with err set,
+ * which names the place: this machine cannot do what is pinned. */
+bool schedules_choose(Plan *p, const Target *t, const Pins *pinned,
+                      const Pins *found, Err *err);
+/* The same for one kernel whose schedule is set, as far as it is. */
+void schedule_choose(Kernel *k, const Target *t);
+/* What was found on this machine: that in `folder` goes into p. (store.c) */
+void store_read(Pins *p, const char *folder);
 int64_t map_grain(const Kernel *k); /* units of a task, unless it is said */
 
 /* ---- skeletons: each emits both functions into e's module ---- */

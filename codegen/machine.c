@@ -37,14 +37,19 @@ static double *place(MachineModel *m, int i)
 
 /* ---- the file ---- */
 
+uint64_t machine_hash(void)
+{
+    const char *f = target_host()->features;
+    return hash_bytes((uint64_t)exec_cores(), f, strlen(f));
+}
+
 static bool model_path(char *path, size_t size)
 {
     if (!cache_folder(path, size))
         return false;
     size_t n = strlen(path);
-    const char *f = target_host()->features;
-    uint64_t hash = hash_bytes((uint64_t)exec_cores(), f, strlen(f));
-    snprintf(path + n, size - n, "/machine-%016llx", (unsigned long long)hash);
+    snprintf(path + n, size - n, "/machine-%016llx",
+             (unsigned long long)machine_hash());
     return true;
 }
 

@@ -1,6 +1,7 @@
 /* Every kernel's schedule, before anything is emitted: what the target likes.
  * Emitters read nothing else, and no choice changes a bit of a result. */
 #include "codegen/attend.h"
+#include <limits.h>
 
 enum {
     BLOCK_BYTES = 1150 << 10, /* of packed rows: the second cache's size */
@@ -106,7 +107,7 @@ static void choose_attend(const Target *t, Kernel *k)
 
 /* ---- all ---- */
 
-static void choose(Kernel *k, const Target *t)
+void schedule_choose(Kernel *k, const Target *t)
 {
     const Emit sizes = {.target = t, .lanes = t->width / 4};
     switch (k->skeleton) {
@@ -118,10 +119,78 @@ static void choose(Kernel *k, const Target *t)
     }
 }
 
-void schedules_choose(Plan *p, const Target *t)
+typedef struct {
+    const Target *t;
+    const Pins *pinned, *found;
+    Err *err;
+} Chooser;
+
+/* Rows that fit the roomiest of the kernel's tiles. */
+static int most_tokens(const Chooser *c, const Kernel *k)
+{
+    const Emit e = {.target = c->t, .lanes = c->t->width / 4};
+    int most = 0;
+    for (int i = 0; i < k->matmul.nparts; i++) {
+        const Pack *p = &k->matmul.part[i].w->pack;
+        TileKind kind = matmul_kind(c->t, &k->matmul, p);
+        int vectors = p->cols * p->parts / e.lanes;
+        int room = tile_room(&e, kind, vectors);
+        most = room > most ? room : most;
+        room = tile_quant(kind) ? tile_room(&e, TILE_f32, vectors) : 0;
+        most = room > most ? room : most;
+    }
+    return most;
+}
+
+static bool pin_fits(const Chooser *c, const Kernel *k, const KernelKey *key,
+                     const Schedule *pinned)
+{
+    bool tiles = k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped;
+    int most = tiles ? most_tokens(c, k) : INT_MAX, line = 0, col = 0;
+    if (pinned->tokens <= most)
+        return true;
+    const Source *src = NULL;
+    Loc loc;
+    if (pins_place(c->pinned, key, "tokens", &src, &loc))
+        loc_place(src, loc.at, &line, &col);
+    return err_set(c->err,
+                   "%s:%d:%d: a tile of %d rows by %d vectors needs more "
+                   "registers than this machine has: at most %d rows",
+                   src ? src->path : "?", line, col, pinned->tokens,
+                   k->schedule.vectors, most);
+}
+
+static bool choose(const Chooser *c, Kernel *k)
+{
+    KernelKey key;
+    Schedule pinned = {0};
+    if (!kernel_key(k, &key))
+        return true;
+    if (c->pinned)
+        pinned = pins_for(c->pinned, &key, false);
+    k->schedule = pinned;
+    if (c->found) {
+        Schedule found = pins_for(c->found, &key, true);
+        schedule_fill(&k->schedule, &found);
+    }
+    schedule_choose(k, c->t);
+    return pin_fits(c, k, &key, &pinned);
+}
+
+static bool choose_all(const Chooser *c, Plan *p)
 {
     for (int i = 0; i < p->body.n; i++)
-        schedules_choose(p->body.at[i], t);
+        if (!choose_all(c, p->body.at[i]))
+            return false;
     for (int i = 0; i < p->kernel.n; i++)
-        choose(p->kernel.at[i], t);
+        if (!choose(c, p->kernel.at[i]))
+            return false;
+    return true;
+}
+
+bool schedules_choose(Plan *p, const Target *t, const Pins *pinned,
+                      const Pins *found, Err *err)
+{
+    const Chooser c = {t, pinned, found, err};
+    return choose_all(&c, p);
 }

@@ -94,6 +94,7 @@ static void classify(Pieces *s, Piece *x)
     const Piece *before = s->last >= 0 ? &s->out.at[s->last] : NULL;
     bool options = x->brace >= 0 && s->out.at[x->brace].options;
     x->operand = ends_operand(x->kind);
+    x->apart = x->kind == '[' && options && !in_round(s);
     x->unary = x->kind == '-' && (x->starts || !before || !before->operand ||
                                   (options && !in_round(s)));
     if (x->kind == '?')
@@ -104,7 +105,7 @@ static void classify(Pieces *s, Piece *x)
     if (x->kind == '{') {
         int first = level(s)->first;
         x->one_line = true;
-        x->options = first == TRAIN || first == SCHEDULE;
+        x->options = first == TRAIN || first == SCHEDULE || options;
     }
 }
 

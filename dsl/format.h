@@ -16,6 +16,7 @@ typedef struct {
     bool starts;   /* a statement */
     bool one_line; /* `{`: its block is on one line */
     bool options;  /* `{`: its block holds `name value` options */
+    bool apart;    /* `[` of a schedule's shape, after a blank */
     bool unary;    /* `-` before its operand */
     bool choice;   /* `:` of `c ? a : b` */
     bool operand;  /* an operand may end with it */

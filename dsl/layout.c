@@ -106,7 +106,9 @@ static Place block_place(int first, Place around)
     case FOR:
         return around == IN_recipe ? IN_recipe : IN_block;
     default:
-        return around == IN_module && first == NAME ? IN_options : IN_block;
+        if (first == NAME && (around == IN_module || around == IN_options))
+            return IN_options;
+        return IN_block;
     }
 }
 

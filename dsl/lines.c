@@ -51,7 +51,8 @@ static bool glued(const Piece *a, const Piece *b)
     if (a->kind == '{' && b->kind == '}')
         return true;
     if (b->kind == '(' || b->kind == '[')
-        return a->operand || (a->kind == FORWARD && b->kind == '(') ||
+        return (a->operand && !b->apart) ||
+               (a->kind == FORWARD && b->kind == '(') ||
                (a->kind == MODEL && b->kind == '[');
     return b->kind == ')' || b->kind == ']' || b->kind == ',' ||
            b->kind == '.' || (b->kind == ':' && !b->choice);

@@ -122,7 +122,7 @@ static void dsl_yyerror(const Loc *loc, Parse *p, const char *what);
 %type <ast> transform_items transform_item several patterns opt_in opt_where
 %type <ast> learns learn replace_items replace_item value
 %type <ast> recipe_items recipe_item paths opt_options options optionline
-%type <ast> option values optvalue
+%type <ast> option values optvalue pins pin types shape
 %type <ast> call args arglist arg expr post call_post primary exprlist
 %%
 file: %empty            { p->file = LEAF(file, @$, NULL); }
@@ -150,9 +150,9 @@ top: USE NAME                                  { $$ = LEAF(use, @$, $2); }
       { $$ = NODE(prove, @$, $4, $2, name_of(p, $6)); }
   | RULE NAME ':' expr BECOMES expr opt_where
       { $$ = NODE(rule, @$, $2, $4, $6, $7); }
-  | SCHEDULE NAME '{' options '}'
+  | SCHEDULE NAME '{' pins '}'
       { $$ = WITH(LEAF(schedule, @$, $2), $4); }
-  | SCHEDULE error '{' options '}'             { $$ = NULL; yyerrok; }
+  | SCHEDULE error '{' pins '}'                { $$ = NULL; yyerrok; }
   | SCHEDULE error                             { $$ = NULL; yyerrok; }
   ;
 params: '(' ')'         { $$ = LEAF(params, @$, NULL); }
@@ -386,6 +386,23 @@ optvalue: NUMBER                 { $$ = LEAF(number, @$, $1); }
   | STRING                       { $$ = LEAF(string, @$, $1); }
   | NAME                         { $$ = name_of(p, $1); }
   | call
+  ;
+
+/* ---- schedules ---- */
+pins: %empty                     { $$ = LEAF(block, @$, NULL); }
+  | pins pin NL                  { $$ = ADD($1, $2); }
+  | pins error NL                { $$ = $1; yyerrok; }
+  ;
+pin: NAME types '[' shape ']' '{' options '}'
+      { spanning($4, (Loc){@3.at, end_of(@5) - @3.at});
+        $$ = WITH(NODE(pin, @$, $1, $2, $4), $7); }
+  ;
+types: %empty                    { $$ = LEAF(block, @$, NULL); }
+  | types NAME                   { $$ = ADD($1, name_of(p, $2)); }
+  ;
+shape: expr                      { $$ = NODE(shape, @$, NULL, $1); }
+  | expr ARROW exprlist
+      { $$ = WITH(NODE(shape, @$, NULL, $1), $3); }
   ;
 
 /* ---- expressions ---- */

@@ -130,8 +130,8 @@ typedef struct {
 enum { BUCKETS = 4 };
 extern const int bucket_end[BUCKETS]; /* the largest T of each */
 typedef struct {
-#define SCHEDULE(name, skeletons, least, most, meaning) int name;
-#define SCHEDULE_T(name, skeletons, least, most, meaning) int name[BUCKETS];
+#define SCHEDULE(name, ...) int name;
+#define SCHEDULE_T(name, ...) int name[BUCKETS];
 #include "passes/schedule.def"
 #undef SCHEDULE
 #undef SCHEDULE_T
@@ -142,6 +142,7 @@ void schedule_print(const Schedule *s, FILE *out);
  * choice has them, BUCKETS. */
 bool schedule_set(Schedule *s, const char *name, int value);
 bool schedule_list(Schedule *s, const char *name, int n, const int *value);
+void schedule_fill(Schedule *s, const Schedule *from); /* where s has none */
 
 enum { KERNEL_ARGS = 40 };
 typedef struct Kernel {
@@ -215,6 +216,28 @@ typedef struct {
 bool kernel_key(const Kernel *k, KernelKey *key); /* false: no choices */
 void kernel_key_print(const KernelKey *key, FILE *out);
 int64_t map_row(const Kernel *k); /* elements of a map's row, about */
+
+/* Pins (pins*.c): schedules for kernels of a shape, as a `schedule` definition
+ * has them. Where several speak of a kernel, the last has its way. */
+typedef struct Pin Pin;
+typedef struct {
+    Arena *arena;
+    LIST(Pin *) at;
+} Pins;
+/* Those of a definition; mistakes are reported, and false returned. Keeps the
+ * tree for messages. */
+bool pins_add(Pins *p, const Ast *schedule);
+/* Those for exactly this shape. `far`: else those of the nearest shape, if one
+ * is near enough. */
+Schedule pins_for(const Pins *p, const KernelKey *key, bool far);
+/* The place in the text that `choice` of this kernel comes from. */
+bool pins_place(const Pins *p, const KernelKey *key, const char *choice,
+                const Source **src, Loc *loc);
+/* One more; what it leaves open stays as an earlier one of the shape had it. */
+void pins_put(Pins *p, const KernelKey *key, const Schedule *s);
+void pins_merge(Pins *p, const Pins *more);
+/* The last `most` of them as a definition. */
+void pins_print(const Pins *p, const char *name, int most, FILE *out);
 
 Buffer *kernel_leaf(const Kernel *k, const Node *n); /* of `in`, or NULL */
 bool kernel_hole(const Kernel *k, const Node *n);

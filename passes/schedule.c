@@ -1,36 +1,43 @@
 /* Schedules as text: { tokens 12, vectors 2, tasks 4 4 10 10 }. */
-#include "passes/passes.h"
+#include "passes/private.h"
 #include <limits.h>
 #include <stddef.h>
 #include <string.h>
 
-static const struct {
-    const char *name;
-    size_t at;
-    int n; /* values */
-} field[] = {
-#define SCHEDULE(name, skeletons, least, most, meaning) \
-    {#name, offsetof(Schedule, name), 1},
-#define SCHEDULE_T(name, skeletons, least, most, meaning) \
-    {#name, offsetof(Schedule, name), BUCKETS},
+const int bucket_end[BUCKETS] = {1, 8, 64, INT_MAX};
+
+const Choice schedule_choice[] = {
+#define SCHEDULE(name, ...) \
+    {#name, offsetof(Schedule, name), 1, __VA_ARGS__},
+#define SCHEDULE_T(name, ...) \
+    {#name, offsetof(Schedule, name), BUCKETS, __VA_ARGS__},
 #include "passes/schedule.def"
 #undef SCHEDULE
 #undef SCHEDULE_T
 };
+const int schedule_choices = COUNT(schedule_choice);
 
-const int bucket_end[BUCKETS] = {1, 8, 64, INT_MAX};
+int *choice_at(Schedule *s, const Choice *c)
+{
+    return (int *)(void *)((char *)s + c->at);
+}
+
+const Choice *choice_find(const char *name)
+{
+    for (int i = 0; i < schedule_choices; i++)
+        if (!strcmp(name, schedule_choice[i].name))
+            return &schedule_choice[i];
+    return NULL;
+}
 
 bool schedule_list(Schedule *s, const char *name, int n, const int *value)
 {
-    for (size_t i = 0; i < COUNT(field); i++) {
-        int *to = (int *)(void *)((char *)s + field[i].at);
-        if (strcmp(name, field[i].name) || (n > 1 && n != field[i].n))
-            continue;
-        for (int j = 0; j < field[i].n; j++)
-            to[j] = value[n > 1 ? j : 0];
-        return true;
-    }
-    return false;
+    const Choice *c = choice_find(name);
+    if (!c || (n > 1 && n != c->n))
+        return false;
+    for (int i = 0; i < c->n; i++)
+        choice_at(s, c)[i] = value[n > 1 ? i : 0];
+    return true;
 }
 
 bool schedule_set(Schedule *s, const char *name, int value)
@@ -38,28 +45,41 @@ bool schedule_set(Schedule *s, const char *name, int value)
     return schedule_list(s, name, 1, &value);
 }
 
-/* One value where all are equal; nothing where all are 0. */
-static void print_field(const int *at, size_t i, const char *before, FILE *out)
+void schedule_fill(Schedule *s, const Schedule *from)
+{
+    Schedule copy = *from;
+    for (int i = 0; i < schedule_choices; i++) {
+        int *to = choice_at(s, &schedule_choice[i]);
+        const int *is = choice_at(&copy, &schedule_choice[i]);
+        for (int j = 0; j < schedule_choice[i].n; j++)
+            to[j] = to[j] ? to[j] : is[j];
+    }
+}
+
+/* One value where all are equal. */
+static void print_choice(const Choice *c, const int *at, FILE *out)
 {
     bool equal = true;
-    for (int j = 1; j < field[i].n; j++)
+    for (int j = 1; j < c->n; j++)
         equal = equal && at[j] == at[0];
-    fprintf(out, "%s %s", before, field[i].name);
-    for (int j = 0; j < (equal ? 1 : field[i].n); j++)
+    fputs(c->name, out);
+    for (int j = 0; j < (equal ? 1 : c->n); j++)
         fprintf(out, " %d", at[j]);
 }
 
 void schedule_print(const Schedule *s, FILE *out)
 {
     static const int none[BUCKETS];
-    const char *before = "{";
-    for (size_t i = 0; i < COUNT(field); i++) {
-        const int *at = (const int *)(const void *)((const char *)s +
-                                                    field[i].at);
-        if (!memcmp(at, none, (size_t)field[i].n * sizeof *at))
+    Schedule copy = *s;
+    const char *before = "{ ";
+    for (int i = 0; i < schedule_choices; i++) {
+        const Choice *c = &schedule_choice[i];
+        const int *at = choice_at(&copy, c);
+        if (!memcmp(at, none, (size_t)c->n * sizeof *at))
             continue;
-        print_field(at, i, before, out);
-        before = ",";
+        fputs(before, out);
+        print_choice(c, at, out);
+        before = ", ";
     }
-    fputs(" }", out);
+    fputs(before[0] == '{' ? "{ }" : " }", out);
 }

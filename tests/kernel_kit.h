@@ -47,6 +47,9 @@ static inline void rig_emit(Emit *e, Plan *p, Kernel *k)
     }
 }
 
+/* What the kernels' schedules have to be; NULL: nothing. */
+static const Pins *kit_pins;
+
 /* stored: what matmuls' weights are packed as; TYPE_COUNT: as they are. */
 static inline Rig rig_stored(Kit *kit, const Target *t, int threads,
                              Dtype stored)
@@ -63,7 +66,9 @@ static inline Rig rig_stored(Kit *kit, const Target *t, int threads,
             b->pack.pair = 1;
         }
     }
-    schedules_choose(r.plan, t);
+    Err err;
+    if (!schedules_choose(r.plan, t, kit_pins, NULL, &err))
+        fail_msg("%s", err.text);
     r.jit = jit_new(t, &(JitOptions){.threads = 1});
     r.at = arena_alloc(&kit->arena, 100 * sizeof *r.at);
     for (int i = 0; i < r.plan->kernel.n; i++) {

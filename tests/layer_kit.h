@@ -1,4 +1,4 @@
-/* For tests: parts of models as graphs: norm, swiglu, attention. */
+/* For tests: parts of models as graphs: norm, swiglu, attention, experts. */
 #pragma once
 #include "tests/program_kit.h"
 
@@ -106,4 +106,42 @@ static inline Node *attention(Ctx *c, Node *x, int heads, int groups, int size,
     Node *o = w_of(c, "o", 0, DIMS(c->D, H, hd), heads * size);
     const Dim *over[] = {H, hd};
     return g_contract(g, graph_add(g, a), o, 2, over);
+}
+
+typedef enum { ROUTE_spread, ROUTE_one, ROUTE_given } Routing;
+
+/* Indices of k experts for each token; *a: their shares. */
+static inline Node *router(Ctx *c, Node *x, const Dim *E, const Dim *k,
+                           Routing how, Node **a)
+{
+    Graph *g = c->g;
+    int D = (int)size_at(c->D->size, 1);
+    Node *w = w_of(c, "router", 0, DIMS(E, c->D), D);
+    Node *s = g_contract(g, f32_of(c, x), w, 1, &c->D);
+    if (how == ROUTE_one) { /* every token likes the same experts */
+        int n = (int)size_at(E->size, 1);
+        double *bias = arena_alloc(&c->k->arena, (size_t)n * sizeof *bias);
+        bias[n - 1] = 50, bias[0] = 49;
+        s = g_map2(g, OP_add, s,
+                   weight(c->k, "bias", TYPE_f32, 0, DIMS(E), bias));
+    }
+    s = g_along(g, OP_softmax, f32_of(c, s), 1, &E);
+    Node t = {.op = OP_topk, .arg = {s}, .ndim = 2, .dim = {E, k}};
+    Node *i = graph_add(g, t);
+    *a = g_gather(g, s, E, i);
+    return i;
+}
+
+static inline Node *experts(Ctx *c, Node *x, Node *i, const Dim *E,
+                            const Dim *F)
+{
+    Graph *g = c->g;
+    int D = (int)size_at(c->D->size, 1), f = (int)size_at(F->size, 1);
+    Node *gate = w_of(c, "experts.gate", 1, DIMS(E, F, c->D), D);
+    Node *up = w_of(c, "experts.up", 1, DIMS(E, F, c->D), D);
+    Node *down = w_of(c, "experts.down", 1, DIMS(E, c->D, F), f);
+    Node *h1 = g_contract(g, x, g_gather(g, gate, E, i), 1, &c->D);
+    Node *h2 = g_contract(g, x, g_gather(g, up, E, i), 1, &c->D);
+    Node *h = g_map2(g, OP_mul, g_map1(g, OP_silu, h1), h2);
+    return g_contract(g, h, g_gather(g, down, E, i), 1, &F);
 }

@@ -2,6 +2,7 @@
  * the widened values, for every kind of block; few rows and many have the same
  * bits. */
 #include "tests/kernel_kit.h"
+#include "tests/schedule_kit.h"
 #include "runtime/runtime.h"
 
 typedef struct {
@@ -157,11 +158,38 @@ static void test_generic(void **state)
     }
 }
 
+/* Whatever the schedule, the same bits. */
+static void test_schedules(void **state)
+{
+    Dice d = {.seed = 23};
+    (void)state;
+    for (size_t i = 0; i < 3 * COUNT(cases); i++) {
+        Setup s = setup(&cases[i / 3], target_host(), i & 1);
+        const Buffer *y = rig_result(&s.rig, "y");
+        rig_run(&s.rig, false);
+        Pins pins = {.arena = &s.kit->arena};
+        random_pins(&d, target_host(), s.rig.plan, &pins);
+        kit_pins = &pins;
+        s.kit->drawn = 0;
+        Setup o = setup(&cases[i / 3], target_host(), i & 1);
+        rig_run(&o.rig, false);
+        kit_pins = NULL;
+        assert_memory_equal(s.rig.at[y->id],
+                            o.rig.at[rig_result(&o.rig, "y")->id],
+                            (size_t)T * (size_t)s.c->N * 4);
+        rig_free(&o.rig);
+        rig_free(&s.rig);
+        kit_free(o.kit);
+        kit_free(s.kit);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_generic),
+        cmocka_unit_test(test_schedules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
