@@ -264,7 +264,7 @@ void cuda_matmul(Cu *c, int part)
     mm.bn = 2 * 8 * mm.ni;
     mm.ld = mm.tensor ? BK + 8 : BK + 4;
     mm.kp = mm.pack->pair;
-    mm.x = cu_arg(c, mm.m->x);
+    mm.x = cu_arg(c, kernel_leaf(c->kernel, mm.m->x));
     mm.w = cu_arg(c, mm.part->w);
     c->hole = sum_at;
     c->user = &mm;

@@ -71,7 +71,8 @@ void emit_grouped(Emit *e, Plan *p, Kernel *k)
     Val grain = mm_grain(&mm, count_blocks(&mm, route), &groups);
     mm.batch.lanes = 1;
     mm.order = at(e, ty(e, TY_i32), route, add(e, experts(&mm), i64(e, 1)));
-    find_block(&mm, route, quot(e, kernel_task(&mm.w), groups));
+    mm.number = quot(e, kernel_task(&mm.w), groups);
+    find_block(&mm, route, mm.number);
     mm_block(&mm, rest(e, kernel_task(&mm.w), groups), grain);
     kernel_end(&mm.w);
     kernel_begin_tasks(&mm.w);

@@ -12,8 +12,9 @@
  * what RUN_ says. task: 0 .. tasks - 1, on any thread in any order; two tasks
  * write different elements, and what a task computes does not depend on how
  * many threads there are. mem: Kernel.scratch bytes of the thread's own,
- * aligned to 64 (the emitter sets Kernel.scratch). All kernels before are done
- * and visible. */
+ * aligned to 64 (the emitter sets Kernel.scratch); its first int64 is 0 at the
+ * first of the tasks that a thread runs one after the other, and what they left
+ * there at the next. All kernels before are done and visible. */
 enum {
     RUN_base = -1,     /* rows in the caches before this step */
     RUN_capacity = -2, /* rows a cache has room for */

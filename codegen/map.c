@@ -269,11 +269,16 @@ static void store_out(MapEmit *m, Buffer *b)
     map_over(m, &p, n, d, across, store_step, b);
 }
 
-static void emit_row(MapEmit *m)
+void map_reduce(MapEmit *m)
 {
     m->nlocal = 0;
     for (int i = 0; i < m->nreduced; i++)
         add_local(m, m->reduced[i]);
+}
+
+static void emit_row(MapEmit *m)
+{
+    map_reduce(m);
     for (int i = 0; i < m->w.kernel->nout; i++)
         store_out(m, m->w.kernel->out[i]);
 }
@@ -297,6 +302,16 @@ static void collect(MapEmit *m, const Node *n)
         collect(m, n->arg[i]);
     if (map_is_local(n))
         m->reduced[m->nreduced++] = n;
+}
+
+void map_begin(MapEmit *m, const Walk *w, const Node *n)
+{
+    m->w = *w;
+    m->w.hole = local_at;
+    m->w.user = m;
+    m->nseen = m->nreduced = 0;
+    m->vertical = false;
+    collect(m, n);
 }
 
 /* ---- tasks ---- */

@@ -28,4 +28,9 @@ void map_vectors(MapEmit *m, Places *p, const Dim *d, Val from, Val to,
 /* unroll 0: the last dim not in vectors. */
 void map_over(MapEmit *m, Places *p, int n, const Dim *const *d, int unroll,
               Body body, void *user);
+/* For kernels that compute rows of their own: the reductions of n's tree
+ * collected, once; those of the row at m->at computed. Then walk(&m->w, n, p).
+ */
+void map_begin(MapEmit *m, const Walk *w, const Node *n);
+void map_reduce(MapEmit *m);
 void map_topk(MapEmit *m, const Node *n, Local *out); /* map_topk.c */

@@ -111,7 +111,7 @@ void mm_begin(Mm *mm, Emit *e, Plan *p, Kernel *k)
         keep_most(&mm->c_bytes, rows * width * 4);
     }
     mm->x_bytes = (mm->x_bytes + 63) / 64 * 64;
-    k->scratch = mm->x_bytes + mm->c_bytes + wide;
+    k->scratch = MM_MARK + mm->x_bytes + mm->c_bytes + wide;
 }
 
 Val mm_block_rows(Mm *mm)
@@ -151,58 +151,6 @@ Val mm_grain(Mm *mm, Val blocks, Val *groups)
     return grain;
 }
 
-/* ---- what goes in ---- */
-
-static Val index_of(const Places *p, const Dim *d)
-{
-    for (int i = 0; i < p->n; i++)
-        if (p->at[i].dim == d)
-            return p->at[i].index;
-    BUG("dim %s has no place in its matmul", d->name);
-}
-
-static Val flat_index(Walk *w, int n, const Dim *const *d, const Places *p)
-{
-    Emit *e = w->e;
-    Val v = i64(e, 0);
-    for (int i = 0; i < n; i++)
-        v = add(e, mul(e, v, walk_size(w, d[i]->size)), index_of(p, d[i]));
-    return v;
-}
-
-/* The places of row r of the block. */
-static Places row_places(Mm *mm, Val r)
-{
-    Emit *e = mm->w.e;
-    Places p = mm->batch;
-    Val number = add(e, mm->first, r);
-    if (mm->order) {
-        Ty t = ty(e, TY_i32);
-        Val from = load(e, t, at(e, t, mm->order, number));
-        number = to_int(e, from, ty(e, TY_i64));
-    }
-    p.lanes = 1;
-    walk_unflatten(&mm->w, &p, mm->m->nm, mm->m->m, number, false);
-    return p;
-}
-
-static void pack_rows(Mm *mm)
-{
-    Emit *e = mm->w.e;
-    const PartInfo *in = mm->info;
-    const Type *x = &mm->m->x->type;
-    Val base = walk_base(&mm->w, mm->m->x);
-    Loop r = loop_begin(e, "row", i64(e, 0), mm->rows, 1);
-    Places p = row_places(mm, r.index);
-    Val flat = flat_index(&mm->w, x->rank - mm->m->nk, x->dim, &p);
-    Val src = at(e, ty_mem(e, x->dtype), base, mul(e, flat, i64(e, mm->k)));
-    Val step, dst = block_row(e, &in->tile, mm->mem, i64(e, mm->info->chunks),
-                              mm->rows, r.index, &step);
-    Val args[] = {src, i64(e, mm->k), dst, step};
-    call(e, block_pack_row(e, &in->tile, x->dtype), 4, args);
-    loop_end(e, r);
-}
-
 /* ---- what comes out ---- */
 
 /* A contract's value: from C, where the vector being written stands. */
@@ -215,7 +163,7 @@ static Val product(Walk *w, const Node *n, const Places *p)
         if (n != mm->out->contract[i])
             continue;
         for (int d = 0; d < pack->nn; d++)
-            if (index_of(p, pack->n[d]) != index_of(mm->here, pack->n[d]))
+            if (mm_place(p, pack->n[d]) != mm_place(mm->here, pack->n[d]))
                 BUG("%s: a product read at another column", w->kernel->name);
         Ty t = ty(e, TY_f32);
         Val from = at(e, t, mm->c, i64(e, i * mm->info->cols));
@@ -251,7 +199,7 @@ static void write_panel(Mm *mm, Val c, Val panel)
     mm->w.hole = product;
     mm->w.user = mm;
     Loop r = loop_begin(e, "row", i64(e, 0), mm->rows, 1);
-    Places p = row_places(mm, r.index);
+    Places p = mm_row_places(mm, r.index);
     Val row = at(e, ty(e, TY_f32), c, mul(e, r.index, i64(e, width)));
     for (int64_t v = 0; v < mm->info->cols; v += e->lanes) {
         Val column = mul(e, panel, i64(e, mm->info->cols));
@@ -273,7 +221,7 @@ static void add_products(Mm *mm, Val w, Val c)
     LLVMBuildMemSet(e->at, c, LLVMConstNull(ty(e, TY_i8)), bytes, 64);
     Loop k = loop_begin(e, "depth", i64(e, 0), all, mm->info->depth);
     Val count = least(e, i64(e, mm->info->depth), sub(e, all, k.index));
-    Val args[] = {mm->mem, w, all, mm->rows, c, k.index, count};
+    Val args[] = {mm->x, w, all, mm->rows, c, k.index, count};
     call(e, block_function(e, t), 7, args);
     loop_end(e, k);
 }
@@ -283,7 +231,7 @@ static Val panels_at(Mm *mm)
 {
     Emit *e = mm->w.e;
     const Pack *pack = &mm->out->w->pack;
-    Val which = flat_index(&mm->w, pack->nb, pack->b, &mm->batch);
+    Val which = mm_flat(&mm->w, pack->nb, pack->b, &mm->batch);
     int64_t bytes = mm->info->bytes * mm->info->panels;
     return at_bytes(e, walk_base(&mm->w, mm->out->w),
                     mul(e, which, i64(e, bytes)));
@@ -303,8 +251,8 @@ static Val panel_of(Mm *mm, const Tile *tile, Val w)
 static void each_panel(Mm *mm, const Tile *tile, Val group, Val grain)
 {
     Emit *e = mm->w.e;
-    pack_rows(mm);
-    Val w = panels_at(mm), c = at_bytes(e, mm->mem, i64(e, mm->x_bytes));
+    mm_load_rows(mm);
+    Val w = panels_at(mm), c = at_bytes(e, mm->x, i64(e, mm->x_bytes));
     Val from = mul(e, group, grain);
     Val to = least(e, add(e, from, grain), i64(e, mm->info->panels));
     Loop p = loop_begin(e, "panel", from, to, 1);
@@ -332,7 +280,7 @@ static void part_task(Mm *mm, int i, Val group, Val grain)
     if_else(e, &few);
     wide = widened(mm, e, &own);
     mm->info = &wide;
-    mm->wide = at_bytes(e, mm->mem, i64(e, mm->x_bytes + mm->c_bytes));
+    mm->wide = at_bytes(e, mm->x, i64(e, mm->x_bytes + mm->c_bytes));
     each_panel(mm, &own.tile, group, grain);
     if_end(e, few);
 }
@@ -340,7 +288,7 @@ static void part_task(Mm *mm, int i, Val group, Val grain)
 void mm_block(Mm *mm, Val group, Val grain)
 {
     Emit *e = mm->w.e;
-    mm->mem = kernel_mem(&mm->w);
+    mm->x = at_bytes(e, kernel_mem(&mm->w), i64(e, MM_MARK));
     for (int i = 0; i < mm->m->nparts; i++) {
         Val mine = groups_of(mm, i, grain);
         Val in = bit_and(e, less_eq(e, i64(e, 0), group), less(e, group, mine));
@@ -367,7 +315,7 @@ static void task(Mm *mm)
     const Matmul *m = mm->m;
     Val each, groups, blocks = blocks_of_all(mm, &each);
     Val grain = mm_grain(mm, blocks, &groups);
-    Val number = quot(e, kernel_task(&mm->w), groups);
+    Val number = mm->number = quot(e, kernel_task(&mm->w), groups);
     Val group = rest(e, kernel_task(&mm->w), groups);
     mm->batch.lanes = 1;
     walk_unflatten(&mm->w, &mm->batch, m->nb, m->b, quot(e, number, each),

@@ -122,8 +122,8 @@ typedef struct Mm {
     Val wide; /* where a quantised panel is widened to, or NULL: it is not */
     PartInfo part[8];
     /* of the task being written */
-    Val mem;           /* the packed block, then C */
-    Val first, rows;   /* the block's rows */
+    Val x;             /* the packed block, then C */
+    Val number, first, rows; /* of the block: which one; its rows */
     Val order;         /* grouped: elements of the index by expert; or NULL */
     Places batch;      /* of the dims matched up, and the expert */
     /* of the vector being written out */
@@ -133,6 +133,9 @@ typedef struct Mm {
     const Places *here;
 } Mm;
 
+/* Of a thread's memory, before the packed block: which one it is. */
+enum { MM_MARK = 64 };
+
 void mm_begin(Mm *mm, Emit *e, Plan *p, Kernel *k);
 Val mm_block_rows(Mm *mm);
 /* Panels of a task and tasks of a block, for this many blocks. */
@@ -140,3 +143,12 @@ Val mm_grain(Mm *mm, Val blocks, Val *groups);
 /* All of a task, once first, rows, order and batch are set. */
 void mm_block(Mm *mm, Val group, Val grain);
 Val mm_blocks_of(Mm *mm, Val rows); /* rows / mm_block_rows, rounded up */
+
+/* ---- its rows (matmul_rows.c) ---- */
+
+Val mm_place(const Places *p, const Dim *d);
+Val mm_flat(Walk *w, int n, const Dim *const *d, const Places *p);
+Places mm_row_places(Mm *mm, Val r); /* of row r of the block */
+/* Packs the block's rows to mm->x for mm->info's tile, unless that is what the
+ * thread's last task left there. */
+void mm_load_rows(Mm *mm);

@@ -81,10 +81,14 @@ void cut_groups(Cut *c);  /* cut.c: every node its groups */
 int cut_outputs(const Cut *c);
 void cut_maps(Cut *c);    /* cut_maps.c: maps of the same rows */
 void cut_merge(Cut *c);   /* cut_matmul.c: matmuls that read one x */
+void cut_loads(Cut *c);   /* cut_loads.c: maps into the matmul that loads x */
 void cut_kernels(Cut *c); /* cut_build.c: groups to kernels, in order */
 void cut_levels(Plan *p); /* cut_levels.c: levels, the life of each buffer */
 bool cut_reaches(Cut *c, Group *from, Group *to); /* through memory */
 void cut_matmul_kernel(Cut *c, Group *g, Kernel *k);
+/* The kernel reads what n's tree does: of a node in memory that alone. */
+void cut_reads_tree(Cut *c, Group *g, Kernel *k, Node *n);
+bool cut_is_output(const Cut *c, const Node *n);
 Buffer *cut_buffer(Cut *c, BufferKind kind, Node *n);
 Buffer *cut_stored(Cut *c, Node *n); /* the buffer that holds n */
 void kernel_reads(Kernel *k, Buffer *b);

@@ -19,7 +19,7 @@ Buffer *cut_buffer(Cut *c, BufferKind kind, Node *n)
     return b;
 }
 
-static bool is_output(const Cut *c, const Node *n)
+bool cut_is_output(const Cut *c, const Node *n)
 {
     for (int i = 0; i < cut_outputs(c); i++)
         if (c->g->output.at[i].node == n)
@@ -34,7 +34,7 @@ Buffer *cut_stored(Cut *c, Node *n)
         return c->buffer[n->id];
     BufferKind kind = n->op == OP_input ? BUF_input : BUF_weight;
     if (node_kind(n) != NODE_leaf)
-        kind = is_output(c, n) ? BUF_output : BUF_value;
+        kind = cut_is_output(c, n) ? BUF_output : BUF_value;
     Buffer *b = cut_buffer(c, kind, n);
     if (kind == BUF_weight && n->weight)
         b->stacked = n->weight->stacked;
@@ -118,6 +118,12 @@ static void read_tree(Reader *r, Node *n, bool root)
         kernel_reads(r->k, rope_table(r->c, n));
     for (int i = 0; i < op_info[n->op].nargs; i++)
         read_tree(r, n->arg[i], false);
+}
+
+void cut_reads_tree(Cut *c, Group *g, Kernel *k, Node *n)
+{
+    Reader r = {c, g, k, arena_alloc(c->arena, (size_t)c->g->node.n)};
+    read_tree(&r, n, false);
 }
 
 static void read_group(Cut *c, Group *g, Kernel *k)

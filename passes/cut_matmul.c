@@ -243,9 +243,9 @@ void cut_matmul_kernel(Cut *c, Group *g, Kernel *k)
     memcpy(m->m, first.m, sizeof m->m);
     memcpy(m->k, first.pack.k, sizeof m->k);
     memcpy(m->b, first.pack.b, sizeof m->b);
-    m->x = cut_stored(c, first.x);
+    m->x = first.x;
     m->expert = first.expert;
-    kernel_reads(k, m->x);
+    cut_reads_tree(c, g, k, m->x);
     if (first.index) {
         m->index = cut_stored(c, first.index);
         kernel_reads(k, m->index);

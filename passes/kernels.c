@@ -88,6 +88,8 @@ static Plan *cut_graph(Whole *w, const Graph *g, const Graph *above)
     cut_groups(&c);
     cut_maps(&c);
     cut_merge(&c);
+    if (w->o->on_load)
+        cut_loads(&c);
     cut_kernels(&c);
     cut_levels(p);
     for (int i = 0; i < p->kernel.n; i++)

@@ -100,8 +100,10 @@ typedef struct {
                              * order; for grouped: the index's dims */
     const Dim *k[MAX_RANK]; /* summed, in x's order: the last dims of x */
     const Dim *b[MAX_RANK]; /* matched up: the first dims of x; mostly none */
-    Buffer *x; /* [B.., M.., K..]; grouped: x may lack some of the index's
-                * dims ([T, D] for an index [T, k]): it is the same row then */
+    Node *x; /* [B.., M.., K..]; grouped: x may lack some of the index's dims
+              * ([T, D] for an index [T, k]): it is the same row then. Mostly
+              * in memory (kernel_leaf); else a tree, of rows as a map's, that
+              * is computed as rows are loaded */
     int nparts; /* column segments, one after the other in the task list */
     MatmulPart part[8];
     /* grouped */
@@ -251,6 +253,7 @@ typedef struct {
     int lanes;        /* of f32 in a vector */
     int vectors;      /* of columns in a matmul's register tile, all parts */
     int pair;         /* Pack.pair for bf16 weights */
+    bool on_load;     /* matmuls can compute rows of x as they load them */
     /* Weights that stay quantised: the type that all tensors of w have in their
      * file, and whether kernels can read a pack's weights as such. NULL: all
      * are widened. */

@@ -102,7 +102,7 @@ static void print_matmul(const Kernel *k, FILE *out)
     fputs(" rows ", out);
     print_dims(m->nm, m->m, out);
     fputs(" of ", out);
-    print_name(m->x->node, out);
+    print_tree(k, m->x, false, out);
     fputs(" over ", out);
     print_dims(m->nk, m->k, out);
     if (m->index) {

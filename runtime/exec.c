@@ -45,6 +45,7 @@ static void step_run(const ExecStep *s, const int64_t *run, int64_t *counter,
                      void *mem)
 {
     int64_t n = s->tasks ? s->tasks(s->arg, run) : 1;
+    *(int64_t *)mem = 0;
     _Atomic int64_t *next = (_Atomic int64_t *)counter;
     for (;;) {
         int64_t i = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);

@@ -29,7 +29,8 @@ ExecTeam *exec_team(int threads, int64_t mem_bytes);
 void exec_team_free(ExecTeam *t);
 int exec_cores(void); /* that this process may use */
 
-/* Runs the steps in order; every thread is done with a step before one that is
+/* The first int64 of a thread's memory is 0 when it begins with a step's tasks.
+ * Runs the steps in order; every thread is done with a step before one that is
  * not joined to it begins. seconds (may be NULL): adds each step's time. */
 void exec_run(ExecTeam *t, const ExecStep *step, int n, const int64_t *run,
               double *seconds);

@@ -55,7 +55,8 @@ static inline Rig rig_stored(Kit *kit, const Target *t, int threads,
                              Dtype stored)
 {
     Rig r = {.T = kit->env.T, .room = kit->env.T, .target = t};
-    CutOptions o = {.lanes = t->width / 4, .vectors = 1, .pair = 2};
+    CutOptions o = {.lanes = t->width / 4, .vectors = 1, .pair = 2,
+                    .on_load = true};
     int64_t scratch = 64;
     r.plan = kernels_cut(kit->g, &kit->arena, &o);
     for (int i = 0; i < r.plan->buffer.n; i++) {
@@ -156,6 +157,7 @@ static inline void rig_step(const Rig *r, const Kernel *k, const char *name,
     TasksFn tasks = (TasksFn)jit_symbol(r->jit,
                                         intern_printf("%s_tasks", name));
     int64_t n = tasks(arg, r->run);
+    *(int64_t *)r->mem = 0;
     for (int64_t i = 0; i < n; i++)
         f(arg, r->run, backwards ? n - 1 - i : i, r->mem);
 }

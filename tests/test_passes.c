@@ -69,7 +69,8 @@ static Node *swiglu(Ctx *c, Node *x, Node *i)
 
 static Plan *cut(Ctx *c, Node *y, const PassOptions *o)
 {
-    static const CutOptions co = {.lanes = 16, .vectors = 4, .pair = 2};
+    static const CutOptions co = {.lanes = 16, .vectors = 4, .pair = 2,
+                                  .on_load = true};
     static const PassOptions none;
     if (y)
         graph_output(graph_of(c), "y", y);
@@ -114,12 +115,12 @@ static void layer_is_three(void **state)
     Node *x = in(&c, "x", DIMS(c.T, c.D));
     Node *y = g_map2(c.g, OP_add, x, swiglu(&c, norm(&c, x), NULL));
     Plan *p = cut(&c, y, NULL);
-    assert_kernels(p, "map matmul matmul");
-    const Matmul *up = &p->kernel.at[1]->matmul;
+    assert_kernels(p, "matmul matmul"); /* the norm on load */
+    const Matmul *up = &p->kernel.at[0]->matmul;
     assert_int_equal(up->nparts, 1);
     assert_int_equal(up->part[0].w->pack.parts, 2);
     assert_int_equal(up->part[0].w->pack.cols, 32);
-    assert_int_equal(p->kernel.at[2]->matmul.part[0].w->pack.cols, 64);
+    assert_int_equal(p->kernel.at[1]->matmul.part[0].w->pack.cols, 64);
     end(&c);
 }
 
@@ -137,6 +138,23 @@ static void one_x_is_one_kernel(void **state)
     Plan *p = cut(&c, NULL, NULL);
     assert_kernels(p, "matmul");
     assert_int_equal(p->kernel.at[0]->matmul.nparts, 5);
+    end(&c);
+}
+
+/* A norm that another kernel reads too is stored once for both. */
+static void shared_rows_are_stored(void **state)
+{
+    (void)state;
+    Ctx c = begin();
+    Node *x = norm(&c, in(&c, "x", DIMS(c.T, c.D)));
+    Node *y = g_map2(c.g, OP_add, x, swiglu(&c, x, NULL));
+    assert_kernels(cut(&c, y, NULL), "map matmul matmul");
+    end(&c);
+    c = begin();
+    const Dim *few = dim("few", 3); /* of columns: not worth it */
+    x = norm(&c, in(&c, "x", DIMS(c.T, c.D)));
+    y = g_contract(c.g, x, w(&c, "few", DIMS(few, c.D)), 1, &c.D);
+    assert_kernels(cut(&c, y, NULL), "map matmul");
     end(&c);
 }
 
@@ -323,9 +341,8 @@ static void last_row_first(void **state)
     Node *y = g_contract(c.g, norm(&c, x), w(&c, "head", DIMS(V, c.D)), 1,
                          &c.D);
     Plan *p = cut(&c, y, &(PassOptions){.last_only = true});
-    assert_kernels(p, "map matmul");
-    assert_int_equal(p->kernel.at[0]->map.nrow, 0);
-    assert_int_equal(p->kernel.at[1]->matmul.nm, 0);
+    assert_kernels(p, "matmul");
+    assert_int_equal(p->kernel.at[0]->matmul.nm, 0);
     end(&c);
 }
 
@@ -354,6 +371,7 @@ int main(void)
         cmocka_unit_test(norm_is_one_kernel),
         cmocka_unit_test(layer_is_three),
         cmocka_unit_test(one_x_is_one_kernel),
+        cmocka_unit_test(shared_rows_are_stored),
         cmocka_unit_test(no_circle),
         cmocka_unit_test(moe_kernels),
         cmocka_unit_test(formula_is_one_pass),

@@ -264,6 +264,7 @@ static void gr_thread_run(NAME *m, int thread, int threads, gr_Meeting *at)
     for (int i = 0; i < STEPS; i++) {
         void *const *arg = m->arg + gr_steps[i].first;
         int64_t n = gr_steps[i].tasks(arg, run), task;
+        *(int64_t *)m->mem[thread] = 0;
         _Atomic int64_t *next = (_Atomic int64_t *)&m->counter[i];
         while ((task = atomic_fetch_add(next, 1)) < n)
             gr_steps[i].kernel(arg, run, task, m->mem[thread]);
