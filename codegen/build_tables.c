@@ -395,6 +395,7 @@ static void includes(Build *b)
     SAY("#define _DEFAULT_SOURCE\n#include \"%s.h\"\n", b->o->name);
     SAY("#include <math.h>\n#include <sched.h>\n#include <stdatomic.h>\n"
         "#include <stdlib.h>\n#include <string.h>\n%s"
+        "#ifdef __linux__\n#include <sys/mman.h>\n#endif\n"
         "#ifdef _OPENMP\n#include <omp.h>\n#endif\n\n",
         amx ? "#include <sys/syscall.h>\n#include <unistd.h>\n"
               "#define USES_AMX\n" : "");

@@ -1,5 +1,6 @@
 /* Built programs: the C and object files of a graph, compiled by the system's
  * compiler, called, and compared with the program inside the process. */
+#include "codegen/emit.h"
 #include "tests/layer_kit.h"
 #include <dirent.h>
 #include <dlfcn.h>
@@ -55,7 +56,7 @@ static void find(void *lib, const char *name, void *to)
     memcpy(to, &at, sizeof at);
 }
 
-static Built load(void)
+static Built load_layer(void)
 {
     Built b = {.lib = dlopen(intern_printf("%s/layer.so", folder), RTLD_NOW)};
     if (!b.lib)
@@ -171,7 +172,7 @@ static void layer_for(Dtype t)
     if (has_cc()) {
         assert_true(run("cc -O1 -Wall -Wextra -Werror -fopenmp -shared -fPIC "
                         "layer.c layer.o -lm -o layer.so"));
-        Built built = load();
+        Built built = load_layer();
         compare(&c, &built);
         dlclose(built.lib);
         assert_true(run("cc -Wall -Wextra -Werror example.c layer.c layer.o "
@@ -191,6 +192,35 @@ static void built_layer_bf16(void **state)
 {
     (void)state;
     layer_for(TYPE_bf16);
+}
+
+/* Code that may use AMX asks Linux first, and does not start where it says no.
+ */
+static void asks_for_amx(void **state)
+{
+    (void)state;
+    Ctx c = begin(16, TYPE_f32);
+    graph_output(c.g, "y", norm(&c, x_of(&c, "x", DIMS(c.T, c.D)), "n"));
+    Target t = *target_host();
+    t.amx = true;
+    CpuOptions o = {.threads = 1, .target = &t};
+    BuildOptions b = {folder, "layer", 32, 64, LIBRARY_none};
+    Err err = {""};
+    if (!cpu_build(c.g, &o, &b, &err))
+        fail_msg("%s", err.text);
+    if (t.x86 && has_cc()) {
+        assert_true(run("cc -O1 -Wall -Wextra -Werror -shared -fPIC "
+                        "layer.c layer.o -lm -o layer.so"));
+        void *lib = dlopen(intern_printf("%s/layer.so", folder), RTLD_NOW);
+        void *(*new)(int), (*drop)(void *);
+        find(lib, "layer_new", &new);
+        find(lib, "layer_free", &drop);
+        void *m = new(1);
+        assert_int_equal(m != NULL, target_host()->amx);
+        drop(m);
+        dlclose(lib);
+    }
+    kit_free(c.k);
 }
 
 static void refusals(void **state)
@@ -224,7 +254,8 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(built_layer), CASE(built_layer_bf16), CASE(refusals),
+        CASE(built_layer), CASE(built_layer_bf16), CASE(asks_for_amx),
+        CASE(refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
