@@ -2,8 +2,7 @@
  * the system's compiler (a static library, a shared one, sanitised), fed by
  * files, run in steps on one and two threads; their results against the
  * interpreter's. */
-#include "codegen/codegen.h"
-#include "tests/graph_kit.h"
+#include "tests/module_kit.h"
 #include <dirent.h>
 #include <unistd.h>
 
@@ -237,32 +236,14 @@ static void try_all(const Case *c, const Graph *g)
 
 static void try_case(const Case *c)
 {
-    Arena a = {0};
-    Diags diags = {0};
-    Spec *s = spec_new(&a, &diags);
-    Err err = {""};
-    Arg arg[24];
-    int n = 0;
-    char *text = arena_strn(&a, c->args, strlen(c->args)), *save = NULL;
-    spec_whole_library(s);
-    for (char *p = strtok_r(text, " ", &save); p;
-         p = strtok_r(NULL, " ", &save)) {
-        char *eq = strchr(p, '=');
-        *eq = 0;
-        arg[n++] = (Arg){p, eq + 1};
-    }
-    const Ast *def = spec_find(s, AST_module, c->module);
-    Model *m = module_model(s, def, arg, n, c->dtype, &err);
-    if (!m)
-        fail_msg("%s", err.text);
-    Graph *g = model_graph(m, &a);
+    Module m;
+    module_open(&m, c->module, c->args, c->dtype);
     if (has_cc()) {
-        write_weights(m);
-        write_inputs(g);
-        try_all(c, g);
+        write_weights(m.model);
+        write_inputs(m.graph);
+        try_all(c, m.graph);
     }
-    diags_free(&diags);
-    arena_free(&a);
+    module_close(&m);
 }
 
 #define HEADS "D=40 H=4 G=2 hd=16 theta=10000 scaling=none window=none"

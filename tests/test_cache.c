@@ -3,6 +3,7 @@
 #include "codegen/cache.h"
 #include "tests/layer_kit.h"
 #include <dirent.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -128,6 +129,55 @@ static void damaged_is_not_believed(void **state)
     }
 }
 
+static size_t file_size(const char *path)
+{
+    struct stat s;
+    assert_int_equal(stat(path, &s), 0);
+    return (size_t)s.st_size;
+}
+
+static void write_file(const char *path, const char *data, size_t len)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, 1, len, f), len);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* The one entry with each byte changed, cut at each length, with more behind.
+ */
+static void harm_everywhere(const char *path)
+{
+    size_t len;
+    Err err;
+    char *whole = read_file(path, &len, &err);
+    assert_non_null(whole);
+    assert_int_equal(len, file_size(path));
+    for (size_t i = 0; i < len; i++)
+        for (int bit = 1; bit < 256; bit *= 16) {
+            whole[i] ^= (char)bit;
+            write_file(path, whole, len);
+            assert_found(1, NULL);
+            whole[i] ^= (char)bit;
+        }
+    for (size_t i = 0; i < len; i++) {
+        write_file(path, whole, i);
+        assert_found(1, NULL);
+    }
+    write_file(path, whole, len + 1); /* its text ends with a 0 */
+    assert_found(1, NULL);
+    write_file(path, whole, len);
+    free(whole);
+}
+
+static void every_byte_counts(void **state)
+{
+    (void)state;
+    keep(1, "an object file, say, with all that belongs to it");
+    each_file(harm_everywhere);
+    assert_found(1, "an object file, say, with all that belongs to it");
+}
+
 /* A file that is another's, by name. */
 static void foreign_entry(void **state)
 {
@@ -186,6 +236,83 @@ static void many_at_once(void **state)
     assert_int_equal(each_file(NULL), 5);
 }
 
+/* ---- runs that are killed, and runs side by side ---- */
+
+enum { BIG = 100000, ROOM = 5 * BIG };
+
+/* Entry n is BIG bytes that say n. */
+static void keep_big(int n)
+{
+    static char big[BIG];
+    memset(big, n, sizeof big);
+    cache_keep(folder, key_of(n), big, sizeof big, ROOM);
+}
+
+static bool whole_or_absent(int n)
+{
+    size_t len;
+    char *data = cache_find(folder, key_of(n), &len);
+    bool good = !data || len == BIG;
+    for (size_t i = 0; data && good && i < len; i++)
+        good = data[i] == (char)n;
+    free(data);
+    return good;
+}
+
+static int64_t folder_bytes;
+static void add_size(const char *path)
+{
+    folder_bytes += (int64_t)file_size(path);
+}
+
+/* Whatever was left half-written goes too, as the oldest. */
+static void assert_bounded(void)
+{
+    keep_big(1);
+    folder_bytes = 0;
+    each_file(add_size);
+    assert_in_range(folder_bytes, BIG, ROOM);
+}
+
+static void killed_while_writing(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 60; round++) {
+        pid_t child = fork();
+        if (child == 0)
+            for (int i = 0;; i++)
+                keep_big(i % 9);
+        usleep((useconds_t)(200 + round * 50));
+        kill(child, SIGKILL);
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+        for (int n = 0; n < 9; n++)
+            assert_true(whole_or_absent(n));
+    }
+    assert_bounded();
+}
+
+static void crowded_by_many(void **state)
+{
+    (void)state;
+    for (int p = 0; p < 4; p++)
+        if (fork() == 0) {
+            for (int i = 0; i < 100; i++) {
+                keep_big((i * 5 + p) % 9);
+                if (!whole_or_absent(i % 9))
+                    _exit(1);
+            }
+            _exit(0);
+        }
+    for (int p = 0; p < 4; p++) {
+        int status;
+        assert_true(wait(&status) > 0);
+        assert_int_equal(status, 0);
+    }
+    assert_bounded();
+}
+
 static void no_folder(void **state)
 {
     (void)state;
@@ -223,12 +350,58 @@ static void programs_from_cache(void **state)
     kit_free(c.k);
 }
 
+static uint64_t run_once(Ctx *c)
+{
+    CpuOptions o = {.threads = 1, .cache = folder};
+    Bench *b = bench_new(c->k, &o, false);
+    bench_run(b, NULL, 7, false);
+    int64_t n = program_output_count(b->p, "y", 7);
+    uint64_t sum = hash_bytes(0, b->result[0].data, (size_t)n * 4);
+    bench_free(b);
+    return sum;
+}
+
+/* Several at once over one empty folder, one of them killed half-way. */
+static void programs_side_by_side(void **state)
+{
+    (void)state;
+    Ctx c = begin(48, TYPE_f32);
+    Node *x = x_of(&c, "x", DIMS(c.T, c.D));
+    graph_output(c.g, "y", swiglu(&c, norm(&c, x, "norm"), dim("F", 50)));
+    int from[2];
+    assert_int_equal(pipe(from), 0);
+    pid_t child[4];
+    for (int i = 0; i < 4; i++)
+        if ((child[i] = fork()) == 0) {
+            uint64_t sum = run_once(&c);
+            _exit(write(from[1], &sum, sizeof sum) != sizeof sum);
+        }
+    usleep(30000);
+    kill(child[3], SIGKILL);
+    for (int i = 0; i < 4; i++) {
+        int status;
+        assert_int_equal(waitpid(child[i], &status, 0), child[i]);
+        assert_true(i == 3 || status == 0);
+    }
+    uint64_t want = run_once(&c), sum;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(read(from[0], &sum, sizeof sum), sizeof sum);
+        assert_true(sum == want);
+    }
+    close(from[0]);
+    close(from[1]);
+    kit_free(c.k);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(kept_is_found),  CASE(damaged_is_not_believed),
         CASE(foreign_entry),  CASE(the_oldest_go),
+        CASE(every_byte_counts),
+        CASE(killed_while_writing), CASE(crowded_by_many),
+        CASE(programs_side_by_side), /* forks: before LLVM has threads */
         CASE(many_at_once),   CASE(no_folder),
         CASE(programs_from_cache),
     };
