@@ -99,6 +99,26 @@ typedef struct {
 } ProgramWork;
 ProgramWork program_work(const Program *p, int64_t T); /* of a step */
 
+/* ---- one kernel alone, to try schedules (trial.c) ---- */
+
+/* Where the trials of all kernels of p have their weights: random numbers, more
+ * than fit the caches. */
+typedef struct TrialMemory TrialMemory;
+TrialMemory *trial_memory(const Program *p);
+void trial_memory_free(TrialMemory *m);
+/* Random columns for kernel k of p's plan, for up to so many tokens. */
+typedef struct Trials Trials;
+Trials *trials_new(Program *p, const Kernel *k, TrialMemory *m, int64_t tokens);
+void trials_free(Trials *t);
+/* k with schedule s, compiled; what s leaves open is as the target likes. */
+typedef struct Trial Trial;
+Trial *trial_new(Trials *t, const Schedule *s);
+const Schedule *trial_schedule(const Trial *t); /* nothing left open */
+double trial_seconds(Trial *t, int64_t T); /* a run; below 0: no room */
+void trial_free(Trial *t);
+/* What k has to do, of matmuls alone, and the bytes it must move. */
+ProgramWork kernel_work(const Kernel *k, int64_t T);
+
 /* ---- schedules found by exploring (store.c) ---- */
 
 /* Adds pins to those kept for this machine in the user's cache folder: compiles

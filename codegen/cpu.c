@@ -13,7 +13,7 @@ static double now(void)
 
 /* ---- emission ---- */
 
-static void emit_kernel(Emit *e, Plan *plan, Kernel *k)
+void program_emit_kernel(Emit *e, Plan *plan, Kernel *k)
 {
     switch (k->skeleton) {
     case SKEL_map: emit_map(e, plan, k); break;
@@ -53,7 +53,7 @@ static void emit_plan(Emission *m, Plan *plan)
         Kernel *k = plan->kernel.at[i];
         if (k->skeleton == SKEL_call || k->skeleton == SKEL_repeat)
             continue;
-        emit_kernel(module_for(m, k), plan, k);
+        program_emit_kernel(module_for(m, k), plan, k);
         Code c = {.kernel = k};
         list_push(&p->arena, &p->code, c);
     }

@@ -177,6 +177,18 @@ static void set_ropes(Program *p, int64_t T)
     }
 }
 
+void program_sizes(const Program *p, int64_t T, int64_t *run)
+{
+    for (int i = 0; i < p->plan->sizes->at.n; i++) {
+        const struct RunSize *s = &p->plan->sizes->at.at[i];
+        double real = s->real ? size_value(s->size, T) : 0;
+        if (s->real)
+            memcpy(&run[i], &real, sizeof real);
+        else
+            run[i] = size_at(s->size, T);
+    }
+}
+
 bool program_memory(Program *p, int64_t T, Err *err)
 {
     if (T == p->T)
@@ -200,14 +212,7 @@ bool program_memory(Program *p, int64_t T, Err *err)
     set_instance(p, top, T, 0, p->memory);
     set_ropes(p, T);
     p->T = T;
-    for (int i = 0; i < p->plan->sizes->at.n; i++) {
-        const struct RunSize *s = &p->plan->sizes->at.at[i];
-        double real = s->real ? size_value(s->size, T) : 0;
-        if (s->real)
-            memcpy(&p->run[RUN_below + i], &real, sizeof real);
-        else
-            p->run[RUN_below + i] = size_at(s->size, T);
-    }
+    program_sizes(p, T, p->run + RUN_below);
     return true;
 }
 

@@ -27,6 +27,31 @@ static void add_matmul(ProgramWork *w, const Kernel *k, int64_t T)
     }
 }
 
+/* Of attention: each token with half of those before it, keys and values. */
+static void add_attend(ProgramWork *w, const Kernel *k, int64_t T)
+{
+    const Type *q = &k->attend.q->type;
+    double pairs = (double)T * (double)(T + 1) / 2;
+    w->flops += 4 * pairs * product(2, q->dim + 1, T);
+    w->bytes += (double)type_bytes(q->dtype, type_count(&k->attend.k->type, T));
+}
+
+ProgramWork kernel_work(const Kernel *k, int64_t T)
+{
+    ProgramWork w = {0};
+    if (k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped)
+        add_matmul(&w, k, T);
+    else if (k->skeleton == SKEL_attend)
+        add_attend(&w, k, T);
+    for (int i = 0; i < k->nin + k->nout; i++) {
+        const Buffer *b = i < k->nin ? k->in[i] : k->out[i - k->nin];
+        if (b->kind == BUF_value || b->kind == BUF_input ||
+            b->kind == BUF_output)
+            w.bytes += (double)buffer_bytes(b, T);
+    }
+    return w;
+}
+
 ProgramWork program_work(const Program *p, int64_t T)
 {
     ProgramWork w = {0};

@@ -32,7 +32,7 @@ typedef struct {
     const Emit *e;
     const Kernel *k;
     int64_t row, depth; /* bytes of a packed row; elements of K, or 0 */
-    int tokens, ahead, block;
+    int tokens, vectors, ahead, block;
 } Matter;
 
 /* Elements of K at a time where a panel is too large for the cache; else 0. */
@@ -59,6 +59,7 @@ static void weigh(Matter *m, const Tile *t)
     int64_t depth = depth_of(k, t, bytes), row = chunks * tile_chunk_bytes(t);
     m->row = row > m->row ? row : m->row;
     m->tokens = t->most > m->tokens ? t->most : m->tokens;
+    m->vectors = t->vectors > m->vectors ? t->vectors : m->vectors;
     m->ahead = t->ahead > m->ahead ? t->ahead : m->ahead;
     if (depth && (!m->depth || depth < m->depth))
         m->depth = depth;
@@ -85,7 +86,8 @@ static void choose_matmul(const Emit *e, Kernel *k)
     }
     while (m.block > 48 && m.block * m.row > BLOCK_BYTES)
         m.block /= 2;
-    set_one(&s->tokens, m.tokens);
+    s->tokens = m.tokens; /* what there are registers for */
+    s->vectors = m.vectors;
     set_one(&s->depth, m.depth);
     set_one(&s->ahead, m.ahead);
     set_all(s->block, m.block);

@@ -2,6 +2,7 @@
  * same bits, and are the interpreter's. What is pinned is what is chosen. */
 #include "tests/layer_kit.h"
 #include "tests/schedule_kit.h"
+#include <sys/wait.h>
 
 enum { TRIES = 4 };
 
@@ -172,12 +173,58 @@ static void near_shapes(void **state)
     arena_free(&a);
 }
 
+/* ---- what is kept ---- */
+
+static void keep_some(int from, int n)
+{
+    Arena a = {0};
+    Pins p = {.arena = &a};
+    Err err;
+    for (int i = from; i < from + n; i++) {
+        KernelKey key = {.skeleton = SKEL_map, .n = 1,
+                         .part = {{.size = i + 1}}};
+        Schedule s = {.grain = i + 1};
+        pins_put(&p, &key, &s);
+    }
+    if (!schedules_keep(&p, &err))
+        fail_msg("%s", err.text);
+    arena_free(&a);
+}
+
+/* Processes side by side lose nothing; it stays bounded; no file is left. */
+static void kept(void **state)
+{
+    enum { PROCESSES = 6, EACH = 5 };
+    char folder[] = "/tmp/graft-test-XXXXXX", path[4400], command[4500];
+    pid_t child[PROCESSES];
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    setenv("XDG_CACHE_HOME", folder, 1);
+    for (int i = 0; i < PROCESSES; i++) {
+        child[i] = fork();
+        if (!child[i]) {
+            keep_some(i * EACH, EACH);
+            _exit(0);
+        }
+    }
+    for (int i = 0; i < PROCESSES; i++)
+        assert_int_equal(waitpid(child[i], NULL, 0), child[i]);
+    assert_int_equal(schedules_kept(path, sizeof path), PROCESSES * EACH);
+    keep_some(0, 1500);
+    assert_int_equal(schedules_kept(path, sizeof path), 1000);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(truncate(path, 100), 0);
+    assert_int_equal(schedules_kept(path, sizeof path), 0);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dense),   cmocka_unit_test(long_rows),
         cmocka_unit_test(routed),  cmocka_unit_test(attends),
         cmocka_unit_test(pinned),  cmocka_unit_test(near_shapes),
+        cmocka_unit_test(kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
