@@ -55,7 +55,7 @@ END
 ends 0 "doctor: one" doctor
 says out "doctor: one" "schedules  1 found by explore, in "
 ends 0 "what is kept is used" show swiglu D=64 F=96 --stage kernels
-says out "what is kept is used" "tokens 1, vectors 2, ahead 2048, block 24, tasks 40 }"
+says out "what is kept is used" "ahead 2048, block 24, tasks 40 }"
 ends 0 "a shape near it" show swiglu D=80 F=100 --stage kernels
 says out "a shape near it" "[80 -> 100 + 100] { tokens 1,"
 
