@@ -80,6 +80,13 @@ static void hold_plain(Tables *t, const Instance *in, const Buffer *buf)
     list_push(&b->p->arena, &b->held, h);
 }
 
+static void say_dim(Tables *t, int64_t size, int64_t stride, int64_t fixed)
+{
+    fprintf(t->dim, "    {%lld, %lld, %lld},\n", (long long)size,
+            (long long)stride, (long long)fixed);
+    t->dims_n++;
+}
+
 /* A pack's dim as the packer wants it, for tensor `index` of the stack. */
 static void pack_dim(Tables *t, const Type *type, int stacked, int64_t index,
                      const Dim *d)
@@ -93,10 +100,19 @@ static void pack_dim(Tables *t, const Type *type, int stacked, int64_t index,
         fixed = index % size;
         index /= size;
     }
-    fprintf(t->dim, "    {%lld, %lld, %lld},\n",
-            (long long)size_at(d->size, 1),
-            (long long)(at < stacked ? 0 : stride), (long long)fixed);
-    t->dims_n++;
+    say_dim(t, size_at(d->size, 1), at < stacked ? 0 : stride, fixed);
+}
+
+/* N's last dim as Pack.halves orders it: runs, halves, a run's columns. */
+static void pack_halves(Tables *t, const Pack *k, const Type *type)
+{
+    const Dim *d = k->n[k->nn - 1];
+    int64_t run = k->cols / 2, half = size_at(d->size, 1) / 2, stride = 1;
+    for (int i = type->rank - 1; i > type_dim(type, d); i--)
+        stride *= size_at(type->dim[i]->size, 1);
+    say_dim(t, half / run, run * stride, -1);
+    say_dim(t, 2, half * stride, -1);
+    say_dim(t, run, stride, -1);
 }
 
 static void packed_use(Tables *t, const Pack *k, int part, const Weight *w,
@@ -106,14 +122,17 @@ static void packed_use(Tables *t, const Pack *k, int part, const Weight *w,
     const Type *type = &k->part[part]->type;
     for (int i = 0; i < k->nb; i++)
         pack_dim(t, type, w->stacked, index, k->b[i]);
-    for (int i = 0; i < k->nn; i++)
+    for (int i = 0; i < k->nn - k->halves; i++)
         pack_dim(t, type, w->stacked, index, k->n[i]);
+    if (k->halves)
+        pack_halves(t, k, type);
     for (int i = 0; i < k->nk; i++)
         pack_dim(t, type, w->stacked, index, k->k[i]);
     fprintf(t->use,
             "    {%d, %lld, 1, %d, %d, %d, %d, %d, %d, %d, %d},\n",
             build_tensor(t->b, w, index, k->dtype), (long long)to, k->nb,
-            k->nn, k->nk, first, k->cols, k->pair, k->parts, part);
+            k->nn + 2 * k->halves, k->nk, first, k->cols, k->pair,
+            k->parts, part);
     t->uses_n++;
 }
 

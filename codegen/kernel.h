@@ -117,5 +117,7 @@ enum { PACK_K = 32 }; /* K is filled up with zeros to a multiple of this */
 /* Pack.dtype may be a quantised type where pack_keeps says so. */
 bool pack_keeps(const Pack *p, Dtype stored);
 int64_t pack_bytes(const Pack *p);
+/* Which of N's columns stands at place `at`. */
+int64_t pack_column(const Pack *p, int64_t at);
 void pack_part(const Pack *p, int i, int stacked, int64_t index,
                const void *src, void *dst);

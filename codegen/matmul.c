@@ -153,7 +153,18 @@ Val mm_grain(Mm *mm, Val blocks, Val *groups)
 
 /* ---- what comes out ---- */
 
-/* A contract's value: from C, where the vector being written stands. */
+/* Do n's columns at p stand where the vector being written does? */
+static bool same_columns(const Mm *mm, const Places *p, int n)
+{
+    for (int d = 0; d < n; d++)
+        if (mm_place(p, mm->out->w->pack.n[d]) !=
+            mm_place(mm->here, mm->out->w->pack.n[d]))
+            return false;
+    return true;
+}
+
+/* A contract's value: from C, where the vector being written stands, or (rope
+ * asks for that alone) as far into the other half of the head. */
 static Val product(Walk *w, const Node *n, const Places *p)
 {
     Mm *mm = w->user;
@@ -162,11 +173,12 @@ static Val product(Walk *w, const Node *n, const Places *p)
     for (int i = 0; i < pack->parts; i++) {
         if (n != mm->out->contract[i])
             continue;
-        for (int d = 0; d < pack->nn; d++)
-            if (mm_place(p, pack->n[d]) != mm_place(mm->here, pack->n[d]))
-                BUG("%s: a product read at another column", w->kernel->name);
+        bool own = same_columns(mm, p, pack->nn);
+        if (!own && !(pack->halves && same_columns(mm, p, pack->nn - 1)))
+            BUG("%s: a product read at another column", w->kernel->name);
         Ty t = ty(e, TY_f32);
-        Val from = at(e, t, mm->c, i64(e, i * mm->info->cols));
+        Val from = at(e, t, mm->c, i64(e, i * mm->info->cols +
+                                              (own ? 0 : mm->other)));
         return round_to(e, n->type.dtype, load(e, vec(t, p->lanes), from));
     }
     return NULL;
@@ -192,6 +204,21 @@ static void write_vector(Mm *mm, Val c, Val column, const Places *at_row)
     mm->here = NULL;
 }
 
+/* The column that a panel's `at`-th one is: as pack_column says. */
+static Val column_of(const Mm *mm, Val panel, int64_t at)
+{
+    Emit *e = mm->w.e;
+    const Pack *p = &mm->out->w->pack;
+    int64_t cols = mm->info->cols, run = cols / 2;
+    if (!p->halves)
+        return add(e, mul(e, panel, i64(e, cols)), i64(e, at));
+    int64_t head = size_at(p->n[p->nn - 1]->size, 1);
+    Val each = i64(e, head / cols);
+    Val first = add(e, mul(e, quot(e, panel, each), i64(e, head)),
+                    mul(e, rest(e, panel, each), i64(e, run)));
+    return add(e, first, i64(e, at / run * (head / 2) + at % run));
+}
+
 static void write_panel(Mm *mm, Val c, Val panel)
 {
     Emit *e = mm->w.e;
@@ -202,9 +229,10 @@ static void write_panel(Mm *mm, Val c, Val panel)
     Places p = mm_row_places(mm, r.index);
     Val row = at(e, ty(e, TY_f32), c, mul(e, r.index, i64(e, width)));
     for (int64_t v = 0; v < mm->info->cols; v += e->lanes) {
-        Val column = mul(e, panel, i64(e, mm->info->cols));
-        column = add(e, column, i64(e, v));
-        write_vector(mm, at(e, ty(e, TY_f32), row, i64(e, v)), column, &p);
+        int64_t half = mm->info->cols / 2;
+        mm->other = v < half ? half : -half;
+        write_vector(mm, at(e, ty(e, TY_f32), row, i64(e, v)),
+                     column_of(mm, panel, v), &p);
     }
     loop_end(e, r);
     mm->w.hole = NULL;

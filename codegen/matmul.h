@@ -131,6 +131,7 @@ typedef struct Mm {
     const PartInfo *info;
     Val c;
     const Places *here;
+    int64_t other; /* from c to the same place in the other half */
 } Mm;
 
 /* Of a thread's memory, before the packed block: which one it is. */

@@ -69,6 +69,26 @@ int64_t pack_bytes(const Pack *p)
     return count_of(p->nb, p->b) * panels * panel_bytes(p);
 }
 
+int64_t pack_column(const Pack *p, int64_t at)
+{
+    if (!p->halves)
+        return at;
+    int64_t head = size_at(p->n[p->nn - 1]->size, 1), run = p->cols / 2;
+    int64_t first = at / head * head, panel = at % head / p->cols;
+    int64_t high = at % p->cols / run;
+    return first + high * (head / 2) + panel * run + at % run;
+}
+
+/* Offsets in the order of the panels. */
+static void order_columns(const Pack *p, Offsets *n)
+{
+    int64_t *at = xmalloc((size_t)n->count * sizeof *at + 1);
+    for (int64_t i = 0; i < n->count; i++)
+        at[i] = n->at[pack_column(p, i)];
+    free(n->at);
+    n->at = at;
+}
+
 /* One panel: columns n .. n + cols - 1, all of K, PACK_K at a time so that
  * both sides stay in cache. */
 #define PANEL(T) \
@@ -114,6 +134,7 @@ void pack_part(const Pack *p, int i, int stacked, int64_t index,
     Offsets b = offsets(p->nb, p->b, t, stacked, index);
     Offsets n = offsets(p->nn, p->n, t, stacked, index);
     Offsets k = offsets(p->nk, p->k, t, stacked, index);
+    order_columns(p, &n);
     int64_t panels = (n.count + p->cols - 1) / p->cols;
     int64_t size = panel_bytes(p), all = b.count * panels;
     TileKind kind;

@@ -67,6 +67,11 @@ static void weigh(Matter *m, const Tile *t)
     m->block = block > m->block ? block : m->block;
 }
 
+static int64_t head_of(const Pack *p)
+{
+    return size_at(p->n[p->nn - 1]->size, 1);
+}
+
 static void choose_matmul(const Emit *e, Kernel *k)
 {
     Schedule *s = &k->schedule;
@@ -75,6 +80,8 @@ static void choose_matmul(const Emit *e, Kernel *k)
     for (int i = 0; i < k->matmul.nparts; i++) {
         Pack *p = &k->matmul.part[i].w->pack;
         int each = s->vectors / p->parts > 1 ? s->vectors / p->parts : 1;
+        if (p->halves) /* as many from each, in whole heads */
+            each = each == 4 && head_of(p) % (4 * e->lanes) == 0 ? 4 : 2;
         p->cols = e->lanes * each;
         TileKind kind = matmul_kind(e->target, &k->matmul, p);
         Tile t = tile_choose(e, kind, each * p->parts, s->tokens);

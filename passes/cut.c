@@ -396,16 +396,24 @@ static Group *epilogue_of(Cut *c, const Node *n)
     if (info->stored || !info->use.n)
         return NULL;
     Group *g = info->use.at[0].group;
+    if (g->halves)
+        return NULL;
     if (g->skeleton == SKEL_map ? g->rows_set || g->nholes
                                 : !g->nholes || g->nholes == MAX_HOLES ||
                                       !contract_joins(g->hole[0], n))
         return NULL;
-    for (int i = 0; i < info->use.n; i++)
-        if (info->use.at[i].group != g || info->use.at[i].moved.n)
+    bool moved = false;
+    for (int i = 0; i < info->use.n; i++) {
+        if (info->use.at[i].group != g)
             return NULL;
+        moved |= info->use.at[i].moved.n > 0;
+    }
     for (int i = 0; i < g->out.n; i++)
         if (!same_set(&g->out.at[i]->type, n->type.rank, n->type.dim))
             return NULL;
+    if (moved && (!c->o->halves || !cut_turns(c, n, g)))
+        return NULL;
+    g->halves = moved;
     return g;
 }
 

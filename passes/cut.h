@@ -16,6 +16,7 @@ typedef struct Group {
     LIST(Node *) out; /* computed and stored */
     Node *hole[MAX_HOLES];
     int nholes;
+    bool halves; /* of its hole: Pack.halves */
     bool rows_set; /* by a reduction: */
     int nrow;
     const Dim *row[MAX_RANK];
@@ -73,6 +74,9 @@ typedef struct {
     const Dim *m[MAX_RANK];
 } Contract;
 bool contract_read(const Node *n, Contract *out);
+/* May all uses of the contract n stand behind its sums in g, where rope is the
+ * one thing that moves them? */
+bool cut_turns(Cut *c, const Node *n, const Group *g);
 bool contract_joins(const Node *a, const Node *b); /* may share a part */
 
 void cut_groups(Cut *c);  /* cut.c: every node its groups */

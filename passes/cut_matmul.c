@@ -117,6 +117,61 @@ bool contract_joins(const Node *a, const Node *b)
            ca.w->type.dtype == cb.w->type.dtype;
 }
 
+/* ---- rope behind the sums ---- */
+
+typedef struct {
+    Cut *c;
+    const Group *g;
+    const Node *hole;
+    const Dim *head; /* the last of the hole's dims */
+} Turn;
+
+/* All of a head turns, in halves of whole vectors. */
+static bool whole_head(const Turn *t, const Node *rope)
+{
+    double size;
+    const Dim *hd = rope->type.dim[2];
+    return hd == t->head && size_is_num(hd->size, &size) &&
+           rope->rope->rotary == size &&
+           rope->rope->rotary / 2 % t->c->o->lanes == 0;
+}
+
+/* Is rope all that stands between n and the hole, but for what is elementwise?
+ * *times: how often. */
+static bool turns(const Turn *t, const Node *n, bool root, int *times)
+{
+    const Info *info = &t->c->info[n->id];
+    *times = 0;
+    if (n == t->hole || node_kind(n) == NODE_leaf || (info->home && !root))
+        return true;
+    bool keeps = op_info[n->op].fact == FACT_row || n->op == OP_rope ||
+                 n->op == OP_expand || n->op == OP_order;
+    for (int i = 0; i < op_info[n->op].nargs; i++) {
+        int own;
+        if (!turns(t, n->arg[i], false, &own))
+            return false;
+        *times = own > *times ? own : *times;
+    }
+    if (n->op == OP_rope)
+        return whole_head(t, n) && ++*times == 1;
+    return keeps || !op_info[n->op].nargs;
+}
+
+bool cut_turns(Cut *c, const Node *n, const Group *g)
+{
+    Contract k;
+    Turn t = {.c = c, .g = g, .hole = n};
+    if (g->nholes || !contract_read(n, &k) || k.index)
+        return false;
+    t.head = k.pack.n[k.pack.nn - 1];
+    for (int i = 0; i < g->out.n; i++) {
+        int times;
+        if (!turns(&t, g->out.at[i], true, &times))
+            return false;
+    }
+    return true;
+}
+
 /* ---- segments: matmuls that read one x are one kernel ---- */
 
 static bool may_merge(Cut *c, Group *a, Group *b)
@@ -192,6 +247,7 @@ static Buffer *packed(Cut *c, const Group *g, const Contract *k)
     Pack *p = &b->pack;
     *p = k->pack;
     p->parts = g->nholes;
+    p->halves = g->halves;
     p->dtype = k->w->type.dtype;
     p->pair = p->dtype == TYPE_bf16 ? c->o->pair : 1;
     int vectors = c->o->vectors / p->parts;

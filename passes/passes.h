@@ -44,6 +44,8 @@ typedef struct {
     int cols; /* columns that stand side by side: a multiple of the lanes */
     int pair; /* elements of K side by side: 1, 2 (bf16 dot products), or all,
                * zeros behind (CUDA) */
+    bool halves; /* a panel's columns: cols / 2 of the low half of N's last dim,
+                  * then those as far into its high half (rope turns both) */
     Dtype dtype;
     int parts;
     Node *part[4]; /* OP_weight */
@@ -254,6 +256,7 @@ typedef struct {
     int vectors;      /* of columns in a matmul's register tile, all parts */
     int pair;         /* Pack.pair for bf16 weights */
     bool on_load;     /* matmuls can compute rows of x as they load them */
+    bool halves;      /* and have both halves of a head in a panel */
     /* Weights that stay quantised: the type that all tensors of w have in their
      * file, and whether kernels can read a pack's weights as such. NULL: all
      * are widened. */

@@ -89,7 +89,8 @@ static void print_pack(const Pack *p, FILE *out)
     fprintf(out, " as %s ", type_info[p->dtype].name);
     print_dims(p->nb, p->b, out);
     print_dims(p->nn, p->n, out);
-    fprintf(out, "/%d", p->cols);
+    fprintf(out, p->halves ? "/%d+%d" : "/%d",
+            p->halves ? p->cols / 2 : p->cols, p->cols / 2);
     print_dims(p->nk, p->k, out);
     if (p->pair > 1)
         fprintf(out, "/%d", p->pair);

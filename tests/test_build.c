@@ -104,12 +104,12 @@ static void set_weights(const Kit *k, const Built *b, void *m)
 /* Attention, then routed experts beside a shared one. */
 static void model_graph_of(Ctx *c)
 {
-    static const Rope rope = {.theta = 10000, .rotary = 16};
+    static const Rope rope = {.theta = 10000, .rotary = 64};
     Graph *g = c->g;
     const Dim *E = dim("E", 5), *k = dim("k", 2), *F = dim("F", 37);
     Node *x = x_of(c, "x", DIMS(c->T, c->D));
     x = g_map2(g, OP_add, x,
-               attention(c, norm(c, x, "n1"), 4, 2, 16, &rope, NULL));
+               attention(c, norm(c, x, "n1"), 4, 2, 64, &rope, NULL));
     Node *h = norm(c, x, "n2");
     Node *s = g_contract(g, h, w_of(c, "router", 0, DIMS(E, c->D), 48), 1,
                          &c->D);

@@ -1,6 +1,6 @@
-/* Matmuls that compute what surrounds them: rows as they are loaded. Each
- * graph twice: with y alone, and with the node in question an output too, which
- * has it stored; y's bits must be the same. */
+/* Matmuls that compute what surrounds them: rows as they are loaded, rope
+ * behind the sums. Each graph twice: with y alone, and with the node in
+ * question an output too, which has it stored; y's bits must be the same. */
 #include "codegen/emit.h"
 #include "tests/program_kit.h"
 
@@ -120,23 +120,29 @@ static int maps(const Bench *b)
     return n;
 }
 
-static void check(const Shape *s, Rows of, const Target *t, int64_t T)
+/* `more`: maps of the kernels apart, beside those of both. */
+static void check_kits(Kit *fused, Kit *apart, const Target *t, int64_t T,
+                       double bound, int more)
 {
     CpuOptions o = {.target = t, .cache = kit_cache(), .threads = 2};
-    Kit *fused = graph(s, of, false), *apart = graph(s, of, true);
     Bench *a = bench_new(fused, &o, false);
     o.threads = 1;
     Bench *b = bench_new(apart, &o, true);
-    assert_int_equal(maps(a), 0);
-    assert_int_equal(maps(b), 1);
+    assert_int_equal(maps(a) + more, maps(b));
     bench_run(a, NULL, T, false);
     bench_run(b, NULL, T, true);
     same_bits(a, b, T);
-    near_interp(a, T, s->x == TYPE_f32 ? 2e-4 : 3e-2);
+    near_interp(a, T, bound);
     bench_free(a);
     bench_free(b);
     kit_free(fused);
     kit_free(apart);
+}
+
+static void check(const Shape *s, Rows of, const Target *t, int64_t T)
+{
+    check_kits(graph(s, of, false), graph(s, of, true), t, T,
+               s->x == TYPE_f32 ? 2e-4 : 3e-2, 1);
 }
 
 static void some(const Target *t, size_t step)
@@ -159,11 +165,74 @@ static void rows_on_load_by_plain_vectors(void **state)
     some(target_generic(), 2);
 }
 
+/* ---- rope ---- */
+
+typedef struct {
+    int H, hd;
+    Rope rope;
+    bool bias;
+    Dtype t;
+} Turned;
+
+static const Turned turned[] = {
+    {3, 64, {.theta = 1e4, .rotary = 64}, false, TYPE_f32},
+    {2, 32, {.theta = 1e4, .rotary = 32}, true, TYPE_bf16},
+    {5, 96, {.theta = 500, .rotary = 96}, true, TYPE_f32},
+    {1, 128, {.theta = 1e4, .rotary = 128}, false, TYPE_bf16},
+    {3, 40, {.theta = 1e4, .rotary = 40}, true, TYPE_f32},
+    {2, 64, {.theta = 1e4, .rotary = 32}, false, TYPE_f32},
+    {2, 10, {.theta = 1e4, .rotary = 6}, true, TYPE_bf16},
+};
+
+static Kit *rope_graph(const Turned *s, bool stored)
+{
+    enum { MOST = 100, D = 40 };
+    Kit *k = kit_new(MOST);
+    const Dim *T = dim_new("T", size_sym("T")), *K = dim("D", D);
+    const Dim *H = dim("H", s->H), *hd = dim("hd", s->hd);
+    int N = s->H * s->hd;
+    Node *x = given_type(k, "x", type_of(s->t, 2, (const Dim *[]){T, K}),
+                         noise(k, MOST * D));
+    Node *q = g_contract(k->g, x, weight(k, "q", s->t, 0, 3,
+                                         (const Dim *[]){H, hd, K},
+                                         noise(k, N * D)), 1, &K);
+    Node *v = g_contract(k->g, x, weight(k, "v", s->t, 0, 3,
+                                         (const Dim *[]){H, hd, K},
+                                         noise(k, N * D)), 1, &K);
+    if (s->bias)
+        q = g_map2(k->g, OP_add, q, weight(k, "bias", s->t, 0, 2,
+                                           (const Dim *[]){H, hd},
+                                           noise(k, N)));
+    Node *y = graph_add(k->g, (Node){.op = OP_rope, .arg = {q},
+                                     .rope = &s->rope});
+    graph_output(k->g, "y", y);
+    graph_output(k->g, "v", v);
+    if (stored)
+        graph_output(k->g, "q", q);
+    return k;
+}
+
+static void rope_behind_sums(void **state)
+{
+    (void)state;
+    const Target *target[] = {target_host(), target_generic()};
+    for (size_t i = 0; i < COUNT(turned); i++)
+        for (size_t j = 0; j < 2; j++) {
+            const Turned *s = &turned[i];
+            int64_t T = i % 2 ? 100 : 1 + 6 * (int64_t)j;
+            bool fits = s->rope.rotary == s->hd &&
+                        s->hd / 2 % (target[j]->width / 4) == 0;
+            check_kits(rope_graph(s, false), rope_graph(s, true), target[j], T,
+                       s->t == TYPE_f32 ? 2e-4 : 3e-2, fits);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_on_load),
         cmocka_unit_test(rows_on_load_by_plain_vectors),
+        cmocka_unit_test(rope_behind_sums),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
