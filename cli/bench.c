@@ -1,6 +1,7 @@
 /* graft bench: times of layers and models, beside what the machine reached in
  * the same run. */
 #include "cli/bench.h"
+#include "cli/quantize.h"
 #include <string.h>
 
 enum { KEY_tokens = 1, KEY_tries, KEY_sizes, KEY_kernels };
@@ -224,8 +225,8 @@ static bool measure_graph(const Bench *b, const Graph *g, Subject s, Err *err)
     const WeightSource noise = bench_noise();
     if (!pins_open(&pins, NULL, &b->common, err))
         return false;
-    s.p = cpu_compile(g, &o, err);
-    bool fine = s.p && program_load(s.p, &noise, err) && measure(b, &s, err);
+    s.p = program_open(g, &b->common, &o, &noise, err);
+    bool fine = s.p && measure(b, &s, err);
     program_free(s.p);
     return fine;
 }
@@ -261,8 +262,9 @@ static bool bench_model(const Bench *b, Err *err)
                               .pins = &l.pins,
                               .stored = loaded_stored, .user = &l};
         const WeightSource source = loaded_source(&l);
-        s.p = cpu_compile(model_graph(l.model, &l.arena), &o, err);
-        fine = s.p && program_load(s.p, &source, err) && measure(b, &s, err);
+        s.p = program_open(model_graph(l.model, &l.arena), &b->common, &o,
+                           &source, err);
+        fine = s.p && measure(b, &s, err);
         program_free(s.p);
     }
     loaded_close(&l);
@@ -288,7 +290,7 @@ static void say_machine(Bench *b, cJSON *out)
 
 int command_bench(int argc, char **argv)
 {
-    Bench b = {.tries = 5};
+    Bench b = {.tries = 5, .common.runs = true};
     options_parse(&argp, argc, argv, &b, &b.common);
     int threads = b.common.threads > 0 ? b.common.threads : exec_cores();
     b.peaks = measure_peaks(threads);

@@ -27,6 +27,9 @@ typedef struct {
     bool stores;    /* set before parsing: it is what is written, f16 and q8_0
                        too */
     const char *schedule; /* a file of pinned schedules, or NULL */
+    bool runs; /* set before parsing: --quantize may be given */
+    bool has_quantize;
+    Dtype quantize; /* q8_0, q4_1 */
     bool json, quiet;
 } Common;
 

@@ -3,6 +3,7 @@
  * whole sequence again at each step. */
 #include "cli/engine.h"
 #include "cli/loaded.h"
+#include "cli/quantize.h"
 #include <string.h>
 
 struct Engine {
@@ -34,8 +35,8 @@ static bool compile(Engine *e, Err *err)
                                 .stored = loaded_stored,
                                 .user = &e->loaded};
     WeightSource source = loaded_source(&e->loaded);
-    e->program = cpu_compile(e->graph, &options, err);
-    if (!e->program || !program_load(e->program, &source, err))
+    e->program = program_open(e->graph, e->common, &options, &source, err);
+    if (!e->program)
         return false;
     e->state = state_new(e->program);
     return true;

@@ -150,7 +150,7 @@ static void print(const Common *common, const Score *s)
 int command_eval(int argc, char **argv)
 {
     Eval v = {0};
-    Common common = {0};
+    Common common = {.runs = true};
     options_parse(&argp, argc, argv, &v, &common);
     rt_catch_interrupts();
     Err err;

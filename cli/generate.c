@@ -239,7 +239,7 @@ static bool work(Work *w, Err *err)
 int command_generate(int argc, char **argv)
 {
     Generate g = {.most = 128};
-    Common common = {0};
+    Common common = {.runs = true};
     options_parse(&argp, argc, argv, &g, &common);
     rt_catch_interrupts();
     Work w = {.g = &g, .common = &common};

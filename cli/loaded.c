@@ -167,7 +167,7 @@ Dtype loaded_stored(void *user, const Weight *w)
 {
     Dtype t = loaded_tensor(user, w, 0)->info.dtype;
     for (int64_t i = 0; i < weight_stacked(w); i++)
-        if (!tensor_in_place(loaded_tensor(user, w, i), t))
+        if (loaded_tensor(user, w, i)->info.dtype != t)
             return w->type.dtype;
     return t;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum { KEY_target = 1000, KEY_threads, KEY_dtype, KEY_schedule,
-       KEY_json, KEY_quiet };
+       KEY_json, KEY_quiet, KEY_quantize };
 
 static const char *const targets[] = {"cpu", "cuda", "interp"};
 /* The last two only where they are stored. */
@@ -25,6 +25,12 @@ static const struct argp_option common_options[] = {
     {"quiet", KEY_quiet, 0, 0, "Say nothing but the result and errors", 10},
     {0}};
 
+/* Of commands that run models. */
+static const struct argp_option run_options[] = {
+    {"quantize", KEY_quantize, "q8|q4", 0,
+     "Make float weights of matmuls blocks of 8 or 4 bits as they are read", 9},
+    {0}};
+
 typedef struct {
     Common *common;
     void *input;
@@ -32,6 +38,8 @@ typedef struct {
 
 static void common_end(struct argp_state *state, const Common *c)
 {
+    if (c->has_quantize && c->target != TARGET_cpu)
+        argp_error(state, "--quantize needs --target cpu");
     if (c->has_dtype && c->dtype == TYPE_f64 &&
         (c->stores || c->target != TARGET_interp))
         argp_error(state, c->stores ? "--dtype f64: nothing is stored so"
@@ -73,8 +81,22 @@ static error_t common_key(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
+static error_t run_key(int key, char *arg, struct argp_state *state)
+{
+    static const char *const words[] = {"q8", "q4"};
+    Common *c = ((Both *)state->input)->common;
+    if (key != KEY_quantize)
+        return ARGP_ERR_UNKNOWN;
+    c->has_quantize = true;
+    c->quantize = option_word(state, "kind of quantize", arg, words, 2)
+                      ? TYPE_q4_1 : TYPE_q8_0;
+    return 0;
+}
+
 static const struct argp common_argp = {.options = common_options,
                                         .parser = common_key};
+static const struct argp run_argp = {.options = run_options,
+                                     .parser = run_key};
 
 static error_t outer_key(int key, char *arg, struct argp_state *state)
 {
@@ -84,6 +106,8 @@ static error_t outer_key(int key, char *arg, struct argp_state *state)
         return ARGP_ERR_UNKNOWN;
     state->child_inputs[0] = both->input;
     state->child_inputs[1] = both;
+    if (both->common->runs)
+        state->child_inputs[2] = both;
     return 0;
 }
 
@@ -92,7 +116,10 @@ void options_parse(const struct argp *own, int argc, char **argv, void *input,
 {
     Both both = {common, input};
     const struct argp_child children[] = {
-        {own, 0, NULL, 0}, {&common_argp, 0, NULL, 10}, {0}};
+        {own, 0, NULL, 0},
+        {&common_argp, 0, NULL, 10},
+        {common->runs ? &run_argp : NULL, 0, NULL, 10},
+        {0}};
     struct argp outer = {.parser = outer_key, .children = children};
     argp_parse(&outer, argc, argv, 0, NULL, &both);
 }

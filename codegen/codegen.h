@@ -11,8 +11,8 @@ typedef struct {
     bool training;        /* the flag of that name */
     bool last_only;       /* outputs over T: of the last token alone, [1, ..] */
     uint64_t seed;        /* for draws */
-    /* Weights that may stay quantised: the type that all tensors of w have, if
-     * WeightSource.in_place gives them so, else w's own. NULL: all widened. */
+    /* Weights that may stay quantised: the type that WeightSource gives all
+     * tensors of w as, or w's own. NULL: all widened. */
     Dtype (*stored)(void *user, const Weight *w);
     void *user;
     bool keep_text;       /* for program_print */
@@ -37,7 +37,8 @@ typedef struct {
      * or the next program_load. */
     const void *(*in_place)(void *user, const Weight *w, int64_t index,
                             Dtype want);
-    /* Elements first .. first + count - 1 as `to`. Threads call at once. */
+    /* Elements first .. first + count - 1 as `to`; quantised (CpuOptions.
+     * stored): whole blocks. Threads call at once. */
     bool (*read)(void *user, const Weight *w, int64_t index, int64_t first,
                  int64_t count, Dtype to, void *out, Err *err);
     /* Its values were packed and will not be asked for again: mapped pages may

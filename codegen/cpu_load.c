@@ -109,9 +109,6 @@ static bool pack_tensor(const WeightSource *s, const Weight *w, const Pack *k,
         s->in_place ? s->in_place(s->user, w, index, k->dtype) : NULL;
     char *copy = NULL;
     bool good = true;
-    if (!src && type_info[k->dtype].block_len > 1)
-        return err_set(err, "%s: not there as %s, as it was said to be",
-                       w->path, type_info[k->dtype].name);
     if (!src) {
         src = copy = xmalloc((size_t)type_bytes(k->dtype, elements(w)) + 1);
         good = read_all(s, w, index, k->dtype, copy, err);

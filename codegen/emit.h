@@ -83,6 +83,7 @@ Val round_down(Emit *e, Val a);
 Val round_up(Emit *e, Val a);
 Val shift_left(Emit *e, Val a, int n);
 Val shift_right(Emit *e, Val a, int n); /* zeros come in */
+Val shift_signed(Emit *e, Val a, int n); /* copies of the sign do */
 Val bit_and(Emit *e, Val a, Val b);
 Val bit_or(Emit *e, Val a, Val b);
 Val bit_xor(Emit *e, Val a, Val b);

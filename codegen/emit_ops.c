@@ -131,6 +131,11 @@ Val shift_right(Emit *e, Val a, int n)
     return LLVMBuildLShr(e->at, a, like_bits(a, n), "");
 }
 
+Val shift_signed(Emit *e, Val a, int n)
+{
+    return LLVMBuildAShr(e->at, a, like_bits(a, n), "");
+}
+
 Val bit_and(Emit *e, Val a, Val b)
 {
     return LLVMBuildAnd(e->at, a, b, "");

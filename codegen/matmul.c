@@ -65,17 +65,6 @@ static void part_info(Mm *mm, Emit *e, int i)
     to->ragged = to->n % p->cols != 0;
 }
 
-/* The tile that takes a quantised panel once it is widened. */
-static PartInfo widened(const Mm *mm, Emit *e, const PartInfo *p)
-{
-    const Schedule *s = &mm->w.kernel->schedule;
-    PartInfo wide = *p;
-    wide.tile = tile_choose(e, TILE_f32, p->tile.vectors, s->tokens);
-    wide.tile.ahead = s->ahead;
-    wide.depth = depth_of(s, &wide);
-    return wide;
-}
-
 /* The most rows of a block, and what fills up the last tile. */
 static int64_t block_room(const Schedule *s, const Tile *t)
 {
@@ -95,23 +84,17 @@ void mm_begin(Mm *mm, Emit *e, Plan *p, Kernel *k)
     const Matmul *m = &k->matmul;
     *mm = (Mm){.m = m, .k = matmul_k(m)};
     kernel_begin(&mm->w, e, p, k);
-    int64_t wide = 0;
     for (int i = 0; i < m->nparts; i++) {
         part_info(mm, e, i);
         const PartInfo *in = &mm->part[i];
         int64_t width = (int64_t)in->tile.vectors * e->lanes;
         int64_t rows = block_room(&k->schedule, &in->tile);
-        if (tile_quant(in->tile.kind)) {
-            PartInfo other = widened(mm, e, in);
-            keep_most(&rows, block_room(&k->schedule, &other.tile));
-            keep_most(&wide, in->chunks * CHUNK * width);
-        }
         keep_most(&mm->x_bytes, rows * in->chunks *
                                     tile_chunk_bytes(&in->tile));
         keep_most(&mm->c_bytes, rows * width * 4);
     }
     mm->x_bytes = (mm->x_bytes + 63) / 64 * 64;
-    k->scratch = MM_MARK + mm->x_bytes + mm->c_bytes + wide;
+    k->scratch = MM_MARK + mm->x_bytes + mm->c_bytes;
 }
 
 Val mm_block_rows(Mm *mm)
@@ -265,52 +248,20 @@ static Val panels_at(Mm *mm)
                     mul(e, which, i64(e, bytes)));
 }
 
-/* The panel itself, or widened from `tile` to where mm->wide says. */
-static Val panel_of(Mm *mm, const Tile *tile, Val w)
+static void part_task(Mm *mm, int i, Val group, Val grain)
 {
     Emit *e = mm->w.e;
-    if (!mm->wide)
-        return w;
-    Val args[] = {w, i64(e, mm->info->chunks), mm->wide};
-    call(e, quant_widen(e, tile), 3, args);
-    return mm->wide;
-}
-
-static void each_panel(Mm *mm, const Tile *tile, Val group, Val grain)
-{
-    Emit *e = mm->w.e;
+    mm->out = &mm->m->part[i];
+    mm->info = &mm->part[i];
     mm_load_rows(mm);
     Val w = panels_at(mm), c = at_bytes(e, mm->x, i64(e, mm->x_bytes));
     Val from = mul(e, group, grain);
     Val to = least(e, add(e, from, grain), i64(e, mm->info->panels));
     Loop p = loop_begin(e, "panel", from, to, 1);
     Val at_w = at_bytes(e, w, mul(e, p.index, i64(e, mm->info->bytes)));
-    add_products(mm, panel_of(mm, tile, at_w), c);
+    add_products(mm, at_w, c);
     write_panel(mm, c, p.index);
     loop_end(e, p);
-}
-
-/* Quantised weights: a few rows take them as they are, more rows a panel that
- * was widened once for all of them. */
-static void part_task(Mm *mm, int i, Val group, Val grain)
-{
-    Emit *e = mm->w.e;
-    PartInfo own = mm->part[i], wide;
-    mm->out = &mm->m->part[i];
-    mm->info = &own;
-    mm->wide = NULL;
-    if (!tile_quant(own.tile.kind)) {
-        each_panel(mm, &own.tile, group, grain);
-        return;
-    }
-    If few = if_begin(e, less_eq(e, mm->rows, i64(e, own.tile.most)));
-    each_panel(mm, &own.tile, group, grain);
-    if_else(e, &few);
-    wide = widened(mm, e, &own);
-    mm->info = &wide;
-    mm->wide = at_bytes(e, mm->x, i64(e, mm->x_bytes + mm->c_bytes));
-    each_panel(mm, &own.tile, group, grain);
-    if_end(e, few);
 }
 
 void mm_block(Mm *mm, Val group, Val grain)

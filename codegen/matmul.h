@@ -8,7 +8,8 @@
  *
  * w is a panel, [K / pair][cols][pair], from pack.c. x lies in chunks of K:
  * [K / chunk][rows][chunk], a chunk being 32 bytes: 8 f32 or 16 bf16 (for AMX
- * 64: 32 bf16). Both have zeros from K to the next multiple of TILE_K. */
+ * 64: 32 bf16; of quantised w a block, see Quant). Both have zeros from K to
+ * the next multiple of TILE_K. */
 #pragma once
 #include "codegen/kernel.h"
 
@@ -20,20 +21,24 @@ typedef enum {
     TILE_half, /* x f32, w f16, widened; pair 1 */
     TILE_dot,  /* x and w bf16, dot products of pairs; pair 2 */
     TILE_amx,  /* the same by AMX; rows in groups of 16, see matmul_amx.c */
-    TILE_q4,   /* x f32, w quantised in blocks, widened: see Quant */
+    TILE_q4,   /* w quantised in blocks, x too: see Quant */
+    TILE_q4s,
     TILE_q4w,
     TILE_q8,
     TILE_q8w,
+    TILE_KINDS
 } TileKind;
 
 /* A quantised panel is a row of blocks of K:
  *     scale[cols], if `min` low[cols], then the codes of `block` elements;
- * w = code * scale + low. Codes of 4 bits: [block / 8][cols] words of 32 bits,
- * the i-th nibble for k = i; of 8: [block][cols] signed bytes. */
+ * w = (code - offset) * scale + low, a code unsigned. Of 8 bits: [block / 4]
+ * [cols] words of four bytes; of 4: [block / 8][cols], byte i has k = i in its
+ * low half and k = i + 4 in the high one. */
 typedef struct {
     int block, bits;
     bool wide; /* scale and low are f32, else f16 */
     bool min;  /* low is there */
+    int offset;
 } Quant;
 
 typedef struct {
@@ -64,26 +69,24 @@ int tile_chunk_bytes(const Tile *t);
 int tile_chunk(const Tile *t);           /* elements of x in a chunk */
 int64_t tile_w_bytes(const Emit *e, const Tile *t); /* of w a chunk */
 
-/* ---- quantised panels (matmul_quant.c) ---- */
+/* ---- quantised panels (matmul_quant.c, quant_rows.c) ----
+ * A chunk of x is a block: QUANT_HEAD bytes, then two for each element. */
 
+enum { QUANT_HEAD = 8 };
 const Quant *tile_quant(TileKind kind); /* NULL: not quantised */
 bool quant_kind(Dtype stored, TileKind *kind);
 int64_t quant_bytes(const Quant *q, int64_t cols); /* of a block */
-typedef struct {
-    Val scale[4], low[4], words[4]; /* words: of a chunk, for 4 bits */
-    Val codes;                      /* where those of this chunk begin */
-} QuantBlock;
-/* Scales of the block at w; then, for each of its chunks, vectors of w. */
-void quant_begin(Emit *e, const Tile *t, QuantBlock *b, Val w);
-void quant_chunk(Emit *e, const Tile *t, QuantBlock *b, Val w, Val chunk);
-Val quant_vector(Emit *e, const Tile *t, QuantBlock *b, int unit, int vector);
+int quant_room(const Emit *e, int vectors, int registers); /* tile_room */
+/* The body of a tile function; block_pack_row for these tiles. */
+void quant_tile(Emit *e, const Tile *t, int rows);
+Val quant_pack_x(Emit *e, const Tile *t, Dtype from);
+/* A block of f32, a vector of them all, to a chunk of x. */
+void quant_pack_block(Emit *e, const Tile *t, Val x, Val to);
 /* Bytes of a panel; a row of the file's blocks into it as column `col` (the
  * panel's memory is zero at first). */
 int64_t quant_panel_bytes(Dtype stored, int64_t k, int64_t cols);
 void quant_pack_row(Dtype stored, const void *row, int64_t k, int64_t cols,
                     int64_t col, void *panel);
-/* A function (w, i64 chunks, out): the panel widened to TILE_f32's. */
-Val quant_widen(Emit *e, const Tile *t);
 
 /* ---- blocks of rows (matmul_block.c) ----
  * The rows of a block stand in tiles of `most` rows, the last in the smallest
@@ -119,7 +122,6 @@ typedef struct Mm {
     const Matmul *m;
     int64_t k;   /* elements of K */
     int64_t x_bytes, c_bytes; /* of a packed block, of its sums */
-    Val wide; /* where a quantised panel is widened to, or NULL: it is not */
     PartInfo part[8];
     /* of the task being written */
     Val x;             /* the packed block, then C */

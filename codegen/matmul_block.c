@@ -49,6 +49,8 @@ Val block_pack_row(Emit *e, const Tile *t, Dtype from)
 {
     char name[64];
     Helper h;
+    if (tile_quant(t->kind))
+        return quant_pack_x(e, t, from);
     const char *to = t->kind == TILE_amx   ? "amx"
                      : t->kind == TILE_dot ? "bf16"
                                            : "f32";
@@ -90,8 +92,9 @@ Val block_row(Emit *e, const Tile *t, Val x, Val chunks, Val rows, Val r,
 static void one_tile(Emit *e, const Tile *t, int rows, Val r)
 {
     Val all = param(e, 2, "all"), first = param(e, 5, "first");
-    Val x = mul(e, r, mul(e, all, i64(e, CHUNK)));
-    x = add(e, x, mul(e, first, i64(e, rows * CHUNK)));
+    int chunk = tile_chunk_bytes(t);
+    Val x = mul(e, r, mul(e, all, i64(e, chunk)));
+    x = add(e, x, mul(e, first, i64(e, rows * chunk)));
     Val w = mul(e, first, i64(e, tile_w_bytes(e, t)));
     Val c = mul(e, r, i64(e, (int64_t)t->vectors * e->lanes * 4));
     Val args[] = {at_bytes(e, param(e, 0, "x"), x),

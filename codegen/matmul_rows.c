@@ -82,15 +82,13 @@ static void put(Row *r, Val v, Val first, int more)
 }
 
 /* The vector at column `first` + `more`, of which `there` lanes exist. */
-static void compute(Row *r, Val first, int more, int64_t there)
+static Val compute(Row *r, Val first, int more, int64_t there)
 {
     Mm *mm = r->mm;
     Emit *e = mm->w.e;
     Ty t = vec(ty(e, TY_f32), e->lanes);
-    if (there <= 0) {
-        put(r, num(t, 0), first, more);
-        return;
-    }
+    if (there <= 0)
+        return num(t, 0);
     Places p = r->at;
     p.lanes = e->lanes;
     p.mask = NULL;
@@ -100,7 +98,23 @@ static void compute(Row *r, Val first, int more, int64_t there)
     walk_unflatten(&mm->w, &p, mm->m->nk, mm->m->k, column, true);
     Val v = to_float(e, walk(&r->map.w, mm->m->x, &p), ty(e, TY_f32));
     v = splat(e, v, e->lanes / width_of(v));
-    put(r, p.mask ? pick(e, p.mask, v, num(t, 0)) : v, first, more);
+    return p.mask ? pick(e, p.mask, v, num(t, 0)) : v;
+}
+
+/* A chunk of quantised x, which needs all of it at once. */
+static void put_codes(Row *r, Val first)
+{
+    Emit *e = r->mm->w.e;
+    Val piece[32];
+    int n = r->chunk / e->lanes;
+    for (int i = 0; i < n; i++)
+        piece[i] = compute(r, first, i * e->lanes, e->lanes);
+    for (; n > 1; n /= 2)
+        for (int i = 0; i < n / 2; i++)
+            piece[i] = join(e, piece[2 * i], piece[2 * i + 1]);
+    Val which = quot(e, first, i64(e, r->chunk));
+    quant_pack_block(e, &r->mm->info->tile, piece[0],
+                     at_bytes(e, r->dst, mul(e, which, r->step)));
 }
 
 static void compute_row(Row *r)
@@ -112,22 +126,23 @@ static void compute_row(Row *r)
     r->map.at = r->at;
     map_reduce(&r->map);
     Loop u = loop_begin(e, "column", i64(e, 0), i64(e, whole), unit);
+    if (tile_quant(mm->info->tile.kind)) {
+        put_codes(r, u.index);
+        loop_end(e, u);
+        return; /* K is whole blocks */
+    }
     for (int j = 0; j < unit; j += e->lanes)
-        compute(r, u.index, j, e->lanes);
+        put(r, compute(r, u.index, j, e->lanes), u.index, j);
     loop_end(e, u);
     for (int64_t j = whole; j < mm->info->chunks * r->chunk; j += e->lanes)
-        compute(r, i64(e, whole), (int)(j - whole), mm->k - j);
+        put(r, compute(r, i64(e, whole), (int)(j - whole), mm->k - j),
+            i64(e, whole), (int)(j - whole));
 }
 
-/* The ways in which tiles want a row. */
-typedef enum { FORM_f32, FORM_bf16, FORM_amx, FORMS } Form;
-static const char *const form_name[] = {"f32", "bf16", "amx"};
-
-static Form form_of(const Tile *t)
+/* The first kind of tile that wants rows as this one does. */
+static TileKind form_of(const Tile *t)
 {
-    return t->kind == TILE_amx   ? FORM_amx
-           : t->kind == TILE_dot ? FORM_bf16
-                                 : FORM_f32;
+    return t->kind == TILE_wide || t->kind == TILE_half ? TILE_f32 : t->kind;
 }
 
 /* A function (arg, run, i64 batch, i64 first, i64 rows, x) of its
@@ -138,7 +153,7 @@ static void rows_function(Mm *mm)
     const PartInfo *in = mm->info;
     Mm own = *mm;
     Row r = {.mm = &own, .chunk = tile_chunk(&in->tile)};
-    r.type = form_of(&in->tile) == FORM_f32 ? TYPE_f32 : TYPE_bf16;
+    r.type = form_of(&in->tile) == TILE_f32 ? TYPE_f32 : TYPE_bf16;
     own.w.arg = param(e, 0, "arg");
     own.w.run = param(e, 1, "run");
     own.w.hole = NULL;
@@ -163,7 +178,7 @@ static void compute_rows(Mm *mm)
     Helper h;
     const Tile *t = &mm->info->tile;
     const char *name = intern_printf("%s_rows_%s_%d", mm->w.kernel->name,
-                                     form_name[form_of(t)], t->most);
+                                     tile_name(form_of(t)), t->most);
     Ty p = ty_ptr(e), n = ty(e, TY_i64), types[] = {p, p, n, n, n, p};
     if (helper_begin(e, &h, name, 6, types)) {
         rows_function(mm);
@@ -185,7 +200,7 @@ void mm_load_rows(Mm *mm)
     const Buffer *x = kernel_leaf(mm->w.kernel, mm->m->x);
     const Tile *tile = &mm->info->tile;
     Ty t = ty(e, TY_i64);
-    int64_t way = tile->most * FORMS + (int)form_of(tile);
+    int64_t way = tile->most * TILE_KINDS + (int)form_of(tile);
     Val mark = mul(e, add(e, mm->number, i64(e, 1)), i64(e, MOST));
     mark = add(e, mark, i64(e, way));
     Val kept = kernel_mem(&mm->w);

@@ -7,12 +7,16 @@ enum { UNITS = CHUNK / 4 }; /* 32-bit units of x in a chunk */
 
 int tile_chunk(const Tile *t)
 {
+    if (tile_quant(t->kind))
+        return tile_quant(t->kind)->block;
     return t->kind == TILE_amx ? 4 * UNITS
            : t->kind == TILE_dot ? 2 * UNITS : UNITS;
 }
 
 int tile_chunk_bytes(const Tile *t)
 {
+    if (tile_quant(t->kind))
+        return QUANT_HEAD + 2 * tile_quant(t->kind)->block;
     return t->kind == TILE_amx ? 2 * CHUNK : CHUNK;
 }
 
@@ -21,7 +25,7 @@ int64_t tile_w_bytes(const Emit *e, const Tile *t)
     const Quant *q = tile_quant(t->kind);
     int64_t bytes = (int64_t)UNITS * t->vectors * e->lanes * 4;
     if (q)
-        return quant_bytes(q, t->vectors * e->lanes) / (q->block / UNITS);
+        return quant_bytes(q, t->vectors * e->lanes);
     if (t->kind == TILE_amx)
         return 2 * bytes;
     return t->kind == TILE_wide || t->kind == TILE_half ? bytes / 2 : bytes;
@@ -30,7 +34,7 @@ int64_t tile_w_bytes(const Emit *e, const Tile *t)
 const char *tile_name(TileKind kind)
 {
     static const char *const names[] = {"f32", "wide", "half", "dot", "amx",
-                                        "q4",  "q4w",  "q8",   "q8w"};
+                                        "q4",  "q4s",  "q4w",  "q8",  "q8w"};
     return names[kind];
 }
 
@@ -60,9 +64,9 @@ int tile_room(const Emit *e, TileKind kind, int vectors)
 {
     if (kind == TILE_amx)
         return 16;
-    int other = tile_quant(kind)    ? 4 * vectors + 2
-                : kind == TILE_wide ? 2 * vectors + 1
-                                    : vectors + 1;
+    if (tile_quant(kind))
+        return quant_room(e, vectors, registers(e->target));
+    int other = kind == TILE_wide ? 2 * vectors + 1 : vectors + 1;
     int room = (registers(e->target) - other) / vectors;
     return room < 1 ? 1 : room;
 }
@@ -73,7 +77,7 @@ Tile tile_choose(const Emit *e, TileKind kind, int vectors, int tokens)
     if (kind == TILE_amx)
         return (Tile){kind, vectors, room, 4096};
     if (!tokens)
-        tokens = kind == TILE_wide || tile_quant(kind) ? 8 : 12;
+        tokens = kind == TILE_wide ? 8 : 12;
     return (Tile){kind, vectors, room < tokens ? room : tokens, 2048};
 }
 
@@ -198,14 +202,6 @@ static Val c_at(Body *b, Val c, int i)
     return at(e, ty(e, TY_f32), c, i64(e, i * e->lanes));
 }
 
-static void unit_quant(Body *b, QuantBlock *q, int unit)
-{
-    Val w[4];
-    for (int v = 0; v < b->t->vectors; v++)
-        w[v] = quant_vector(b->e, b->t, q, unit, v);
-    add_products(b, unit, w);
-}
-
 /* A loop that runs once or more; sums go round as phis, so that there is
  * nothing for the optimiser to find. */
 typedef struct {
@@ -256,26 +252,6 @@ static void all_chunks(Body *b, Val x, Val w, Val n)
     carry_end(b, &k, n);
 }
 
-static void all_blocks(Body *b, Val x, Val w, Val n)
-{
-    Emit *e = b->e;
-    Carry block, k;
-    QuantBlock q;
-    int64_t chunks = tile_quant(b->t->kind)->block / UNITS;
-    int64_t bytes = tile_w_bytes(e, b->t) * chunks;
-    carry_begin(b, &block, "block");
-    b->w = at_bytes(e, w, mul(e, block.index, i64(e, bytes)));
-    quant_begin(e, b->t, &q, b->w);
-    carry_begin(b, &k, "chunk");
-    Val number = add(e, mul(e, block.index, i64(e, chunks)), k.index);
-    b->x = at_bytes(e, x, mul(e, number, i64(e, b->rows * CHUNK)));
-    quant_chunk(e, b->t, &q, b->w, k.index);
-    for (int u = 0; u < UNITS; u++)
-        unit_quant(b, &q, u);
-    carry_end(b, &k, i64(e, chunks));
-    carry_end(b, &block, quot(e, n, i64(e, chunks)));
-}
-
 static void body(Body *b)
 {
     Emit *e = b->e;
@@ -285,10 +261,7 @@ static void body(Body *b)
     Ty t = vec(ty(e, TY_f32), e->lanes);
     for (int i = 0; i < count; i++)
         b->sum[i] = load(e, t, c_at(b, c, i));
-    if (tile_quant(b->t->kind))
-        all_blocks(b, x, w, n);
-    else
-        all_chunks(b, x, w, n);
+    all_chunks(b, x, w, n);
     for (int i = 0; i < count; i++)
         store(e, b->sum[i], c_at(b, c, i));
     ret(e, NULL);
@@ -304,7 +277,10 @@ Val tile_function(Emit *e, const Tile *t, int rows)
     if (!helper_begin(e, &h, name, 4, args))
         return h.fn;
     Body b = {.e = e, .t = t, .rows = rows};
-    body(&b);
+    if (tile_quant(t->kind))
+        quant_tile(e, t, rows);
+    else
+        body(&b);
     helper_end(e, &h);
     return h.fn;
 }

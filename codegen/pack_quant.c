@@ -4,9 +4,9 @@
 #include "codegen/matmul.h"
 #include <string.h>
 
-/* `block` elements of a row: w = code * scale + low. */
+/* `block` elements of a row: w = (code - offset) * scale + low (Quant). */
 typedef struct {
-    uint8_t code[32]; /* 8 bits: signed */
+    uint8_t code[32];
     float scale, low;
 } Block;
 
@@ -27,7 +27,6 @@ static void take_nibbles(const uint8_t *from, Block *b)
 static void take_q4_0(const uint8_t *from, Block *b)
 {
     b->scale = half_at(from);
-    b->low = -8 * b->scale;
     take_nibbles(from + 2, b);
 }
 
@@ -41,7 +40,8 @@ static void take_q4_1(const uint8_t *from, Block *b)
 static void take_q8_0(const uint8_t *from, Block *b)
 {
     b->scale = half_at(from);
-    memcpy(b->code, from + 2, 32);
+    for (int i = 0; i < 32; i++)
+        b->code[i] = from[2 + i] ^ 128; /* signed, plus 128 */
 }
 
 /* Part `i` of eight of a super-block: d, dmin, 12 bytes of 6-bit scales and
@@ -68,11 +68,9 @@ static void take_q6_k(const uint8_t *from, int i, Block *b)
     int8_t scale;
     memcpy(&scale, from + 192 + i, 1);
     b->scale = half_at(from + 208) * (float)scale;
-    b->low = 0;
     for (int k = 0; k < 16; k++) {
         int nibble = quarter < 2 ? low[k] & 15 : low[k] >> 4;
-        int code = (nibble | (high[k] >> 2 * quarter & 3) << 4) - 32;
-        b->code[k] = (uint8_t)(int8_t)code;
+        b->code[k] = (uint8_t)(nibble | (high[k] >> 2 * quarter & 3) << 4);
     }
 }
 
@@ -108,6 +106,12 @@ static void put_scale(const Quant *q, char *to, int64_t i, float value)
     }
 }
 
+static void put_word(const uint8_t *code, int bits, char *to)
+{
+    for (int i = 0; i < 4; i++)
+        to[i] = (char)(bits == 8 ? code[i] : code[i] | code[i + 4] << 4);
+}
+
 static void put(const Quant *q, const Block *b, char *to, int64_t cols,
                 int64_t col)
 {
@@ -118,17 +122,9 @@ static void put(const Quant *q, const Block *b, char *to, int64_t cols,
         put_scale(q, to, col, b->low);
         to += scales;
     }
-    if (q->bits == 8) {
-        for (int k = 0; k < q->block; k++)
-            to[k * cols + col] = (char)b->code[k];
-        return;
-    }
-    for (int k = 0; k < q->block; k += 8) {
-        uint32_t word = 0;
-        for (int i = 0; i < 8; i++)
-            word |= (uint32_t)b->code[k + i] << 4 * i;
-        memcpy(to + (k / 8 * cols + col) * 4, &word, 4);
-    }
+    int each = 32 / q->bits; /* codes of a word */
+    for (int k = 0; k < q->block; k += each, to += 4 * cols)
+        put_word(b->code + k, q->bits, to + 4 * col);
 }
 
 int64_t quant_panel_bytes(Dtype stored, int64_t k, int64_t cols)

@@ -43,13 +43,12 @@ static int64_t depth_of(int64_t k, const Tile *t, int64_t bytes)
 }
 
 /* Fewer rows are better balanced where panels are small; more pay where a panel
- * is widened first, comes from memory again for each block, or AMX would wait
- * for it. */
+ * comes from memory again for each block, or AMX would wait for it. */
 static int rows_of(const Tile *t, int64_t bytes)
 {
     if (t->kind == TILE_amx)
         return 192;
-    return tile_quant(t->kind) || bytes > SMALL_PANEL ? 96 : 48;
+    return bytes > SMALL_PANEL ? 96 : 48;
 }
 
 static void weigh(Matter *m, const Tile *t)
@@ -85,10 +84,6 @@ static void choose_matmul(const Emit *e, Kernel *k)
         p->cols = e->lanes * each;
         TileKind kind = matmul_kind(e->target, &k->matmul, p);
         Tile t = tile_choose(e, kind, each * p->parts, s->tokens);
-        weigh(&m, &t);
-        if (!tile_quant(kind))
-            continue;
-        t = tile_choose(e, TILE_f32, t.vectors, s->tokens);
         weigh(&m, &t);
     }
     while (m.block > 48 && m.block * m.row > BLOCK_BYTES)

@@ -66,9 +66,9 @@ char *json_text(const cJSON *item);
 /* ---- values (widen.c) ---- */
 
 /* Elements first .. first + count - 1 in row-major order, as `to` (f32, f64,
- * bf16, f16, or the tensor's own unquantised type), rows put in order. Exact
- * where `to` can hold the value, else rounded once to nearest even. Any range;
- * whole rows are fastest. Threads may read at once. */
+ * bf16, f16, or the tensor's own type, quantised: whole blocks), rows put in
+ * order. Exact where `to` can hold the value, else rounded once to nearest
+ * even. Any range; whole rows are fastest. Threads may read at once. */
 void tensor_read(const FileTensor *t, int64_t first, int64_t count, Dtype to,
                  void *out);
 /* All of it. */
@@ -80,6 +80,12 @@ const void *tensor_in_place(const FileTensor *t, Dtype want);
 void tensor_release(const FileTensor *t);
 /* `count` values of blocks or elements at `data`, in file order, to f32. */
 void widen_f32(Dtype from, const void *data, int64_t count, float *out);
+
+/* ---- and back (quantise.c) ---- */
+
+/* `count` values, whole blocks, as blocks of q8_0 (by llama.cpp's own rule) or
+ * q4_1 (the line of codes that is nearest, of a few). */
+void quantise_f32(Dtype to, const float *x, int64_t count, void *out);
 
 /* ---- GGUF metadata (gguf.c): false or NULL where the key is absent or of
  * another kind ---- */

@@ -18,33 +18,10 @@ typedef struct {
 
 enum { CHUNK = 4096 }; /* elements; whole blocks */
 
-/* llama.cpp's own rule: 32 values by the largest of them over 127, rounded
- * half away from zero. Written so that compilers make vectors of it: bits of
- * positive floats are ordered as they are, and f64 has room for the half. */
-static void quantise_q8_0(const float *x, int64_t n, char *out)
-{
-    for (int64_t b = 0; b < n / 32; b++, x += 32, out += 34) {
-        int32_t bits[32], most = 0;
-        memcpy(bits, x, sizeof bits);
-        for (int i = 0; i < 32; i++) {
-            int32_t size = bits[i] & INT32_MAX;
-            most = size > most ? size : most;
-        }
-        float scale = f32_of_bits((uint32_t)most) / 127;
-        float inverse = scale != 0 ? 1 / scale : 0;
-        uint16_t half = f16_of_f32(scale);
-        memcpy(out, &half, 2);
-        for (int i = 0; i < 32; i++) {
-            double v = x[i] * inverse;
-            out[2 + i] = (char)(int8_t)(int)(v + (v < 0 ? -0.5 : 0.5));
-        }
-    }
-}
-
 static void narrow(Dtype to, const float *x, int64_t n, char *out)
 {
     if (to == TYPE_q8_0)
-        quantise_q8_0(x, n, out);
+        quantise_f32(to, x, n, out);
     else if (to == TYPE_f32)
         memcpy(out, x, (size_t)n * sizeof *x);
     else

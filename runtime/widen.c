@@ -128,7 +128,7 @@ static bool through_f32(Dtype t)
 
 static void *step(void *out, Dtype to, int64_t n)
 {
-    return (char *)out + n * type_info[to].block_bytes;
+    return (char *)out + type_bytes(to, n);
 }
 
 /* Part of one block: elements at .. at + n - 1. */
@@ -164,7 +164,7 @@ static void read_run(const FileTensor *t, int64_t first, int64_t n, Dtype to,
     int64_t len = type_info[from].block_len, size = type_info[from].block_bytes;
     const char *data = (const char *)t->info.data + first / len * size;
     if (from == to) {
-        memcpy(out, data, (size_t)(n * size));
+        memcpy(out, data, (size_t)type_bytes(to, n));
         return;
     }
     if (!through_f32(from)) {

@@ -65,6 +65,70 @@ static void block_ranges(void **state)
     checkpoint_close(c);
 }
 
+/* Rows put in order stay quantised where that is asked for. */
+static void permuted_blocks(void **state)
+{
+    (void)state;
+    static const Dtype types[] = {TYPE_q8_0, TYPE_q4_1, TYPE_q6_k};
+    enum { ROWS = 12, WIDTH = 512, N = ROWS * WIDTH };
+    static uint8_t raw[ROWS * WIDTH * 2], part[sizeof raw];
+    static float want[N], got[N];
+    for (size_t i = 0; i < sizeof raw; i++)
+        raw[i] = (uint8_t)(i * 2654435761u >> 13) & 0x3f; /* no NaN */
+    for (size_t i = 0; i < 2 * COUNT(types); i++) {
+        Dtype t = types[i / 2];
+        const FileTensor f = {
+            .info = {.name = "q", .dtype = t, .rank = 2,
+                     .shape = {ROWS, WIDTH}, .data = raw},
+            .rows = i % 2 ? ROWS_paired : ROWS_by_part, .heads = 2};
+        tensor_read_all(&f, TYPE_f32, want);
+        assert_memory_not_equal(want, want + WIDTH, WIDTH * 4);
+        for (int first = 0; first < N; first += 5 * 256) {
+            int n = N - first < 5 * 256 ? N - first : 5 * 256;
+            tensor_read(&f, first, n, t, part);
+            widen_f32(t, part, n, got);
+            assert_memory_equal(got, want + first, (size_t)n * 4);
+        }
+        assert_null(tensor_in_place(&f, t));
+    }
+}
+
+/* Codes are off by half of one, and by what f16 does to the scale; 4 bits are
+ * no worse than the plain way from the least to the largest. */
+static void made_blocks(void **state)
+{
+    (void)state;
+    enum { N = 32 * 100 };
+    static float x[N], got[N];
+    static uint8_t raw[N * 2];
+    for (int i = 0; i < N; i++)
+        x[i] = (float)((i * 7919LL + i / 32 * 131) % 2003 - 900) / 32768.0f *
+               (float)(i / 320);
+    for (int four = 0; four < 2; four++) {
+        Dtype t = four ? TYPE_q4_1 : TYPE_q8_0;
+        quantise_f32(t, x, N, raw);
+        widen_f32(t, raw, N, got);
+        for (int b = 0; b < N; b += 32) {
+            float least = x[b], most = x[b];
+            double error = 0, plain = 0;
+            for (int i = b; i < b + 32; i++) {
+                least = fminf(least, x[i]);
+                most = fmaxf(most, x[i]);
+            }
+            double size = fmax(fabs(least), fabs(most));
+            double step = four ? (most - least) / 15 : size / 127;
+            for (int i = b; i < b + 32; i++) {
+                double code = round((x[i] - least) / step);
+                double off = fabs(got[i] - x[i]);
+                assert_true(four || off <= step * 0.5001 + size * 0x1p-11);
+                error += off * off;
+                plain += pow(step > 0 ? least + code * step - x[i] : 0, 2);
+            }
+            assert_true(sqrt(error) <= sqrt(plain) * 1.01 + size * 0x1p-9);
+        }
+    }
+}
+
 /* ---- conversions ---- */
 
 static void every_f16(void **state)
@@ -243,6 +307,7 @@ int main(void)
     enum { N = COUNT(block_types) };
     const struct CMUnitTest others[] = {
         cmocka_unit_test(block_ranges),  cmocka_unit_test(every_f16),
+        cmocka_unit_test(permuted_blocks), cmocka_unit_test(made_blocks),
         cmocka_unit_test(between_floats), cmocka_unit_test(whole_numbers),
         cmocka_unit_test(unaligned),     cmocka_unit_test(released),
         cmocka_unit_test(against_a_guard_page),
