@@ -58,51 +58,25 @@ static void code_text(FILE *out, const Plan *plan, const char *text)
     }
 }
 
-/* Lines of a kernel stand under its name; those of its results in order. */
-static void kernel_lines(FILE *out, const Plan *plan, const char *text)
+static void mark(FILE *out, const Node *n, void *user)
 {
-    const Kernel *k = NULL;
-    for (int result = 0; *text;) {
-        int n = (int)strcspn(text, "\n");
-        const char *name = text + strspn(text, " ");
-        if (!strncmp(name, "gr_", 3) && name == text + 2) {
-            k = kernel_of(plan, name, strcspn(name, " "));
-            result = 0;
-        }
-        bool is_result = name == text + 4 && strncmp(name, "weights ", 8) &&
-                         strncmp(name, "schedule ", 9);
-        const Node *node = NULL;
-        if (k && k->nout)
-            node = k->out[is_result && result < k->nout ? result : 0]->node;
-        if (is_result)
-            result++;
-        if (*text == '}')
-            k = NULL, node = NULL;
-        page_mark(out, node ? node->src : NULL,
-                  node ? node->loc : (Loc){0, 0}, LOOK_plain);
-        fprintf(out, "%.*s\n", n, text);
-        text += n + (text[n] == '\n');
-    }
+    (void)user;
+    page_mark(out, n->src, n->loc, LOOK_plain);
 }
 
 static void level_kernels(Page *p, const Program *program)
 {
     Writing w;
-    char *text;
-    size_t len;
-    FILE *to = open_memstream(&text, &len);
-    kernels_print(program_plan(program), to);
-    fclose(to);
     char *marked;
-    to = open_memstream(&marked, &len);
-    kernel_lines(to, program_plan(program), text);
+    size_t len;
+    FILE *to = open_memstream(&marked, &len);
+    kernels_print_marked(program_plan(program), to, mark, NULL);
     fclose(to);
     page_begin(&w, p);
     fputs("<p>The graph cut into kernels: what each computes in one go, what "
           "is fused into it, and its schedule.</p>\n", w.out);
     html_lines(w.out, marked);
     page_end(&w, "kernels", "kernels");
-    free(text);
     free(marked);
 }
 

@@ -1,5 +1,6 @@
 /* graft show: a spec or a model at one stage, as text, a picture or a page. */
 #include "cli/html.h"
+#include "cli/show_text.h"
 #include "dsl/dsl.h"
 #include <string.h>
 
@@ -9,6 +10,7 @@ typedef struct Show Show;
 struct Show {
     const struct Stage *stage; /* NULL: the first that fits */
     const char *name;          /* of FILE.graft:NAME */
+    bool text;                 /* what is the text of a graph or of kernels */
     const char *svg, *html;
     SubjectArgs args;
     Arena arena;
@@ -49,7 +51,12 @@ static bool show_program(const Show *s, Loaded *l, ProgramText text, Err *err)
 
 static bool show_kernels(const Show *s, Loaded *l, Err *err)
 {
-    return show_program(s, l, TEXT_kernels, err);
+    if (s->common.target != TARGET_cuda)
+        return show_program(s, l, TEXT_kernels, err);
+    CudaText *t = cuda_text(model_graph(l->model, &l->arena), false);
+    kernels_print(t->plan, stdout);
+    cuda_free(t);
+    return true;
 }
 
 static bool show_llvm(const Show *s, Loaded *l, Err *err)
@@ -76,7 +83,12 @@ static bool show_cuda(const Show *s, Loaded *l, Err *err)
     return true;
 }
 
-enum { STAGE_ast, STAGE_model, STAGE_graph }; /* as they stand below */
+enum { /* as they stand below */
+    STAGE_ast,
+    STAGE_model,
+    STAGE_graph,
+    STAGE_kernels
+};
 static const Stage stages[] = {
     {"ast", true, NULL},
     {"model", false, show_model},
@@ -91,7 +103,9 @@ static const Stage stages[] = {
 static const struct argp_option options[] = {
     {"stage", 's', "STAGE", 0,
      "ast, of a .graft file; of a model: model, graph, kernels, llvm, "
-     "llvm-opt, asm, cuda (ast or model)",
+     "llvm-opt, asm, cuda (ast or model). Kernels are those of --target. The "
+     "texts of graph and kernels, edited or not, are FILEs too, shown at that "
+     "stage or below",
      1},
     {"transform", 'x', "TRANSFORM", 0,
      "Show the model as this would make it: one of the library's, or "
@@ -148,10 +162,34 @@ static void check_stage(const Show *s, bool spec, struct argp_state *state)
         argp_error(state, "--svg draws the stages model and graph");
 }
 
+/* From standard input it is one where the stage is not of a .graft file. */
+static bool is_text(const Show *s)
+{
+    if (!strcmp(s->args.what, "-"))
+        return s->stage && s->stage >= &stages[STAGE_graph];
+    return is_level_text(s->args.what);
+}
+
+static void check_text(Show *s, struct argp_state *state)
+{
+    if (!s->stage)
+        s->stage = &stages[STAGE_kernels];
+    if (s->stage < &stages[STAGE_graph] || s->svg || s->html)
+        argp_error(state, "a text of a graph or of kernels is shown as text, "
+                          "at the stages from graph on");
+    if (s->args.transform || s->args.arg.n || s->args.with.n)
+        argp_error(state, "a text of a graph or of kernels has no parameters");
+}
+
 static void key_end(Show *s, struct argp_state *state)
 {
     if (!s->args.what)
         argp_error(state, "needs a .graft file or a model");
+    s->text = is_text(s);
+    if (s->text) {
+        check_text(s, state);
+        return;
+    }
     bool spec = is_spec(s->args.what, &s->name);
     if (s->html && (s->svg || s->stage))
         argp_error(state, "--html shows all stages: it stands alone");
@@ -299,7 +337,9 @@ int command_show(int argc, char **argv)
     Err err;
     int status = EXIT_done;
     options_parse(&argp, argc, argv, &s, &s.common);
-    if (s.stage->of_spec && !s.html) {
+    if (s.text) {
+        status = show_text(s.args.what, s.stage->name, &s.common);
+    } else if (s.stage->of_spec && !s.html) {
         status = show_ast(&s);
     } else if (!show(&s, &subject, &err)) {
         status = report_error(&s.common, &err);

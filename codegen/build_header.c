@@ -21,7 +21,7 @@ const char *build_c_type(Dtype t)
 const char *build_column(const Build *b, const Buffer *c, bool out)
 {
     const char *name = out ? "y" : c->node->name;
-    const Graph *g = b->p->graph;
+    const Graph *g = b->p->plan->graph;
     for (int i = 0; out && i < g->output.n; i++)
         if (g->output.at[i].node == c->node)
             name = g->output.at[i].name;
@@ -113,7 +113,7 @@ static void head(Build *b)
         " * by side, each one call at a time. */\n"
         "#pragma once\n#include <stdint.h>\n"
         "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
-        b->p->graph->name, target_text(t),
+        b->p->plan->graph->name, target_text(t),
         t->features == target_host()->features
             ? "\n * with all that the CPU has which it was made on" : "",
         name, name, name);

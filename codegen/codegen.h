@@ -25,6 +25,10 @@ typedef struct Program Program;
 /* Compiles every kernel of g for any T. The graph must outlive the program.
  * NULL with err set: it holds something no kernel can do. */
 Program *cpu_compile(const Graph *g, const CpuOptions *o, Err *err);
+/* The same from a plan, as kernels_read gives one; it must outlive the program,
+ * and gets the choices that its schedules left open. NULL with err set: its
+ * weights are packed for another target. */
+Program *cpu_compile_plan(Plan *p, const CpuOptions *o, Err *err);
 void program_free(Program *p);
 
 /* Where weights come from: tensors of w, row-major; a weight with stacked dims
@@ -153,6 +157,10 @@ typedef struct {
 /* Prints the kernels of g: maps, matmuls, grouped matmuls, routes. What else
  * the plan holds (attention, scatters, draws) has a comment in its place. */
 CudaText *cuda_text(const Graph *g, bool training);
+/* The same from a plan; it must outlive the text, and its weights are packed
+ * for CUDA from now on. NULL with err set: they stay quantised, or a matmul
+ * computes its rows as it loads them. */
+CudaText *cuda_text_plan(Plan *p, Err *err);
 void cuda_free(CudaText *t);
 /* The same as what an emulator calls, each kernel under its name with an array
  * of pointers to its arguments, as a launch gives them. */

@@ -116,15 +116,9 @@ static const char *cache_of(const Program *p, char *room, size_t size)
     return cache_folder(room, size) ? room : NULL;
 }
 
-bool program_cut(Program *p, const Graph *g, Err *err)
+/* What was found by exploring is for this machine. */
+static bool choose_schedules(Program *p, Err *err)
 {
-    PassOptions po = {.training = p->o.training, .last_only = p->o.last_only};
-    p->graph = passes_run(g, &p->arena, &po);
-    CutOptions co = {.lanes = p->target->width / 4,
-                     .vectors = 1, .pair = 2, .on_load = true, .halves = true,
-                     .stored = p->o.stored,
-                     .keeps = pack_keeps, .user = p->o.user};
-    p->plan = kernels_cut(p->graph, &p->arena, &co);
     char room[4096];
     const char *folder = cache_of(p, room, sizeof room);
     Pins found = {.arena = &p->arena};
@@ -133,11 +127,19 @@ bool program_cut(Program *p, const Graph *g, Err *err)
     return schedules_choose(p->plan, p->target, p->o.pins, &found, err);
 }
 
-static bool compile(Program *p, const Graph *g, Err *err)
+bool program_cut(Program *p, const Graph *g, Err *err)
 {
-    double start = now();
-    if (!program_cut(p, g, err))
-        return false;
+    PassOptions po = {.training = p->o.training, .last_only = p->o.last_only};
+    CutOptions co = {.lanes = p->target->width / 4,
+                     .vectors = 1, .pair = 2, .on_load = true, .halves = true,
+                     .stored = p->o.stored,
+                     .keeps = pack_keeps, .user = p->o.user};
+    p->plan = kernels_cut(passes_run(g, &p->arena, &po), &p->arena, &co);
+    return choose_schedules(p, err);
+}
+
+static void compile(Program *p)
+{
     double cut = now();
     char room[4096];
     JitOptions jo = {.keep_text = p->o.keep_text, .threads = p->o.threads,
@@ -147,11 +149,11 @@ static bool compile(Program *p, const Graph *g, Err *err)
     double emitted = now();
     jit_link(p->jit);
     find_code(p);
-    p->cost.passes = cut - start;
     p->cost.emit = emitted - cut;
     p->cost.cached = jit_was_cached(p->jit);
     jit_seconds(p->jit, &p->cost.optimise, &p->cost.link);
-    return true;
+    program_ready(p);
+    p->team = exec_team(p->o.threads, program_scratch(p));
 }
 
 Program *program_new(const CpuOptions *o)
@@ -172,15 +174,59 @@ void program_ready(Program *p)
     p->own = state_new(p);
 }
 
+static Program *give_up(Program *p)
+{
+    program_free(p);
+    return NULL;
+}
+
 Program *cpu_compile(const Graph *g, const CpuOptions *o, Err *err)
 {
     Program *p = program_new(o);
-    if (!compile(p, g, err)) {
-        program_free(p);
-        return NULL;
+    double start = now();
+    bool fine = program_cut(p, g, err);
+    p->cost.passes = now() - start;
+    if (fine)
+        compile(p);
+    return fine ? p : give_up(p);
+}
+
+static bool pack_fits(const Program *p, const Pack *k)
+{
+    int pair = k->dtype == TYPE_bf16 ? 2 : 1;
+    int64_t head = size_at(k->n[k->nn - 1]->size, 1);
+    if (k->halves && head % (p->target->width / 2))
+        return false;
+    return k->pair == pair &&
+           (k->dtype == TYPE_f32 || k->dtype == TYPE_f16 ||
+            k->dtype == TYPE_bf16 || pack_keeps(k, k->dtype));
+}
+
+/* Weights are packed as this target's matmuls read them. */
+static bool packs_fit(const Program *p, const Plan *plan, Err *err)
+{
+    for (int i = 0; i < plan->body.n; i++)
+        if (!packs_fit(p, plan->body.at[i], err))
+            return false;
+    for (int i = 0; i < plan->buffer.n; i++) {
+        const Buffer *b = plan->buffer.at[i];
+        const Pack *k = &b->pack;
+        if (b->kind == BUF_packed && !pack_fits(p, k))
+            return err_set(err, "%s: this CPU has no matmul for weights packed "
+                           "as %s by %d%s", plan->name,
+                           type_info[k->dtype].name, k->pair,
+                           k->halves ? ", halves of heads side by side" : "");
     }
-    program_ready(p);
-    p->team = exec_team(p->o.threads, program_scratch(p));
+    return true;
+}
+
+Program *cpu_compile_plan(Plan *plan, const CpuOptions *o, Err *err)
+{
+    Program *p = program_new(o);
+    p->plan = plan;
+    if (!packs_fit(p, plan, err) || !choose_schedules(p, err))
+        return give_up(p);
+    compile(p);
     return p;
 }
 

@@ -65,7 +65,6 @@ struct Program {
     Arena arena;
     CpuOptions o;
     const Target *target;
-    Graph *graph; /* after the passes */
     Plan *plan;
     Jit *jit;
     LIST(Code) code;

@@ -110,7 +110,7 @@ static bool set_outputs(Run *r, Err *err)
         if (p->plan->buffer.at[i]->kind == BUF_output)
             p->instance.at[0]->at[i] = NULL;
     for (int i = 0; i < r->nout; i++) {
-        const Node *n = graph_find_output(p->graph, r->out[i].name);
+        const Node *n = graph_find_output(p->plan->graph, r->out[i].name);
         if (!n)
             return err_set(err, "there is no output %s", r->out[i].name);
         const Buffer *b = output_buffer(p, n);
@@ -131,7 +131,7 @@ static void give_outputs(Run *r)
     Program *p = r->p;
     for (int i = 0; i < r->nout; i++) {
         const Column *c = &r->out[i];
-        const Node *node = graph_find_output(p->graph, c->name);
+        const Node *node = graph_find_output(p->plan->graph, c->name);
         const Buffer *b = output_buffer(p, node);
         const void *from = p->instance.at[0]->at[b->id];
         int64_t n = type_count(&b->type, r->T);
@@ -146,7 +146,7 @@ static void give_outputs(Run *r)
 
 int64_t program_output_count(const Program *p, const char *name, int64_t T)
 {
-    const Node *n = graph_find_output(p->graph, name);
+    const Node *n = graph_find_output(p->plan->graph, name);
     return n ? type_count(&n->type, T) : -1;
 }
 

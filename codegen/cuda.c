@@ -285,6 +285,15 @@ static void print_plan(CudaText *t, Plan *p, FILE *out)
         kernel(t, p, p->kernel.at[i], out);
 }
 
+static void print_text(CudaText *t)
+{
+    size_t len;
+    FILE *out = open_memstream(&t->text, &len);
+    fputs("#include \"graft_dev.h\"\n#include \"graft_math.h\"\n", out);
+    print_plan(t, t->plan, out);
+    fclose(out);
+}
+
 CudaText *cuda_text(const Graph *g, bool training)
 {
     CudaText *t = xmalloc(sizeof *t);
@@ -292,11 +301,49 @@ CudaText *cuda_text(const Graph *g, bool training)
     PassOptions po = {.training = training};
     CutOptions co = {.lanes = 8, .vectors = 1, .pair = 1};
     t->plan = kernels_cut(passes_run(g, &t->arena, &po), &t->arena, &co);
-    size_t len;
-    FILE *out = open_memstream(&t->text, &len);
-    fputs("#include \"graft_dev.h\"\n#include \"graft_math.h\"\n", out);
-    print_plan(t, t->plan, out);
-    fclose(out);
+    print_text(t);
+    return t;
+}
+
+static bool matmul_fits(const Kernel *k, Err *err)
+{
+    if (!kernel_leaf(k, k->matmul.x))
+        return err_set(err, "%s: CUDA's matmuls compute no rows as they load "
+                       "them", k->name);
+    for (int i = 0; i < k->matmul.nparts; i++) {
+        Dtype t = k->matmul.part[i].w->pack.dtype;
+        if (k->matmul.part[i].w->pack.halves)
+            return err_set(err, "%s: CUDA has no rope behind its sums",
+                           k->name);
+        if (!type_is_float(t))
+            return err_set(err, "%s: CUDA has no matmul for %s weights",
+                           k->name, type_info[t].name);
+    }
+    return true;
+}
+
+static bool plan_fits(const Plan *p, Err *err)
+{
+    for (int i = 0; i < p->body.n; i++)
+        if (!plan_fits(p->body.at[i], err))
+            return false;
+    for (int i = 0; i < p->kernel.n; i++) {
+        const Kernel *k = p->kernel.at[i];
+        if ((k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped) &&
+            !matmul_fits(k, err))
+            return false;
+    }
+    return true;
+}
+
+CudaText *cuda_text_plan(Plan *p, Err *err)
+{
+    if (!plan_fits(p, err))
+        return NULL;
+    CudaText *t = xmalloc(sizeof *t);
+    memset(t, 0, sizeof *t);
+    t->plan = p;
+    print_text(t);
     return t;
 }
 

@@ -82,9 +82,10 @@ void kernel_begin_tasks(Walk *w); /* ends with ret(e, count) */
 /* ---- schedules (schedule.c) ---- */
 
 /* Fills in every kernel's schedule, and how its weights are packed: before
- * that nothing can be emitted. First what is pinned, then what was found by
- * exploring, then what the target likes; both may be NULL. False with err set,
- * which names the place: this machine cannot do what is pinned. */
+ * that nothing can be emitted. First what it says itself, then what is pinned,
+ * then what was found by exploring, then what the target likes; both may be
+ * NULL. False with err set, which names the place: this machine cannot do what
+ * is asked. */
 bool schedules_choose(Plan *p, const Target *t, const Pins *pinned,
                       const Pins *found, Err *err);
 /* The same for one kernel whose schedule is set, as far as it is. */

@@ -14,8 +14,9 @@ typedef struct {
     bool vertical; /* each lane is a row */
     Places at;     /* the row's */
     int nlocal, nreduced, nseen;
-    Local local[64];
-    const Node *reduced[64], *seen[1024]; /* reduced: arguments first */
+    Local local[KERNEL_REDUCTIONS];
+    const Node *reduced[KERNEL_REDUCTIONS]; /* arguments first */
+    const Node *seen[KERNEL_NODES];
 } MapEmit;
 
 /* For one vector (or element) at p; copy: which of `unroll` side by side. */

@@ -146,39 +146,42 @@ static int most_tokens(const Chooser *c, const Kernel *k)
     return most;
 }
 
-static bool pin_fits(const Chooser *c, const Kernel *k, const KernelKey *key,
-                     const Schedule *pinned)
+static bool tokens_fit(const Chooser *c, const Kernel *k,
+                       const KernelKey *key, int tokens)
 {
     bool tiles = k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped;
-    int most = tiles ? most_tokens(c, k) : INT_MAX, line = 0, col = 0;
-    if (pinned->tokens <= most)
-        return true;
-    const Source *src = NULL;
+    int most = tiles ? most_tokens(c, k) : INT_MAX, line, col;
+    const char *where = k->name;
+    const Source *src;
     Loc loc;
-    if (pins_place(c->pinned, key, "tokens", &src, &loc))
+    if (tokens <= most)
+        return true;
+    if (c->pinned && pins_place(c->pinned, key, "tokens", &src, &loc)) {
         loc_place(src, loc.at, &line, &col);
+        where = intern_printf("%s:%d:%d", src->path, line, col);
+    }
     return err_set(c->err,
-                   "%s:%d:%d: a tile of %d rows by %d vectors needs more "
-                   "registers than this machine has: at most %d rows",
-                   src ? src->path : "?", line, col, pinned->tokens,
-                   k->schedule.vectors, most);
+                   "%s: a tile of %d rows by %d vectors needs more registers "
+                   "than this machine has: at most %d rows",
+                   where, tokens, k->schedule.vectors, most);
 }
 
 static bool choose(const Chooser *c, Kernel *k)
 {
     KernelKey key;
-    Schedule pinned = {0};
     if (!kernel_key(k, &key))
         return true;
-    if (c->pinned)
-        pinned = pins_for(c->pinned, &key, false);
-    k->schedule = pinned;
+    if (c->pinned) {
+        Schedule pinned = pins_for(c->pinned, &key, false);
+        schedule_fill(&k->schedule, &pinned);
+    }
+    int tokens = k->schedule.tokens;
     if (c->found) {
         Schedule found = pins_for(c->found, &key, true);
         schedule_fill(&k->schedule, &found);
     }
     schedule_choose(k, c->t);
-    return pin_fits(c, k, &key, &pinned);
+    return tokens_fit(c, k, &key, tokens);
 }
 
 static bool choose_all(const Chooser *c, Plan *p)

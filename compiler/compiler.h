@@ -440,3 +440,5 @@ typedef LIST(Claim) Claims;
 /* Every module, model, transform of the files read (the library's only where
  * used), then the claims if no mistake was found. */
 bool spec_check(Spec *s, Claims *claims);
+
+#include "compiler/ir_text.h"

@@ -1,10 +1,10 @@
 /* Words, numbers and sizes of a graph's text. */
-#include "compiler/ir_read.h"
+#include "compiler/ir.h"
 #include <ctype.h>
 #include <math.h>
 #include <string.h>
 
-bool read_mistake(Reader *r, Loc loc, const char *fmt, ...)
+bool ir_mistake(IrReader *r, Loc loc, const char *fmt, ...)
 {
     char text[512];
     va_list ap;
@@ -14,7 +14,7 @@ bool read_mistake(Reader *r, Loc loc, const char *fmt, ...)
     if (!r->failed)
         error_at(r->src, loc, "%s", text);
     r->failed = true;
-    r->now = (Token){.loc = loc};
+    r->now = (IrToken){.loc = loc};
     return false;
 }
 
@@ -25,10 +25,10 @@ static bool starts_word(char c)
 
 static bool goes_on(char c)
 {
-    return isalnum((unsigned char)c) || c == '_' || c == '.';
+    return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '%';
 }
 
-static void skip_blanks(Reader *r)
+static void skip_blanks(IrReader *r)
 {
     const char *s = r->src->text;
     for (; s[r->at]; r->at++) {
@@ -39,7 +39,7 @@ static void skip_blanks(Reader *r)
     }
 }
 
-static void next_string(Reader *r)
+static void next_string(IrReader *r)
 {
     const char *s = r->src->text;
     int start = r->at++, n = 0;
@@ -54,14 +54,14 @@ static void next_string(Reader *r)
     }
     Loc loc = {start, r->at - start};
     if (s[r->at] != '"') {
-        read_mistake(r, loc, "a string that ends on its line");
+        ir_mistake(r, loc, "a string that ends on its line");
         return;
     }
     loc.len = ++r->at - start;
-    r->now = (Token){TOKEN_string, intern_n(text, (size_t)n), 0, loc};
+    r->now = (IrToken){TOKEN_string, intern_n(text, (size_t)n), 0, loc};
 }
 
-void read_next(Reader *r)
+void ir_next(IrReader *r)
 {
     if (r->failed)
         return;
@@ -69,7 +69,7 @@ void read_next(Reader *r)
     const char *s = r->src->text + r->at;
     Loc loc = {r->at, 1};
     if (!*s) {
-        r->now = (Token){.loc = {r->at, 0}};
+        r->now = (IrToken){.loc = {r->at, 0}};
     } else if (*s == '"') {
         next_string(r);
     } else if (isdigit((unsigned char)*s) || *s == '.') {
@@ -78,83 +78,93 @@ void read_next(Reader *r)
         if (end == s)
             end++;
         loc.len = (int)(end - s);
-        r->now = (Token){TOKEN_number, NULL, num, loc};
+        r->now = (IrToken){TOKEN_number, NULL, num, loc};
         r->at += loc.len;
     } else if (starts_word(*s)) {
         while (goes_on(s[loc.len]))
             loc.len++;
-        r->now = (Token){TOKEN_word, intern_n(s, (size_t)loc.len), 0, loc};
+        r->now = (IrToken){TOKEN_word, intern_n(s, (size_t)loc.len), 0, loc};
         r->at += loc.len;
     } else {
-        r->now = (Token){TOKEN_sign, NULL, *s, loc};
+        r->now = (IrToken){TOKEN_sign, NULL, *s, loc};
         r->at++;
     }
 }
 
-bool read_at(const Reader *r, char sign)
+bool ir_at(const IrReader *r, char sign)
 {
     return r->now.kind == TOKEN_sign && r->now.num == sign;
 }
 
-bool read_sign(Reader *r, char sign)
+bool ir_sign(IrReader *r, char sign)
 {
-    bool is = read_at(r, sign);
+    bool is = ir_at(r, sign);
     if (is)
-        read_next(r);
+        ir_next(r);
     return is;
 }
 
-static bool expected(Reader *r, const char *what)
+bool ir_expected(IrReader *r, const char *what)
 {
     int n = r->now.loc.len ? r->now.loc.len : 15;
     const char *s = r->now.loc.len ? r->src->text + r->now.loc.at
                                    : "the text's end";
-    return read_mistake(r, r->now.loc, "needs %s, found %.*s", what, n, s);
+    return ir_mistake(r, r->now.loc, "needs %s, found %.*s", what, n, s);
 }
 
-bool read_want(Reader *r, char sign)
+bool ir_want(IrReader *r, char sign)
 {
     char what[2] = {sign};
-    return read_sign(r, sign) || expected(r, what);
+    return ir_sign(r, sign) || ir_expected(r, what);
 }
 
-bool read_word(Reader *r, const char *word)
+bool ir_at_word(const IrReader *r, const char *word)
 {
-    bool is = r->now.kind == TOKEN_word && !strcmp(r->now.text, word);
+    return r->now.kind == TOKEN_word && !strcmp(r->now.text, word);
+}
+
+bool ir_word(IrReader *r, const char *word)
+{
+    bool is = ir_at_word(r, word);
     if (is)
-        read_next(r);
+        ir_next(r);
     return is;
 }
 
-const char *read_name(Reader *r, bool string, const char *what)
+bool ir_want_word(IrReader *r, const char *word)
+{
+    return ir_word(r, word) || ir_expected(r, word);
+}
+
+const char *ir_name(IrReader *r, bool string, const char *what)
 {
     if (r->now.kind != TOKEN_word && !(string && r->now.kind == TOKEN_string)) {
-        expected(r, what);
+        ir_expected(r, what);
         return intern("");
     }
     const char *text = r->now.text;
-    read_next(r);
+    ir_next(r);
     return text;
 }
 
-double read_number(Reader *r)
+double ir_number(IrReader *r)
 {
-    double sign = read_sign(r, '-') ? -1 : 1, num = r->now.num;
-    if (read_word(r, "inf"))
+    double sign = ir_sign(r, '-') ? -1 : 1, num = r->now.num;
+    if (ir_word(r, "inf"))
         return sign * INFINITY;
-    if (read_word(r, "nan"))
+    if (ir_word(r, "nan"))
         return NAN;
     if (r->now.kind != TOKEN_number) {
-        expected(r, "a number");
+        ir_expected(r, "a number");
         return 0;
     }
-    read_next(r);
+    ir_next(r);
     return sign * num;
 }
 
 /* ---- sizes, as size_text prints them ---- */
 
-static const Size *read_call(Reader *r, const char *name, Loc loc)
+static const Size *read_call(IrReader *r, const char *name, Loc loc)
 {
     static const struct {
         const char *name;
@@ -166,66 +176,66 @@ static const Size *read_call(Reader *r, const char *name, Loc loc)
         {"ceil", size_ceil, NULL}, {"floor", size_floor, NULL},
         {"sqrt", size_sqrt, NULL},
     };
-    const Size *a = read_size(r), *b = NULL;
-    if (read_sign(r, ','))
-        b = read_size(r);
-    read_want(r, ')');
+    const Size *a = ir_size(r), *b = NULL;
+    if (ir_sign(r, ','))
+        b = ir_size(r);
+    ir_want(r, ')');
     for (size_t i = 0; i < COUNT(function); i++)
         if (!strcmp(function[i].name, name) && !b == !function[i].two)
             return b ? function[i].two(a, b) : function[i].one(a);
-    read_mistake(r, loc, "sizes have no function %s of %d", name, b ? 2 : 1);
+    ir_mistake(r, loc, "sizes have no function %s of %d", name, b ? 2 : 1);
     return a;
 }
 
-static const Size *read_atom(Reader *r)
+static const Size *read_atom(IrReader *r)
 {
-    Token t = r->now;
-    if (read_sign(r, '(')) {
-        const Size *s = read_size(r);
-        read_want(r, ')');
+    IrToken t = r->now;
+    if (ir_sign(r, '(')) {
+        const Size *s = ir_size(r);
+        ir_want(r, ')');
         return s;
     }
     if (t.kind != TOKEN_number && t.kind != TOKEN_word) {
-        expected(r, "a size");
+        ir_expected(r, "a size");
         return size_num(1);
     }
-    read_next(r);
+    ir_next(r);
     if (t.kind == TOKEN_number)
         return size_num(t.num);
-    return read_sign(r, '(') ? read_call(r, t.text, t.loc) : size_sym(t.text);
+    return ir_sign(r, '(') ? read_call(r, t.text, t.loc) : size_sym(t.text);
 }
 
 /* The power after an atom, a whole number; 1 where there is none. */
-static int read_power(Reader *r)
+static int read_power(IrReader *r)
 {
-    if (!read_sign(r, '^'))
+    if (!ir_sign(r, '^'))
         return 1;
     Loc loc = r->now.loc;
-    double n = read_number(r);
+    double n = ir_number(r);
     if (n < 1 || n > 64 || n != floor(n))
-        read_mistake(r, loc, "a power from 1 to 64, found %g", n);
+        ir_mistake(r, loc, "a power from 1 to 64, found %g", n);
     return r->failed ? 1 : (int)n;
 }
 
-static const Size *read_product(Reader *r)
+static const Size *read_product(IrReader *r)
 {
-    const Size *s = size_num(read_sign(r, '-') ? -1 : 1);
+    const Size *s = size_num(ir_sign(r, '-') ? -1 : 1);
     bool over = false;
     do {
         const Size *x = read_atom(r);
         for (int n = read_power(r); n > 0; n--)
             s = over ? size_div(s, x) : size_mul(s, x);
-        over = read_at(r, '/');
-    } while (read_sign(r, '*') || read_sign(r, '/'));
+        over = ir_at(r, '/');
+    } while (ir_sign(r, '*') || ir_sign(r, '/'));
     return s;
 }
 
-const Size *read_size(Reader *r)
+const Size *ir_size(IrReader *r)
 {
     const Size *s = read_product(r);
-    while (read_at(r, '+') || read_at(r, '-')) {
-        bool plus = read_at(r, '+');
-        read_next(r);
+    while (ir_at(r, '+') || ir_at(r, '-')) {
+        bool plus = ir_at(r, '+');
+        ir_next(r);
         const Size *x = read_product(r);
         s = plus ? size_add(s, x) : size_sub(s, x);
     }

@@ -20,145 +20,21 @@
  *     }
  *
  * Of two dims or bodies of one name the second gets a suffix. A node has its
- * label where no other has it, else its number. An index over V is a V[..]. */
+ * label, with its number (h%5) where others have it too, or its number alone.
+ * An index over V is a V[..]. */
 #include "compiler/ir.h"
-#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
-typedef struct {
-    const void *of;
-    const char *name; /* interned */
-} Name;
-typedef LIST(Name) Names;
-
-typedef struct {
-    Arena arena;
-    FILE *out;
-    Names dim, body, repeat, weight;
-    LIST(const Weight *) order; /* what a weight's formula reads stands first */
-    Names node;                 /* of the graph being printed, by position */
-    const Weight **column; /* of a body's first pass, for comments; or NULL */
-    void (*mark)(FILE *out, const Node *n, void *user); /* or NULL */
-    void *user;
-} Printer;
-
-/* ---- names ---- */
-
-static const char *name_of(const Names *names, const void *of)
-{
-    for (int i = 0; i < names->n; i++)
-        if (names->at[i].of == of)
-            return names->at[i].name;
-    BUG("printing something without a name");
-}
-
-static bool has(const Names *names, const void *of)
-{
-    for (int i = 0; i < names->n; i++)
-        if (names->at[i].of == of)
-            return true;
-    return false;
-}
-
-static bool taken(const Names *names, const char *name)
-{
-    Dtype t;
-    if (type_find(name, &t))
-        return true;
-    for (int i = 0; i < names->n; i++)
-        if (names->at[i].name == name)
-            return true;
-    return false;
-}
-
-static void give_name(Printer *p, Names *names, const void *of,
-                      const char *name)
-{
-    const char *full = intern(name);
-    for (int i = 2; taken(names, full); i++)
-        full = intern_printf("%s.%d", name, i);
-    list_push(&p->arena, names, ((Name){of, full}));
-}
-
-static bool is_word(const char *s)
-{
-    if (!isalpha((unsigned char)*s) && *s != '_')
-        return false;
-    for (; *s; s++)
-        if (!isalnum((unsigned char)*s) && *s != '_' && *s != '.')
-            return false;
-    return true;
-}
-
-/* Words that mean something else where a node's name may stand. */
-static bool is_kept_word(const char *s)
-{
-    static const char *const word[] = {"output", "value", "nan", "inf"};
-    for (size_t i = 0; i < COUNT(word); i++)
-        if (!strcmp(s, word[i]))
-            return true;
-    return false;
-}
-
-static int by_pointer(const void *a, const void *b)
-{
-    uintptr_t x = (uintptr_t) * (const char *const *)a,
-              y = (uintptr_t) * (const char *const *)b;
-    return (x > y) - (x < y);
-}
-
-static bool label_is_free(const char *const *sorted, int n, const char *label)
-{
-    int count = 0, low = 0, high = n;
-    while (low < high) {
-        int mid = (low + high) / 2;
-        if ((uintptr_t)sorted[mid] < (uintptr_t)label)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    for (; low < n && sorted[low] == label; low++)
-        count++;
-    return count == 1 && is_word(label) && !is_kept_word(label);
-}
-
-/* Names by the nodes' positions in the list: of a formula, not their ids. */
-static void name_nodes(Printer *p, const Node *const *node, int n)
-{
-    size_t bytes = (size_t)(n + 1) * sizeof(char *);
-    const char **sorted = arena_alloc(&p->arena, bytes);
-    int m = 0;
-    for (int i = 0; i < n; i++)
-        if (node[i]->label)
-            sorted[m++] = intern(node[i]->label);
-    qsort(sorted, (size_t)m, sizeof *sorted, by_pointer);
-    p->node.n = 0;
-    for (int i = 0; i < n; i++) {
-        const char *label = node[i]->label ? intern(node[i]->label) : NULL;
-        if (!label || !label_is_free(sorted, m, label))
-            label = intern_printf("%%%d", i);
-        list_push(&p->arena, &p->node, ((Name){node[i], label}));
-    }
-}
-
-/* Of a whole graph the position is the id; of a formula it is searched. */
-static const char *node_name(const Printer *p, const Node *n)
-{
-    if (n->id < p->node.n && p->node.at[n->id].of == n)
-        return p->node.at[n->id].name;
-    return name_of(&p->node, n);
-}
-
 /* ---- what is declared before it is used ---- */
 
-static void collect_dim(Printer *p, const Dim *d)
+static void collect_dim(IrText *p, const Dim *d)
 {
-    if (!has(&p->dim, d))
-        give_name(p, &p->dim, d, d->name);
+    if (!ir_has_name(&p->dim, d))
+        ir_give_name(p, &p->dim, d, d->name);
 }
 
-static void collect_type(Printer *p, const Type *t)
+static void collect_type(IrText *p, const Type *t)
 {
     for (int i = 0; i < t->rank; i++)
         collect_dim(p, t->dim[i]);
@@ -166,9 +42,9 @@ static void collect_type(Printer *p, const Type *t)
         collect_dim(p, t->index_of);
 }
 
-static void collect_weight(Printer *p, const Weight *w);
+static void collect_weight(IrText *p, const Weight *w);
 
-static void collect_node(Printer *p, const Node *n)
+static void collect_node(IrText *p, const Node *n)
 {
     collect_type(p, &n->type);
     for (int i = 0; i < n->ndim; i++)
@@ -177,9 +53,9 @@ static void collect_node(Printer *p, const Node *n)
         collect_weight(p, n->weight);
 }
 
-static void collect_weight(Printer *p, const Weight *w)
+static void collect_weight(IrText *p, const Weight *w)
 {
-    if (has(&p->weight, w))
+    if (ir_has_name(&p->weight, w))
         return;
     collect_type(p, &w->type);
     Formula f = {0};
@@ -188,14 +64,14 @@ static void collect_weight(Printer *p, const Weight *w)
     for (int i = 0; i < f.n; i++)
         if (f.at[i]->weight != w)
             collect_node(p, f.at[i]);
-    if (has(&p->weight, w))
+    if (ir_has_name(&p->weight, w))
         BUG("weight %s is made of itself", w->path);
     list_push(&p->arena, &p->order, w);
     const char *name = intern_printf("@w%d", p->order.n);
-    list_push(&p->arena, &p->weight, ((Name){w, name}));
+    list_push(&p->arena, &p->weight, ((IrName){w, name}));
 }
 
-static void collect_graph(Printer *p, const Graph *g)
+static void collect_graph(IrText *p, const Graph *g)
 {
     for (int i = 0; i < g->node.n; i++)
         collect_node(p, g->node.at[i]);
@@ -211,8 +87,7 @@ static void collect_graph(Printer *p, const Graph *g)
 
 /* ---- parts of a line ---- */
 
-/* The shortest text that reads back as v. */
-static void print_number(FILE *out, double v)
+void ir_print_number(FILE *out, double v)
 {
     char s[40] = "nan";
     if (v == floor(v) && fabs(v) < 1e15) {
@@ -228,7 +103,7 @@ static void print_number(FILE *out, double v)
 }
 
 /* In quotes; "-" for none. */
-static char *quoted(Printer *p, const char *s)
+static char *quoted(IrText *p, const char *s)
 {
     if (!s)
         return "-";
@@ -243,17 +118,17 @@ static char *quoted(Printer *p, const char *s)
     return text;
 }
 
-static void print_title(Printer *p, const char *name)
+static const char *title(IrText *p, const char *name)
 {
-    fputs(is_word(name) ? name : quoted(p, name), p->out);
+    return ir_is_word(name) ? name : quoted(p, name);
 }
 
-static void print_type(const Printer *p, FILE *out, const Type *t)
+void ir_text_type(const IrText *p, FILE *out, const Type *t)
 {
-    fputs(t->index_of ? name_of(&p->dim, t->index_of)
+    fputs(t->index_of ? ir_name_of(&p->dim, t->index_of)
                       : type_info[t->dtype].name, out);
     for (int i = 0; i < t->rank; i++)
-        fprintf(out, "%s%s", i ? ", " : "[", name_of(&p->dim, t->dim[i]));
+        fprintf(out, "%s%s", i ? ", " : "[", ir_name_of(&p->dim, t->dim[i]));
     if (t->rank)
         fputc(']', out);
 }
@@ -269,25 +144,25 @@ static void print_rope(FILE *out, const Rope *r)
         if (v == 0)
             continue;
         fprintf(out, ", %s=", rope_field[i].name);
-        print_number(out, v);
+        ir_print_number(out, v);
     }
 }
 
-static void print_dims(const Printer *p, const Node *n, const char **comma)
+static void print_dims(const IrText *p, const Node *n, const char **comma)
 {
     fprintf(p->out, "%s[", *comma);
     for (int i = 0; i < n->ndim; i++)
-        fprintf(p->out, "%s%s", i ? ", " : "", name_of(&p->dim, n->dim[i]));
+        fprintf(p->out, "%s%s", i ? ", " : "", ir_name_of(&p->dim, n->dim[i]));
     fputc(']', p->out);
     *comma = ", ";
 }
 
-static void print_value(Printer *p, const Node *n)
+static void print_value(IrText *p, const Node *n)
 {
     const char *comma = "";
     fprintf(p->out, "%s(", op_info[n->op].name);
     for (int i = 0; i < op_info[n->op].nargs; i++, comma = ", ")
-        fprintf(p->out, "%s%s", comma, node_name(p, n->arg[i]));
+        fprintf(p->out, "%s%s", comma, ir_name_of_node(p, n->arg[i]));
     if (n->ndim)
         print_dims(p, n, &comma);
     if (n->name) {
@@ -297,18 +172,18 @@ static void print_value(Printer *p, const Node *n)
     }
     if ((ir_attrs[n->op].has & HAS_num) && n->op != OP_cast) {
         fputs(comma, p->out);
-        print_number(p->out, n->num);
+        ir_print_number(p->out, n->num);
     }
     if (n->size)
         fprintf(p->out, "%ssize=%s", comma, size_text(n->size));
     if (n->slot)
         fprintf(p->out, "%sslot=%d", comma, n->slot);
     if (n->weight)
-        fprintf(p->out, "%s%s", comma, name_of(&p->weight, n->weight));
+        fprintf(p->out, "%s%s", comma, ir_name_of(&p->weight, n->weight));
     if (n->rope)
         print_rope(p->out, n->rope);
     if (n->repeat)
-        fprintf(p->out, "%s%s", comma, name_of(&p->repeat, n->repeat));
+        fprintf(p->out, "%s%s", comma, ir_name_of(&p->repeat, n->repeat));
     fputc(')', p->out);
     const Weight *w = n->slot && p->column ? p->column[n->slot - 1] : n->weight;
     if (w) /* for the reader's eye */
@@ -319,22 +194,22 @@ static void print_value(Printer *p, const Node *n)
 
 enum { WIDEST = 36 }; /* of "name: type", where = is lined up */
 
-static char *left_side(Printer *p, const Node *n)
+static char *left_side(IrText *p, const Node *n)
 {
     char text[4096];
     FILE *out = fmemopen(text, sizeof text, "w");
-    fprintf(out, "%s: ", node_name(p, n));
-    print_type(p, out, &n->type);
+    fprintf(out, "%s: ", ir_name_of_node(p, n));
+    ir_text_type(p, out, &n->type);
     fputc(0, out);
     fclose(out);
     return arena_strn(&p->arena, text, strlen(text));
 }
 
-static void print_nodes(Printer *p, const Node *const *node, int n)
+static void print_nodes(IrText *p, const Node *const *node, int n)
 {
     char **left = arena_alloc(&p->arena, (size_t)(n + 1) * sizeof *left);
     int width = 0;
-    name_nodes(p, node, n);
+    ir_name_nodes(p, node, n);
     for (int i = 0; i < n; i++) {
         left[i] = left_side(p, node[i]);
         int len = (int)strlen(left[i]);
@@ -350,23 +225,25 @@ static void print_nodes(Printer *p, const Node *const *node, int n)
     }
 }
 
-static void print_graph(Printer *p, const Graph *g)
+static void print_graph(IrText *p, const Graph *g, const char *name)
 {
     fputs(" {\n", p->out);
     print_nodes(p, (const Node *const *)g->node.at, g->node.n);
+    list_push(&p->arena, &p->graph,
+              ((struct IrPrinted){g, name, p->node}));
     for (int i = 0; i < g->output.n; i++) {
         fputs("  output ", p->out);
-        print_title(p, g->output.at[i].name);
-        fprintf(p->out, " = %s\n", node_name(p, g->output.at[i].node));
+        fprintf(p->out, "%s = %s\n", title(p, g->output.at[i].name),
+                ir_name_of_node(p, g->output.at[i].node));
     }
     fputs("}\n", p->out);
 }
 
-static void print_weight(Printer *p, const Weight *w, int path, int file)
+static void print_weight(IrText *p, const Weight *w, int path, int file)
 {
-    fprintf(p->out, "weight %-4s %-*s %-*s ", name_of(&p->weight, w), path,
+    fprintf(p->out, "weight %-4s %-*s %-*s ", ir_name_of(&p->weight, w), path,
             quoted(p, w->path), file, quoted(p, w->file));
-    print_type(p, p->out, &w->type);
+    ir_text_type(p, p->out, &w->type);
     if (w->stacked)
         fprintf(p->out, " stacked=%d", w->stacked);
     fputs(w->value ? " made {\n" : "\n", p->out);
@@ -375,10 +252,10 @@ static void print_weight(Printer *p, const Weight *w, int path, int file)
     Formula f = {0};
     formula_of(&p->arena, w->value, &f);
     print_nodes(p, f.at, f.n);
-    fprintf(p->out, "  value %s\n}\n", node_name(p, w->value));
+    fprintf(p->out, "  value %s\n}\n", ir_name_of_node(p, w->value));
 }
 
-static void print_weights(Printer *p)
+static void print_weights(IrText *p)
 {
     int path = 0, file = 0;
     for (int i = 0; i < p->order.n; i++) {
@@ -393,40 +270,40 @@ static void print_weights(Printer *p)
         fputc('\n', p->out);
 }
 
-static void print_table(Printer *p, const Repeat *r)
+static void print_table(IrText *p, const Repeat *r)
 {
     const char *name = intern_printf("@r%d", p->repeat.n + 1);
-    list_push(&p->arena, &p->repeat, ((Name){r, name}));
+    list_push(&p->arena, &p->repeat, ((IrName){r, name}));
     fprintf(p->out, "repeat %s {\n", name);
     for (int i = 0; i < r->n; i++) {
         const Iteration *it = &r->at[i];
-        fprintf(p->out, "  %s", name_of(&p->body, it->body));
+        fprintf(p->out, "  %s", ir_name_of(&p->body, it->body));
         for (int k = 0; k < it->body->nslots; k++)
             fprintf(p->out, " %-*s", k + 1 < it->body->nslots ? 5 : 0,
-                    name_of(&p->weight, it->weight[k]));
+                    ir_name_of(&p->weight, it->weight[k]));
         fputc('\n', p->out);
     }
     fputs("}\n\n", p->out);
 }
 
 /* The bodies and tables that g's nodes need, each once. */
-static void print_needs(Printer *p, const Graph *g)
+static void print_needs(IrText *p, const Graph *g)
 {
     for (int i = 0; i < g->node.n; i++) {
         const Repeat *r = g->node.at[i]->repeat;
-        if (!r || has(&p->repeat, r))
+        if (!r || ir_has_name(&p->repeat, r))
             continue;
         for (int j = 0; j < r->n; j++) {
             const Graph *body = r->at[j].body;
-            if (has(&p->body, body))
+            if (ir_has_name(&p->body, body))
                 continue;
             print_needs(p, body);
-            give_name(p, &p->body, body, is_word(body->name) ? body->name
-                                                             : "body");
-            fprintf(p->out, "body %s slots=%d", name_of(&p->body, body),
-                    body->nslots);
+            ir_give_name(p, &p->body, body,
+                         ir_is_word(body->name) ? body->name : "body");
+            const char *name = ir_name_of(&p->body, body);
+            fprintf(p->out, "body %s slots=%d", name, body->nslots);
             p->column = r->at[j].weight;
-            print_graph(p, body);
+            print_graph(p, body, name);
             p->column = NULL;
             fputc('\n', p->out);
         }
@@ -434,25 +311,32 @@ static void print_needs(Printer *p, const Graph *g)
     }
 }
 
-void ir_print(const Graph *g, FILE *out)
+IrText *ir_text(const Graph *g, FILE *out,
+                void (*mark)(FILE *out, const Node *n, void *user), void *user)
 {
-    ir_print_marked(g, out, NULL, NULL);
+    IrText *p = xmalloc(sizeof *p);
+    *p = (IrText){.out = out, .mark = mark, .user = user};
+    collect_graph(p, g);
+    for (int i = 0; i < p->dim.n; i++)
+        fprintf(out, "dim %s = %s\n", p->dim.at[i].name,
+                size_text(((const Dim *)p->dim.at[i].of)->size));
+    fputs(p->dim.n ? "\n" : "", out);
+    print_weights(p);
+    print_needs(p, g);
+    const char *name = title(p, g->name);
+    fprintf(out, "graph %s", name);
+    print_graph(p, g, name);
+    return p;
 }
 
 void ir_print_marked(const Graph *g, FILE *out,
                      void (*mark)(FILE *out, const Node *n, void *user),
                      void *user)
 {
-    Printer p = {.out = out, .mark = mark, .user = user};
-    collect_graph(&p, g);
-    for (int i = 0; i < p.dim.n; i++)
-        fprintf(out, "dim %s = %s\n", p.dim.at[i].name,
-                size_text(((const Dim *)p.dim.at[i].of)->size));
-    fputs(p.dim.n ? "\n" : "", out);
-    print_weights(&p);
-    print_needs(&p, g);
-    fputs("graph ", out);
-    print_title(&p, g->name);
-    print_graph(&p, g);
-    arena_free(&p.arena);
+    ir_text_free(ir_text(g, out, mark, user));
+}
+
+void ir_print(const Graph *g, FILE *out)
+{
+    ir_print_marked(g, out, NULL, NULL);
 }

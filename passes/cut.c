@@ -96,7 +96,7 @@ static void mark_needed(Cut *c, const Node *n)
 
 /* ---- uses ---- */
 
-static bool moved_has(const Moved *m, const Dim *d)
+bool moved_has(const Moved *m, const Dim *d)
 {
     for (int i = 0; i < m->n; i++)
         if (m->dim[i] == d)
@@ -104,7 +104,7 @@ static bool moved_has(const Moved *m, const Dim *d)
     return false;
 }
 
-static bool moved_add(Moved *m, const Dim *d)
+bool moved_add(Moved *m, const Dim *d)
 {
     if (moved_has(m, d))
         return true;
@@ -114,7 +114,7 @@ static bool moved_add(Moved *m, const Dim *d)
     return true;
 }
 
-static void moved_drop(Moved *m, const Dim *d)
+void moved_drop(Moved *m, const Dim *d)
 {
     for (int i = 0; i < m->n; i++)
         if (m->dim[i] == d)
@@ -129,8 +129,7 @@ static bool same_moved(const Moved *a, const Moved *b)
     return same;
 }
 
-/* Which dims of argument `arg` do not stand where n's do. False: too many. */
-static bool move_through(const Node *n, int arg, Moved *m)
+bool cut_moves(const Node *n, int arg, Moved *m)
 {
     bool fits = true;
     if (arg == 0 && (n->op == OP_gather || n->op == OP_slice ||
@@ -160,7 +159,7 @@ static void use_args(Cut *c, const Node *n, Group *g, const Moved *m)
 {
     for (int i = 0; i < op_info[n->op].nargs; i++) {
         Moved to = *m;
-        if (!move_through(n, i, &to))
+        if (!cut_moves(n, i, &to))
             c->info[n->arg[i]->id].stored = true;
         use(c, n->arg[i], g, &to);
     }
@@ -229,8 +228,7 @@ static bool same_set(const Type *t, int n, const Dim *const *d)
     return true;
 }
 
-/* The dims of a reduction's rows. */
-static int rows_of(const Node *n, const Dim **out)
+int cut_rows_of(const Node *n, const Dim **out)
 {
     int count = 0;
     for (int i = 0; i < n->type.rank; i++) {
@@ -265,7 +263,7 @@ static bool has_rows(const Group *g, int n, const Dim *const *d)
 static bool may_reduce(const Node *n, const Use *u)
 {
     const Dim *d[MAX_RANK];
-    int nd = rows_of(n, d);
+    int nd = cut_rows_of(n, d);
     if (!has_rows(u->group, nd, d))
         return false;
     for (int i = 0; i < nd; i++)
@@ -277,7 +275,7 @@ static bool may_reduce(const Node *n, const Use *u)
 static void set_rows(Group *g, const Node *n)
 {
     if (!g->rows_set)
-        g->nrow = rows_of(n, g->row);
+        g->nrow = cut_rows_of(n, g->row);
     g->rows_set = true;
 }
 
@@ -374,12 +372,19 @@ static void store_node(Cut *c, Node *n)
     compute_in(c, n, g, &nowhere);
 }
 
+Skeleton cut_own_skeleton(const Node *n)
+{
+    switch (n->op) {
+    case OP_attend: return SKEL_attend;
+    case OP_scatter: return SKEL_scatter;
+    case OP_repeat: return SKEL_repeat;
+    default: return SKEL_call;
+    }
+}
+
 static void own_kernel(Cut *c, Node *n)
 {
-    Skeleton s = n->op == OP_attend    ? SKEL_attend
-                 : n->op == OP_scatter ? SKEL_scatter
-                 : n->op == OP_repeat  ? SKEL_repeat
-                                       : SKEL_call;
+    Skeleton s = cut_own_skeleton(n);
     Group *g = group_new(c, s);
     store_in(c, n, g);
     for (int i = 0; i < op_info[n->op].nargs; i++) {

@@ -3,7 +3,7 @@
 #pragma once
 #include "passes/passes.h"
 
-enum { MAX_HOLES = 4, MAX_MOVED = 12 };
+enum { MAX_HOLES = 4, MAX_MOVED = 24 };
 
 /* Dims that do not stand at the kernel's own places where a node is used. */
 typedef struct {
@@ -79,7 +79,17 @@ bool contract_read(const Node *n, Contract *out);
 bool cut_turns(Cut *c, const Node *n, const Group *g);
 bool contract_joins(const Node *a, const Node *b); /* may share a part */
 
+/* May b's contract stand in a kernel of a's rows? */
+bool contract_same_rows(const Contract *a, const Contract *b);
+
 void cut_groups(Cut *c);  /* cut.c: every node its groups */
+bool moved_has(const Moved *m, const Dim *d);
+bool moved_add(Moved *m, const Dim *d); /* false: no room */
+void moved_drop(Moved *m, const Dim *d);
+/* Which dims of argument `arg` do not stand where n's do. False: too many. */
+bool cut_moves(const Node *n, int arg, Moved *m);
+int cut_rows_of(const Node *n, const Dim **out); /* of a reduction */
+Skeleton cut_own_skeleton(const Node *n); /* of a NODE_own */
 /* How many of the outputs are computed: of a body the first, which goes round.
  */
 int cut_outputs(const Cut *c);
@@ -88,11 +98,27 @@ void cut_merge(Cut *c);   /* cut_matmul.c: matmuls that read one x */
 void cut_loads(Cut *c);   /* cut_loads.c: maps into the matmul that loads x */
 void cut_kernels(Cut *c); /* cut_build.c: groups to kernels, in order */
 void cut_levels(Plan *p); /* cut_levels.c: levels, the life of each buffer */
+void cut_lives(Plan *p);  /* the second alone */
 bool cut_reaches(Cut *c, Group *from, Group *to); /* through memory */
 void cut_matmul_kernel(Cut *c, Group *g, Kernel *k);
-/* The kernel reads what n's tree does: of a node in memory that alone. */
-void cut_reads_tree(Cut *c, Group *g, Kernel *k, Node *n);
 bool cut_is_output(const Cut *c, const Node *n);
 Buffer *cut_buffer(Cut *c, BufferKind kind, Node *n);
 Buffer *cut_stored(Cut *c, Node *n); /* the buffer that holds n */
+Buffer *cut_written(Cut *c, Node *n); /* the one that a kernel stores n in */
+Buffer *cut_find_route(const Plan *p, const Node *index); /* or NULL */
+/* What of a kernel follows from its contract, its node, its index. */
+void cut_matmul_rows(Cut *c, const Contract *first, Kernel *k);
+void cut_own_kernel(Cut *c, Node *n, Kernel *k);
+void cut_route_kernel(Cut *c, Node *index, Kernel *k);
+/* reads.c: adds b to what k reads. More than KERNEL_ARGS are counted only: such
+ * a kernel does not hold. */
 void kernel_reads(Kernel *k, Buffer *b);
+Buffer *cut_positions(Cut *c, const Dim *T);
+/* Adds what the trees of these roots read: they end where `ends` says. */
+typedef bool CutEnds(Cut *c, const Node *n, void *user);
+void cut_reads(Cut *c, Kernel *k, int n, Node *const *root, CutEnds *ends,
+               void *user);
+/* Of a group: at what memory holds, a leaf or what another group stores. */
+bool cut_ends_tree(Cut *c, const Node *n, void *group);
+/* x and the index; weights, results' trees and the route come after them. */
+void cut_matmul_reads(Cut *c, Kernel *k, CutEnds *ends, void *user);

@@ -41,98 +41,24 @@ Buffer *cut_stored(Cut *c, Node *n)
     return c->buffer[n->id] = b;
 }
 
-void kernel_reads(Kernel *k, Buffer *b)
+/* A leaf that is an output: a copy of it. */
+Buffer *cut_written(Cut *c, Node *n)
 {
-    for (int i = 0; i < k->nin; i++)
-        if (k->in[i] == b)
-            return;
-    if (k->nin == KERNEL_ARGS)
-        BUG("%s reads more than %d buffers", k->name, KERNEL_ARGS);
-    k->in[k->nin++] = b;
-}
-
-static bool same_rope(const Rope *a, const Rope *b)
-{
-    return a == b || !memcmp(a, b, sizeof *a);
-}
-
-/* The table of a rope, shared by all of the plan's kernels. */
-static Buffer *rope_table(Cut *c, const Node *n)
-{
-    Plan *p = c->plan;
-    for (int i = 0; i < p->buffer.n; i++)
-        if (p->buffer.at[i]->kind == BUF_rope &&
-            same_rope(p->buffer.at[i]->rope, n->rope))
-            return p->buffer.at[i];
-    Buffer *b = cut_buffer(c, BUF_rope, NULL);
-    b->rope = n->rope;
-    b->type = (Type){.dtype = TYPE_f32, .rank = 3};
-    b->type.dim[0] = dim_new("part", size_num(2));
-    b->type.dim[1] = n->type.dim[0];
-    b->type.dim[2] = dim_new("angle", size_num(n->rope->rotary / 2));
-    return b;
-}
-
-static Buffer *positions(Cut *c, const Dim *T)
-{
-    Plan *p = c->plan;
-    for (int i = 0; i < p->buffer.n; i++)
-        if (p->buffer.at[i]->kind == BUF_pos)
-            return p->buffer.at[i];
-    Buffer *b = cut_buffer(c, BUF_pos, NULL);
-    b->type = (Type){.dtype = TYPE_i32, .rank = 1, .dim = {T}};
-    return b;
+    return node_kind(n) == NODE_leaf ? cut_buffer(c, BUF_output, n)
+                                     : cut_stored(c, n);
 }
 
 /* ---- what a group reads ---- */
 
-typedef struct {
-    Cut *c;
-    Group *g; /* of the tree at hand */
-    Kernel *k;
-    bool *seen;
-} Reader;
-
-static bool is_hole(const Group *g, const Node *n)
+bool cut_ends_tree(Cut *c, const Node *n, void *group)
 {
-    for (int i = 0; i < g->nholes; i++)
-        if (g->hole[i] == n)
-            return true;
-    return false;
-}
-
-static void read_tree(Reader *r, Node *n, bool root)
-{
-    const Info *info = &r->c->info[n->id];
-    if (r->seen[n->id])
-        return;
-    r->seen[n->id] = true;
-    if (is_hole(r->g, n))
-        return;
-    if (node_kind(n) == NODE_leaf || (info->home && info->home != r->g) ||
-        (!root && node_kind(n) == NODE_own)) {
-        kernel_reads(r->k, cut_stored(r->c, n));
-        return;
-    }
-    if (n->op == OP_rope)
-        kernel_reads(r->k, rope_table(r->c, n));
-    for (int i = 0; i < op_info[n->op].nargs; i++)
-        read_tree(r, n->arg[i], false);
-}
-
-void cut_reads_tree(Cut *c, Group *g, Kernel *k, Node *n)
-{
-    Reader r = {c, g, k, arena_alloc(c->arena, (size_t)c->g->node.n)};
-    read_tree(&r, n, false);
+    const Group *home = c->info[n->id].home;
+    return node_kind(n) == NODE_leaf || (home && home != group);
 }
 
 static void read_group(Cut *c, Group *g, Kernel *k)
 {
-    Reader r = {c, g, k, arena_alloc(c->arena, (size_t)c->g->node.n)};
-    for (int i = 0; i < g->out.n; i++) {
-        memset(r.seen, 0, (size_t)c->g->node.n);
-        read_tree(&r, g->out.at[i], true);
-    }
+    cut_reads(c, k, g->out.n, g->out.at, cut_ends_tree, g);
     for (int i = 0; i < g->part.n; i++)
         read_group(c, g->part.at[i], k);
 }
@@ -191,19 +117,15 @@ static void map_kernel(Cut *c, Group *g, Kernel *k)
     bool topk = false;
     bool *seen = arena_alloc(c->arena, (size_t)c->g->node.n);
     for (int i = 0; i < g->out.n; i++) {
-        Node *n = g->out.at[i];
-        k->out[k->nout++] = node_kind(n) == NODE_leaf /* an output: a copy */
-                                ? cut_buffer(c, BUF_output, n)
-                                : cut_stored(c, n);
-        topk |= picks(c, n, seen);
+        k->out[k->nout++] = cut_written(c, g->out.at[i]);
+        topk |= picks(c, g->out.at[i], seen);
     }
     k->map.nrow = row_of_type(g, &g->out.at[0]->type, k->map.row);
     k->map.vec = topk ? NULL : vector_dim(g, k);
 }
 
-static void attend_kernel(Cut *c, Group *g, Kernel *k)
+static void attend_kernel(Cut *c, Node *n, Kernel *k)
 {
-    Node *n = g->out.at[0];
     Attend *a = &k->attend;
     a->attend = n;
     a->q = cut_stored(c, n->arg[0]);
@@ -211,25 +133,29 @@ static void attend_kernel(Cut *c, Group *g, Kernel *k)
     a->v = cut_stored(c, n->arg[2]);
     a->keys = cut_buffer(c, BUF_keys, n->arg[1]);
     a->vals = cut_buffer(c, BUF_vals, n->arg[2]);
-    a->pos = positions(c, n->type.dim[0]);
+    a->pos = cut_positions(c, n->type.dim[0]);
     a->window = n->size ? size_at(n->size, 1) : 0;
     Buffer *in[] = {a->q, a->k, a->v, a->keys, a->vals, a->pos};
     for (size_t i = 0; i < COUNT(in); i++)
         kernel_reads(k, in[i]);
-    k->out[k->nout++] = cut_stored(c, n);
+}
+
+void cut_own_kernel(Cut *c, Node *n, Kernel *k)
+{
+    if (k->skeleton == SKEL_attend) {
+        attend_kernel(c, n, k);
+        return;
+    }
+    k->node = n;
+    if (k->skeleton != SKEL_scatter)
+        for (int i = 0; i < op_info[n->op].nargs; i++)
+            kernel_reads(k, cut_stored(c, n->arg[i]));
 }
 
 static void own_kernel(Cut *c, Group *g, Kernel *k)
 {
     Node *n = g->out.at[0];
-    if (g->skeleton == SKEL_attend) {
-        attend_kernel(c, g, k);
-        return;
-    }
-    k->node = n;
-    if (g->skeleton != SKEL_scatter)
-        for (int i = 0; i < op_info[n->op].nargs; i++)
-            kernel_reads(k, cut_stored(c, n->arg[i]));
+    cut_own_kernel(c, n, k);
     k->out[k->nout++] = cut_stored(c, n);
 }
 
@@ -263,24 +189,36 @@ static void before(Cut *c, Group *g, Group *top)
     }
 }
 
-/* Sorts an index's elements by expert; made once for each index. */
-static Buffer *route_of(Cut *c, Buffer *index, const Dim *expert)
+Buffer *cut_find_route(const Plan *p, const Node *index)
 {
-    Plan *p = c->plan;
     for (int i = 0; i < p->buffer.n; i++)
         if (p->buffer.at[i]->kind == BUF_route &&
-            p->buffer.at[i]->node == index->node)
+            p->buffer.at[i]->node == index)
             return p->buffer.at[i];
-    Buffer *b = cut_buffer(c, BUF_route, index->node);
-    b->type.index_of = expert;
-    Kernel *k = arena_alloc(c->arena, sizeof *k);
+    return NULL;
+}
+
+void cut_route_kernel(Cut *c, Node *index, Kernel *k)
+{
+    Buffer *b = cut_buffer(c, BUF_route, index);
+    b->type.index_of = index->type.index_of;
     k->skeleton = SKEL_route;
-    k->node = index->node;
-    k->name = kernel_name(c, k, index->node);
-    kernel_reads(k, index);
+    k->node = index;
+    kernel_reads(k, cut_stored(c, index));
     k->out[k->nout++] = b;
-    list_push(c->arena, &p->kernel, k);
-    return b;
+}
+
+/* Sorts an index's elements by expert; made once for each index. */
+static Buffer *route_of(Cut *c, const Buffer *index)
+{
+    Buffer *b = cut_find_route(c->plan, index->node);
+    if (b)
+        return b;
+    Kernel *k = arena_alloc(c->arena, sizeof *k);
+    cut_route_kernel(c, index->node, k);
+    k->name = kernel_name(c, k, index->node);
+    list_push(c->arena, &c->plan->kernel, k);
+    return k->out[0];
 }
 
 static void add_group(Cut *c, Group *g)
@@ -303,7 +241,7 @@ static void add_group(Cut *c, Group *g)
         own_kernel(c, g, k);
     if (g->skeleton == SKEL_grouped) {
         Matmul *m = &k->matmul;
-        m->route = route_of(c, m->index, m->expert);
+        m->route = route_of(c, m->index);
         kernel_reads(k, m->route);
     }
     list_push(c->arena, &c->plan->kernel, k);

@@ -63,7 +63,7 @@ static void split_levels(Plan *p)
     }
 }
 
-static void find_lives(Plan *p)
+void cut_lives(Plan *p)
 {
     for (int i = 0; i < p->kernel.n; i++) {
         Kernel *k = p->kernel.at[i];
@@ -83,5 +83,5 @@ void cut_levels(Plan *p)
     find_levels(p);
     sort_levels(p);
     split_levels(p);
-    find_lives(p);
+    cut_lives(p);
 }

@@ -99,7 +99,7 @@ static bool same_dims(int n, const Dim *const *a, int m, const Dim *const *b)
     return n == m && !memcmp(a, b, (size_t)n * sizeof *a);
 }
 
-static bool same_rows(const Contract *a, const Contract *b)
+bool contract_same_rows(const Contract *a, const Contract *b)
 {
     return a->x == b->x && a->index == b->index && a->expert == b->expert &&
            same_dims(a->nm, a->m, b->nm, b->m) &&
@@ -112,7 +112,7 @@ bool contract_joins(const Node *a, const Node *b)
     Contract ca, cb;
     contract_read(a, &ca);
     contract_read(b, &cb);
-    return same_rows(&ca, &cb) && ca.w != cb.w &&
+    return contract_same_rows(&ca, &cb) && ca.w != cb.w &&
            same_dims(ca.pack.nn, ca.pack.n, cb.pack.nn, cb.pack.n) &&
            ca.w->type.dtype == cb.w->type.dtype;
 }
@@ -182,7 +182,7 @@ static bool may_merge(Cut *c, Group *a, Group *b)
         return false;
     contract_read(a->hole[0], &ca);
     contract_read(b->hole[0], &cb);
-    return same_rows(&ca, &cb) && !cut_reaches(c, a, b) &&
+    return contract_same_rows(&ca, &cb) && !cut_reaches(c, a, b) &&
            !cut_reaches(c, b, a);
 }
 
@@ -288,24 +288,33 @@ static void add_part(Cut *c, Group *g, Kernel *k, const Contract *first)
         k->out[k->nout++] = cut_stored(c, g->out.at[i]);
 }
 
+void cut_matmul_rows(Cut *c, const Contract *first, Kernel *k)
+{
+    Matmul *m = &k->matmul;
+    m->nm = first->nm;
+    m->nk = first->pack.nk;
+    m->nb = first->index ? 0 : first->pack.nb;
+    memcpy(m->m, first->m, sizeof m->m);
+    memcpy(m->k, first->pack.k, sizeof m->k);
+    memcpy(m->b, first->pack.b, sizeof m->b);
+    m->x = first->x;
+    m->expert = first->expert;
+    m->index = first->index ? cut_stored(c, first->index) : NULL;
+}
+
+void cut_matmul_reads(Cut *c, Kernel *k, CutEnds *ends, void *user)
+{
+    cut_reads(c, k, 1, &k->matmul.x, ends, user);
+    if (k->matmul.index)
+        kernel_reads(k, k->matmul.index);
+}
+
 void cut_matmul_kernel(Cut *c, Group *g, Kernel *k)
 {
     Contract first;
     contract_read(g->hole[0], &first);
-    Matmul *m = &k->matmul;
-    m->nm = first.nm;
-    m->nk = first.pack.nk;
-    m->nb = first.index ? 0 : first.pack.nb;
-    memcpy(m->m, first.m, sizeof m->m);
-    memcpy(m->k, first.pack.k, sizeof m->k);
-    memcpy(m->b, first.pack.b, sizeof m->b);
-    m->x = first.x;
-    m->expert = first.expert;
-    cut_reads_tree(c, g, k, m->x);
-    if (first.index) {
-        m->index = cut_stored(c, first.index);
-        kernel_reads(k, m->index);
-    }
+    cut_matmul_rows(c, &first, k);
+    cut_matmul_reads(c, k, cut_ends_tree, g);
     add_part(c, g, k, &first);
     for (int i = 0; i < g->part.n; i++)
         add_part(c, g->part.at[i], k, &first);

@@ -2,6 +2,9 @@
 #include "passes/cut.h"
 #include <string.h>
 
+const char *const skeleton_name[8] = {"map",    "matmul",  "grouped", "route",
+                                      "attend", "scatter", "call",    "repeat"};
+
 Buffer *kernel_leaf(const Kernel *k, const Node *n)
 {
     for (int i = 0; i < k->nin; i++)
@@ -43,6 +46,27 @@ int plan_size(Plan *p, const Size *s, bool real)
     struct RunSize new = {s, real};
     list_push(p->arena, &z->at, new);
     return z->at.n - 1;
+}
+
+static bool size_unknown(const Size *s)
+{
+    return s && !size_is_num(size_subst(s, "T", size_num(1)), NULL);
+}
+
+const Node *graph_unsized(const Graph *g)
+{
+    for (int i = 0; i < g->node.n; i++) {
+        const Node *n = g->node.at[i], *inner;
+        bool unknown = size_unknown(n->size);
+        for (int j = 0; j < n->type.rank; j++)
+            unknown |= size_unknown(n->type.dim[j]->size);
+        if (unknown)
+            return n;
+        for (int j = 0; n->repeat && j < n->repeat->n; j++)
+            if ((inner = graph_unsized(n->repeat->at[j].body)))
+                return inner;
+    }
+    return NULL;
 }
 
 /* ---- the whole ---- */
@@ -104,5 +128,7 @@ Plan *kernels_cut(const Graph *g, Arena *a, const CutOptions *o)
     Whole w = {.o = o, .arena = a, .sizes = sizes};
     struct RunSize T = {size_sym("T"), false};
     list_push(a, &sizes->at, T);
-    return cut_graph(&w, g, NULL);
+    Plan *p = cut_graph(&w, g, NULL);
+    kernels_verify(p, "the cut");
+    return p;
 }

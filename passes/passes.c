@@ -1,5 +1,6 @@
 /* Runs the passes: bodies first, each once, then the graph around them. */
 #include "passes/private.h"
+#include <string.h>
 
 typedef Graph *Pass(const Graph *, Arena *, const PassOptions *);
 
@@ -52,6 +53,59 @@ static Graph *run_pass(Run *r, const Graph *g, bool top)
     return r->pass(graph_map(g, r->arena, with_new_bodies, r), r->arena, &o);
 }
 
+/* ---- names for the text ---- */
+
+/* "norm1.scale" of layer[0].norm1.scale. */
+static const char *short_path(const Weight *w)
+{
+    const char *behind = strrchr(w->path, ']');
+    return behind && behind[1] == '.' ? behind + 2 : w->path;
+}
+
+typedef struct {
+    Arena arena;
+    LIST(Graph *) seen;
+} Named;
+
+static bool taken(const Named *d, const char *name)
+{
+    for (int i = 0; i < d->seen.n; i++)
+        if (d->seen.at[i]->name == name)
+            return true;
+    return false;
+}
+
+/* Of bodies of one name the second gets a suffix. False: g was here before. */
+static bool name_graph(Named *d, Graph *g)
+{
+    const char *name = g->name;
+    for (int i = 0; i < d->seen.n; i++)
+        if (d->seen.at[i] == g)
+            return false;
+    for (int i = 2; taken(d, g->name); i++)
+        g->name = intern_printf("%s.%d", name, i);
+    list_push(&d->arena, &d->seen, g);
+    return true;
+}
+
+/* Labels inputs and weights that have none; pass: of a body, the first. */
+static void label_leaves(Named *d, Graph *g, const Iteration *pass)
+{
+    if (!name_graph(d, g))
+        return;
+    for (int i = 0; i < g->node.n; i++) {
+        Node *n = g->node.at[i];
+        const Weight *w = n->slot && pass ? pass->weight[n->slot - 1]
+                                          : n->weight;
+        if (!n->label && n->op == OP_input)
+            n->label = n->name;
+        else if (!n->label && n->op == OP_weight && w)
+            n->label = intern(short_path(w));
+        for (int j = 0; n->repeat && j < n->repeat->n; j++)
+            label_leaves(d, n->repeat->at[j].body, &n->repeat->at[j]);
+    }
+}
+
 Graph *passes_run(const Graph *g, Arena *a, const PassOptions *o)
 {
     static const struct {
@@ -69,5 +123,8 @@ Graph *passes_run(const Graph *g, Arena *a, const PassOptions *o)
         now = run_pass(&r, now, true);
         ir_verify(now, pass[i].name);
     }
+    Named named = {.seen = {0}};
+    label_leaves(&named, now, NULL);
+    arena_free(&named.arena);
     return now;
 }

@@ -86,6 +86,7 @@ typedef enum {
     SKEL_call,    /* a C function of ours: largest, place, draws */
     SKEL_repeat,  /* runs bodies' plans in turn */
 } Skeleton;
+extern const char *const skeleton_name[8]; /* as in its text */
 
 /* Contracts that run over the same columns: their accumulators stand side by
  * side, so that out trees may use all of them (silu(gate) * up). All have the
@@ -148,7 +149,7 @@ bool schedule_set(Schedule *s, const char *name, int value);
 bool schedule_list(Schedule *s, const char *name, int n, const int *value);
 void schedule_fill(Schedule *s, const Schedule *from); /* where s has none */
 
-enum { KERNEL_ARGS = 40 };
+enum { KERNEL_ARGS = 40, KERNEL_NODES = 1024, KERNEL_REDUCTIONS = 64 };
 typedef struct Kernel {
     Skeleton skeleton;
     const char *name; /* of its function, unique: "gr_ffn_gate_3" */
@@ -194,8 +195,6 @@ typedef struct Plan {
     LIST(struct Plan *) body;   /* each body once */
     struct RunSizes *sizes; /* shared by a program's plans */
 } Plan;
-
-extern const char *const skeleton_name[];
 
 /* What a schedule goes by: a kernel's skeleton, the types of x and of its
  * weights (of q and k), its shape: K, then N of each weight, after `+` if it
@@ -265,6 +264,28 @@ typedef struct {
     void *user;
 } CutOptions;
 
+/* The first node that has a size, but for T, which is not known: such graphs
+ * cannot be cut. NULL: none. */
+const Node *graph_unsized(const Graph *g);
 /* Cuts a graph into kernels. */
 Plan *kernels_cut(const Graph *g, Arena *a, const CutOptions *o);
+
+/* The graph's text, then the kernels (print.c has the notation): all that the
+ * plan is. `mark` as for ir_print_marked, or NULL. */
 void kernels_print(const Plan *p, FILE *out); /* show --stage kernels */
+void kernels_print_marked(const Plan *p, FILE *out,
+                          void (*mark)(FILE *out, const Node *n, void *user),
+                          void *user);
+/* Reads that back: a plan that prints the same bytes and computes the same
+ * bits. It may also have been edited: what is read holds (kernels_hold), else
+ * the mistake was reported at its place, and NULL. src must outlive it. */
+Plan *kernels_read(Arena *a, const Source *src);
+
+/* What always holds of a plan: its graph is sound, and its kernels can be
+ * emitted and run in their order. */
+typedef struct {
+    const Kernel *kernel; /* that breaks a rule, or NULL */
+    char rule[256];
+} PlanComplaint;
+bool kernels_hold(const Plan *p, PlanComplaint *c);
+void kernels_verify(const Plan *p, const char *after); /* BUG if it does not */

@@ -118,17 +118,11 @@ static bool read_shape(Pin *p, const Ast *shape)
 
 static bool read_value(const Choice *c, const Ast *e, int *to)
 {
-    bool whole = e->kind == AST_number && e->num == floor(e->num);
-    if (whole && (!e->num || (e->num >= c->least && e->num <= c->most &&
-                              (int)e->num % c->step == 0))) {
+    if (e->kind == AST_number && choice_takes(c, e->num)) {
         *to = (int)e->num;
         return true;
     }
-    char step[40] = "";
-    if (c->step > 1)
-        snprintf(step, sizeof step, ", a multiple of %d", c->step);
-    error_at(e->src, e->loc, "%s (%s) is a whole number from %d to %d%s",
-             c->name, c->meaning, c->least, c->most, step);
+    error_at(e->src, e->loc, "%s", choice_rule(c));
     return false;
 }
 

@@ -1,159 +1,294 @@
-/* The kernels level as text: each kernel, what it reads and stores, the trees
- * it computes, its schedule. */
-#include "passes/passes.h"
+/* The kernels level as text: the graph, then for each plan its kernels by
+ * level: what each computes, as trees, and its schedule.
+ *
+ *     kernels of body block {
+ *       level 0
+ *       gr_map_mul_4 = map rows [T]
+ *         %10: f32[T, D] = mul(mul(x, rsqrt(...)), norm1.scale)
+ *         schedule map [48] { grain 85 }
+ *       level 1
+ *       gr_matmul_h_5 = matmul rows [T] of %10 over [D]
+ *         weights gate | up for <%12> | <%14> as bf16 [][F]/16[D]/2
+ *         h: bf16[T, F] = mul(silu(<%12>), <%14>)
+ *     }
+ *
+ * Nodes and dims have the names that the graph's text gives them. A tree ends
+ * in nodes that the kernel reads, numbers, and products of its matmul (<%12>);
+ * what it uses twice has a line of its own (let), as have a matmul's rows that
+ * it computes as it loads them. So trees say what is read. A pack is
+ * [B..][N]/cols[K]/pair; /n+n: columns of both halves of a head. */
+#include "passes/cut.h"
 #include <string.h>
 
-const char *const skeleton_name[] = {
-    "map", "matmul", "grouped", "route", "attend", "scatter", "call", "repeat"};
+typedef struct {
+    const IrText *names;
+    FILE *out;
+    const Plan *plan;
+    const Kernel *k;
+    void (*mark)(FILE *out, const Node *n, void *user); /* or NULL */
+    void *user;
+    Arena arena; /* of the kernel at hand: */
+    int *uses;   /* of each node, in its trees */
+} Printer;
 
-static void print_dims(int n, const Dim *const *d, FILE *out)
+/* ---- names ---- */
+
+static const char *name_of(const Printer *p, const Node *n)
 {
-    fputc('[', out);
+    return ir_text_node(p->names, p->plan->graph, n);
+}
+
+static void print_dims(const Printer *p, int n, const Dim *const *d)
+{
+    fputc('[', p->out);
     for (int i = 0; i < n; i++)
-        fprintf(out, "%s%s", i ? ", " : "", d[i]->name);
-    fputc(']', out);
+        fprintf(p->out, "%s%s", i ? ", " : "", ir_text_dim(p->names, d[i]));
+    fputc(']', p->out);
 }
 
-static void print_name(const Node *n, FILE *out)
+static void begin_line(const Printer *p, const Node *n, int indent)
 {
-    if (n->op == OP_input)
-        fprintf(out, "%s", n->name);
-    else if (n->op == OP_weight && n->slot)
-        fprintf(out, "$%d", n->slot);
-    else if (n->weight)
-        fprintf(out, "%s", n->weight->path);
-    else if (n->label)
-        fprintf(out, "%s%%%d", n->label, n->id);
-    else
-        fprintf(out, "%%%d", n->id);
+    if (p->mark)
+        p->mark(p->out, n, p->user);
+    fprintf(p->out, "%*s", indent, "");
 }
 
-static void print_tree(const Kernel *k, const Node *n, bool root, FILE *out)
-{
-    if (!root || k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped) {
-        if (kernel_hole(k, n)) {
-            fputc('#', out);
-            print_name(n, out);
-            return;
-        }
-    }
-    if (kernel_leaf(k, n)) {
-        print_name(n, out);
-        return;
-    }
-    if (n->op == OP_number) {
-        fprintf(out, "%g", n->num);
-        return;
-    }
-    if (n->op == OP_scalar) {
-        fprintf(out, "%s", size_text(n->size));
-        return;
-    }
-    fprintf(out, "%s(", op_info[n->op].name);
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
-        if (i)
-            fputs(", ", out);
-        print_tree(k, n->arg[i], false, out);
-    }
-    for (int i = 0; i < n->ndim; i++)
-        fprintf(out, "%s%s", i || op_info[n->op].nargs ? ", " : "",
-                n->dim[i]->name);
-    fputc(')', out);
-}
+/* ---- trees ---- */
 
-static void print_out(const Kernel *k, const Buffer *b, FILE *out)
+static bool is_out(const Kernel *k, const Node *n)
 {
-    fputs("    ", out);
-    if (!b->node) {
-        fputs("pos\n", out);
-        return;
-    }
-    print_name(b->node, out);
-    fprintf(out, ": %s", b->kind == BUF_route ? "offsets and order"
-                                              : type_text(&b->type));
-    if (k->skeleton == SKEL_map || k->skeleton == SKEL_matmul ||
-        k->skeleton == SKEL_grouped || k->skeleton == SKEL_scatter) {
-        fputs(" = ", out);
-        print_tree(k, b->node, true, out);
-    }
-    fputc('\n', out);
-}
-
-static void print_pack(const Pack *p, FILE *out)
-{
-    fputs("    weights ", out);
-    for (int i = 0; i < p->parts; i++) {
-        fputs(i ? " | " : "", out);
-        print_name(p->part[i], out);
-    }
-    fprintf(out, " as %s ", type_info[p->dtype].name);
-    print_dims(p->nb, p->b, out);
-    print_dims(p->nn, p->n, out);
-    fprintf(out, p->halves ? "/%d+%d" : "/%d",
-            p->halves ? p->cols / 2 : p->cols, p->cols / 2);
-    print_dims(p->nk, p->k, out);
-    if (p->pair > 1)
-        fprintf(out, "/%d", p->pair);
-    fputc('\n', out);
-}
-
-static void print_matmul(const Kernel *k, FILE *out)
-{
-    const Matmul *m = &k->matmul;
-    fputs(" rows ", out);
-    print_dims(m->nm, m->m, out);
-    fputs(" of ", out);
-    print_tree(k, m->x, false, out);
-    fputs(" over ", out);
-    print_dims(m->nk, m->k, out);
-    if (m->index) {
-        fprintf(out, " by %s ", m->expert->name);
-        print_name(m->index->node, out);
-    }
-    fputc('\n', out);
-    for (int i = 0; i < m->nparts; i++)
-        print_pack(&m->part[i].w->pack, out);
-}
-
-static void print_map(const Kernel *k, FILE *out)
-{
-    fputs(" rows ", out);
-    print_dims(k->map.nrow, k->map.row, out);
-    if (k->map.vec)
-        fprintf(out, " lanes %s", k->map.vec->name);
-    fputc('\n', out);
-}
-
-static void print_kernel(const Kernel *k, FILE *out)
-{
-    fprintf(out, "  %s = %s", k->name, skeleton_name[k->skeleton]);
-    if (k->skeleton == SKEL_map)
-        print_map(k, out);
-    else if (k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped)
-        print_matmul(k, out);
-    else if (k->skeleton == SKEL_repeat)
-        fprintf(out, " of %d bodies\n", k->repeat.n);
-    else
-        fputc('\n', out);
     for (int i = 0; i < k->nout; i++)
-        print_out(k, k->out[i], out);
-    Schedule none = {0};
-    KernelKey key;
-    if (memcmp(&k->schedule, &none, sizeof none) && kernel_key(k, &key)) {
-        fputs("    schedule ", out);
-        kernel_key_print(&key, out);
-        fputc(' ', out);
-        schedule_print(&k->schedule, out);
-        fputc('\n', out);
+        if (k->out[i]->node == n)
+            return true;
+    return false;
+}
+
+/* Does a tree end at n? */
+static bool ends(const Kernel *k, const Node *n)
+{
+    return kernel_leaf(k, n) ||
+           (kernel_hole(k, n) && k->skeleton != SKEL_attend);
+}
+
+static void count_uses(Printer *p, const Node *n, bool root)
+{
+    if (p->uses[n->id]++ || (!root && ends(p->k, n)))
+        return;
+    if (root && kernel_leaf(p->k, n))
+        return;
+    for (int i = 0; i < op_info[n->op].nargs; i++)
+        count_uses(p, n->arg[i], false);
+}
+
+static bool is_matmul(const Kernel *k)
+{
+    return k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped;
+}
+
+/* Worth a line of its own: a sum, or more than one op on what has names; and
+ * rows that a matmul computes. */
+static bool is_let(const Printer *p, const Node *n)
+{
+    if (is_matmul(p->k) && n == p->k->matmul.x)
+        return !kernel_leaf(p->k, n);
+    if (p->uses[n->id] < 2 || ends(p->k, n) || is_out(p->k, n))
+        return false;
+    if (node_kind(n) == NODE_reduce)
+        return true;
+    for (int i = 0; i < op_info[n->op].nargs; i++)
+        if (!ends(p->k, n->arg[i]) && op_info[n->arg[i]->op].nargs)
+            return true;
+    return false;
+}
+
+static void print_tree(const Printer *p, const Node *n, bool root)
+{
+    const Kernel *k = p->k;
+    if (kernel_hole(k, n) && k->skeleton != SKEL_attend) {
+        fprintf(p->out, "<%s>", name_of(p, n));
+    } else if (kernel_leaf(k, n) || (!root && (is_out(k, n) || is_let(p, n)))) {
+        fputs(name_of(p, n), p->out);
+    } else if (n->op == OP_number) {
+        ir_print_number(p->out, n->num);
+    } else {
+        const char *comma = "";
+        fprintf(p->out, "%s(", op_info[n->op].name);
+        for (int i = 0; i < op_info[n->op].nargs; i++, comma = ", ") {
+            fputs(comma, p->out);
+            print_tree(p, n->arg[i], false);
+        }
+        if (n->op == OP_scalar)
+            fputs(size_text(n->size), p->out);
+        if (n->ndim) {
+            fputs(comma, p->out);
+            print_dims(p, n->ndim, n->dim);
+        }
+        fputc(')', p->out);
     }
 }
 
-void kernels_print(const Plan *p, FILE *out)
+static void print_lets(const Printer *p)
 {
-    for (int i = 0; i < p->body.n; i++)
-        kernels_print(p->body.at[i], out);
-    fprintf(out, "kernels of %s {\n", p->name);
-    for (int i = 0; i < p->kernel.n; i++)
-        print_kernel(p->kernel.at[i], out);
-    fputs("}\n", out);
+    for (int i = 0; i < p->plan->graph->node.n; i++) {
+        const Node *n = p->plan->graph->node.at[i];
+        if (!is_let(p, n))
+            continue;
+        begin_line(p, n, 4);
+        fprintf(p->out, "let %s = ", name_of(p, n));
+        print_tree(p, n, true);
+        fputc('\n', p->out);
+    }
+}
+
+static void print_out(const Printer *p, const Buffer *b)
+{
+    begin_line(p, b->node, 4);
+    fprintf(p->out, "%s: ", name_of(p, b->node));
+    ir_text_type(p->names, p->out, &b->type);
+    fputs(" = ", p->out);
+    print_tree(p, b->node, true);
+    fputc('\n', p->out);
+}
+
+/* ---- matmuls ---- */
+
+static void print_part(const Printer *p, const MatmulPart *m)
+{
+    const Pack *k = &m->w->pack;
+    begin_line(p, m->contract[0], 4);
+    fputs("weights ", p->out);
+    for (int i = 0; i < k->parts; i++)
+        fprintf(p->out, "%s%s", i ? " | " : "", name_of(p, k->part[i]));
+    for (int i = 0; i < k->parts; i++)
+        fprintf(p->out, "%s<%s>", i ? " | " : " for ",
+                name_of(p, m->contract[i]));
+    fprintf(p->out, " as %s ", type_info[k->dtype].name);
+    print_dims(p, k->nb, k->b);
+    print_dims(p, k->nn, k->n);
+    fprintf(p->out, k->halves ? "/%d+%d" : "/%d",
+            k->halves ? k->cols / 2 : k->cols, k->cols / 2);
+    print_dims(p, k->nk, k->k);
+    if (k->pair > 1)
+        fprintf(p->out, "/%d", k->pair);
+    fputc('\n', p->out);
+    for (int i = 0; i < m->nout; i++)
+        print_out(p, p->k->out[m->first_out + i]);
+}
+
+static void print_rows(const Printer *p)
+{
+    const Matmul *m = &p->k->matmul;
+    fputs(" rows ", p->out);
+    print_dims(p, m->nm, m->m);
+    fprintf(p->out, " of %s over ", name_of(p, m->x));
+    print_dims(p, m->nk, m->k);
+    if (m->index)
+        fprintf(p->out, " by %s", name_of(p, m->index->node));
+}
+
+/* ---- kernels ---- */
+
+static void print_bodies(const Printer *p)
+{
+    const char *before = " of ";
+    for (int i = 0; i < p->k->repeat.n; i++) {
+        bool again = false;
+        for (int j = 0; j < i; j++)
+            again |= p->k->repeat.body[j] == p->k->repeat.body[i];
+        if (again)
+            continue;
+        fprintf(p->out, "%s%s", before,
+                ir_text_graph(p->names, p->k->repeat.body[i]->graph));
+        before = ", ";
+    }
+}
+
+static void print_head(const Printer *p)
+{
+    const Kernel *k = p->k;
+    begin_line(p, k->out[0]->node, 2);
+    fprintf(p->out, "%s = %s", k->name, skeleton_name[k->skeleton]);
+    if (k->skeleton == SKEL_map) {
+        fputs(" rows ", p->out);
+        print_dims(p, k->map.nrow, k->map.row);
+        if (k->map.vec)
+            fprintf(p->out, " lanes %s", ir_text_dim(p->names, k->map.vec));
+    } else if (is_matmul(k)) {
+        print_rows(p);
+    } else if (k->skeleton == SKEL_route) {
+        fprintf(p->out, " of %s", name_of(p, k->node));
+    } else if (k->skeleton == SKEL_attend && k->attend.window) {
+        fprintf(p->out, " window %lld", (long long)k->attend.window);
+    } else if (k->skeleton == SKEL_repeat) {
+        print_bodies(p);
+    }
+    fputc('\n', p->out);
+}
+
+static void print_schedule(const Printer *p)
+{
+    static const Schedule none;
+    KernelKey key;
+    if (!memcmp(&p->k->schedule, &none, sizeof none) || !kernel_key(p->k, &key))
+        return;
+    fputs("    schedule ", p->out);
+    kernel_key_print(&key, p->out);
+    fputc(' ', p->out);
+    schedule_print(&p->k->schedule, p->out);
+    fputc('\n', p->out);
+}
+
+static void print_kernel(Printer *p, const Kernel *k)
+{
+    p->k = k;
+    p->uses = arena_alloc(&p->arena, (size_t)p->plan->graph->node.n *
+                                         sizeof *p->uses);
+    for (int i = 0; k->skeleton != SKEL_route && i < k->nout; i++)
+        count_uses(p, k->out[i]->node, true);
+    if (is_matmul(k))
+        count_uses(p, k->matmul.x, false);
+    print_head(p);
+    print_lets(p);
+    if (is_matmul(k))
+        for (int i = 0; i < k->matmul.nparts; i++)
+            print_part(p, &k->matmul.part[i]);
+    else
+        for (int i = 0; k->skeleton != SKEL_route && i < k->nout; i++)
+            print_out(p, k->out[i]);
+    print_schedule(p);
+    arena_free(&p->arena);
+}
+
+static void print_plan(Printer *p, const Plan *plan, const Plan *top)
+{
+    for (int i = 0; i < plan->body.n; i++)
+        print_plan(p, plan->body.at[i], top);
+    p->plan = plan;
+    fprintf(p->out, "\nkernels of %s %s {\n", plan == top ? "graph" : "body",
+            ir_text_graph(p->names, plan->graph));
+    for (int i = 0; i < plan->kernel.n; i++) {
+        const Kernel *k = plan->kernel.at[i];
+        if (!i || plan->kernel.at[i - 1]->level != k->level)
+            fprintf(p->out, "  level %d\n", k->level);
+        print_kernel(p, k);
+    }
+    fputs("}\n", p->out);
+}
+
+void kernels_print_marked(const Plan *plan, FILE *out,
+                          void (*mark)(FILE *out, const Node *n, void *user),
+                          void *user)
+{
+    fputs("# The graph, after the passes.\n\n", out);
+    IrText *names = ir_text(plan->graph, out, mark, user);
+    fputs("\n# Its kernels: those of a level do not wait for each other.\n",
+          out);
+    Printer p = {.names = names, .out = out, .mark = mark, .user = user};
+    print_plan(&p, plan, plan);
+    ir_text_free(names);
+}
+
+void kernels_print(const Plan *plan, FILE *out)
+{
+    kernels_print_marked(plan, out, NULL, NULL);
 }

@@ -21,6 +21,8 @@ extern const Choice schedule_choice[];
 extern const int schedule_choices;
 const Choice *choice_find(const char *name); /* or NULL */
 int *choice_at(Schedule *s, const Choice *c);
+bool choice_takes(const Choice *c, double v); /* 0: left open */
+const char *choice_rule(const Choice *c);     /* which it takes; interned */
 
 /* A size of a pin's shape: a number, or names of dims whose product it is. */
 typedef struct {

@@ -30,6 +30,21 @@ const Choice *choice_find(const char *name)
     return NULL;
 }
 
+bool choice_takes(const Choice *c, double v)
+{
+    return !v || (v >= c->least && v <= c->most && v == (int)v &&
+                  (int)v % c->step == 0);
+}
+
+const char *choice_rule(const Choice *c)
+{
+    char step[40] = "";
+    if (c->step > 1)
+        snprintf(step, sizeof step, ", a multiple of %d", c->step);
+    return intern_printf("%s (%s) is a whole number from %d to %d%s", c->name,
+                         c->meaning, c->least, c->most, step);
+}
+
 bool schedule_list(Schedule *s, const char *name, int n, const int *value)
 {
     const Choice *c = choice_find(name);

@@ -107,6 +107,28 @@ static inline Graph *layer_graph(Rig *r, const Layer *l)
     return g;
 }
 
+/* The text of the plan as it is read back, printed for CUDA, is the same. */
+static inline void rig_reads_back(Rig *r)
+{
+    static const CutOptions as_cpu = {.lanes = 16, .vectors = 2, .pair = 2};
+    static const PassOptions none;
+    char *text;
+    size_t len;
+    Err err = {""};
+    const Graph *g = passes_run(r->g, &r->arena, &none);
+    FILE *out = open_memstream(&text, &len);
+    kernels_print(kernels_cut(g, &r->arena, &as_cpu), out);
+    fclose(out);
+    Source src = {"kernels", text, (int)len, &r->diags};
+    Plan *plan = kernels_read(&r->arena, &src);
+    assert_non_null(plan);
+    CudaText *t = cuda_text_plan(plan, &err);
+    assert_non_null(t);
+    assert_string_equal(t->text, r->text->text);
+    cuda_free(t);
+    free(text);
+}
+
 static inline Rig *rig_new(const Layer *l)
 {
     Rig *r = xmalloc(sizeof *r);
@@ -114,6 +136,7 @@ static inline Rig *rig_new(const Layer *l)
     r->layer = l;
     r->g = layer_graph(r, l);
     r->text = cuda_text(r->g, false);
+    rig_reads_back(r);
     return r;
 }
 

@@ -145,3 +145,59 @@ static inline Node *experts(Ctx *c, Node *x, Node *i, const Dim *E,
     Node *h = g_map2(g, OP_mul, g_map1(g, OP_silu, h1), h2);
     return g_contract(g, h, g_gather(g, down, E, i), 1, &F);
 }
+
+/* ---- repeated layers ---- */
+
+typedef struct {
+    Graph *body;
+    int nslots;
+} Body;
+
+static inline Node *slot(Body *b, int rank, const Dim *const *dims)
+{
+    Node n = {.op = OP_weight, .slot = ++b->nslots,
+              .type = type_of(TYPE_f32, rank, dims)};
+    return graph_add(b->body, n);
+}
+
+/* x + silu(x @ up + b) @ down, and for attention a head of all of D. */
+static inline Graph *layer_body(Ctx *c, const Dim *F, bool attends)
+{
+    Body b = {graph_new(&c->k->arena, attends ? "block" : "layer"), 0};
+    Graph *g = b.body;
+    Node *x = graph_add(g, (Node){.op = OP_input, .name = intern("x"),
+                                  .type = type_of(TYPE_f32, DIMS(c->T, c->D))});
+    Node *h = g_contract(g, x, slot(&b, DIMS(F, c->D)), 1, &c->D);
+    h = g_map1(g, OP_silu, g_map2(g, OP_add, h, slot(&b, DIMS(F))));
+    Node *y = g_contract(g, h, slot(&b, DIMS(c->D, F)), 1, &F);
+    if (attends) {
+        const Dim *H = dim("H", 1);
+        Node s = {.op = OP_split, .arg = {y}, .ndim = 3, .dim = {c->D, H, F}};
+        Node *q = graph_add(g, s);
+        Node a = {.op = OP_attend, .arg = {q, q, q}};
+        Node f = {.op = OP_flatten, .arg = {graph_add(g, a)}, .ndim = 3,
+                  .dim = {c->D, H, F}};
+        y = graph_add(g, f);
+    }
+    graph_output(g, "y", g_map2(g, OP_add, x, y));
+    g->nslots = b.nslots;
+    return g;
+}
+
+static inline Node *repeated(Ctx *c, Node *x, const Dim *F, int n, bool attends)
+{
+    Graph *body[] = {layer_body(c, F, false),
+                     attends ? layer_body(c, F, true) : NULL};
+    int f = (int)size_at(F->size, 1), D = (int)size_at(c->D->size, 1);
+    Repeat *r = arena_alloc(&c->k->arena, sizeof *r);
+    r->n = n;
+    r->at = arena_alloc(&c->k->arena, (size_t)n * sizeof *r->at + 1);
+    for (int i = 0; i < n; i++) {
+        const Weight **w = arena_alloc(&c->k->arena, 3 * sizeof *w);
+        w[0] = w_of(c, intern_printf("up%d", i), 0, DIMS(F, c->D), D)->weight;
+        w[1] = w_of(c, intern_printf("b%d", i), 0, DIMS(F), 1)->weight;
+        w[2] = w_of(c, intern_printf("down%d", i), 0, DIMS(c->D, F), f)->weight;
+        r->at[i] = (Iteration){body[attends && i % 2], w};
+    }
+    return graph_add(c->g, (Node){.op = OP_repeat, .arg = {x}, .repeat = r});
+}

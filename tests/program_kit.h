@@ -99,6 +99,7 @@ typedef struct {
     Kit *kit;
     const Graph *g;
     Program *p;
+    char *text; /* of its plan, if that was read from it; or NULL */
     Supply *source;
     Guarded in[16], out[16];
     int nin, nout;
@@ -106,21 +107,64 @@ typedef struct {
     int32_t *pos;
 } Bench;
 
-static inline Bench *bench_new(Kit *k, const CpuOptions *o, bool before)
+static inline Bench *bench_of(Kit *k, Program *p, bool before)
 {
     Bench *b = calloc(1, sizeof *b);
     b->kit = k;
     b->g = k->g;
-    Err err = {""};
-    b->p = cpu_compile(k->g, o, &err);
-    if (!b->p)
-        fail_msg("%s", err.text);
+    b->p = p;
     b->source = calloc(1, sizeof *b->source);
     *b->source = (Supply){.kit = k, .before = before, .by_reading = before};
     WeightSource s = {b->source, source_place, source_read, NULL};
+    Err err = {""};
     if (!program_load(b->p, &s, &err))
         fail_msg("%s", err.text);
     return b;
+}
+
+static inline Bench *bench_new(Kit *k, const CpuOptions *o, bool before)
+{
+    Err err = {""};
+    Program *p = cpu_compile(k->g, o, &err);
+    if (!p)
+        fail_msg("%s", err.text);
+    return bench_of(k, p, before);
+}
+
+/* gcc takes the text for dangling where this is inlined. */
+__attribute__((noinline, unused)) static char *kernels_text(const Plan *p)
+{
+    char *text;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    kernels_print(p, out);
+    fclose(out);
+    return text;
+}
+
+/* The program again, from its kernels' text read back: that has the same bytes
+ * when it is printed, before it is compiled and after. */
+static inline Bench *bench_read(const Bench *b, const CpuOptions *o)
+{
+    Err err = {""};
+    Diags d = {0};
+    char *text = kernels_text(program_plan(b->p));
+    Source src = {"kernels", text, (int)strlen(text), &d};
+    Plan *plan = kernels_read(&b->kit->arena, &src);
+    assert_non_null(plan);
+    char *again = kernels_text(plan);
+    assert_string_equal(again, text);
+    free(again);
+    Program *p = cpu_compile_plan(plan, o, &err);
+    if (!p)
+        fail_msg("%s", err.text);
+    again = kernels_text(plan);
+    assert_string_equal(again, text);
+    free(again);
+    diags_free(&d);
+    Bench *to = bench_of(b->kit, p, false);
+    to->text = text;
+    return to;
 }
 
 static inline void add_columns(Bench *b, const Graph *g, int64_t T, bool before)
@@ -179,6 +223,7 @@ static inline void bench_free(Bench *b)
     for (int i = 0; i < b->source->n; i++)
         munmap(b->source->tensor[i].map, b->source->tensor[i].size);
     free(b->source);
+    free(b->text);
     free(b);
 }
 
@@ -215,7 +260,8 @@ static inline void same_bits(const Bench *a, const Bench *b, int64_t T)
 }
 
 /* The kit's graph (its outputs are set): each T of `list` (0 ends it) on one
- * and on two threads, guards behind and before, near the interpreter. */
+ * and on two threads, guards behind and before, near the interpreter; and from
+ * its kernels' text. */
 static inline void agree_for(Kit *k, const CpuOptions *o, double bound,
                              const int64_t *list)
 {
@@ -224,6 +270,7 @@ static inline void agree_for(Kit *k, const CpuOptions *o, double bound,
     two.threads = 2;
     ir_verify(k->g, "the test");
     Bench *a = bench_new(k, &one, false), *b = bench_new(k, &two, true);
+    Bench *read = bench_read(a, &one);
     if (getenv("SHOW"))
         program_print(a->p, TEXT_kernels, stderr);
     for (; *list; list++) {
@@ -231,9 +278,12 @@ static inline void agree_for(Kit *k, const CpuOptions *o, double bound,
         near_interp(a, *list, bound);
         bench_run(b, NULL, *list, true);
         same_bits(a, b, *list);
+        bench_run(read, NULL, *list, false);
+        same_bits(a, read, *list);
     }
     bench_free(a);
     bench_free(b);
+    bench_free(read);
 }
 
 /* Code is kept for the test's own time: what is compiled for one thread serves

@@ -148,13 +148,14 @@ static void names_are_told_apart(void **state)
                               "dim f32.2 = 2\n"
                               "\n"
                               "graph test {\n"
-                              "  %0: f32[A]      = input(\"x\")\n"
-                              "  %1: f32[A.2]    = input(\"y\")\n"
-                              "  %2: f32[f32.2]  = input(\"z\")\n"
-                              "  %3: f32[A, A.2] = contract(%0, %1)\n"
-                              "  %4: f32[A, A.2] = neg(%3)\n"
+                              "  same%0: f32[A]       = input(\"x\")\n"
+                              "  same%1: f32[A.2]     = input(\"y\")\n"
+                              "  output%2: f32[f32.2] = input(\"z\")\n"
+                              "  %3: f32[A, A.2]      = "
+                              "contract(same%0, same%1)\n"
+                              "  %4: f32[A, A.2]      = neg(%3)\n"
                               "  output y = %4\n"
-                              "  output z = %2\n"
+                              "  output z = output%2\n"
                               "}\n");
     free(text);
     kit_free(k);

@@ -359,8 +359,9 @@ static void text_of_kernels(void **state)
     kernels_print(p, out);
     fclose(out);
     assert_non_null(strstr(text, "matmul rows [T] of"));
-    assert_non_null(strstr(text, "weights w0 | w1 as f32 [][F]/32[D]"));
-    assert_non_null(strstr(text, "mul(silu(#"));
+    assert_non_null(strstr(text, "weights w0 | w1 for <"));
+    assert_non_null(strstr(text, "> as f32 [][F]/32[D]\n"));
+    assert_non_null(strstr(text, "mul(silu(<"));
     free(text);
     end(&c);
 }
