@@ -1,7 +1,7 @@
 /* The cut: levels. A kernel's level is one above the highest of those whose
  * results it reads; a repeat has one of its own. */
 #include "passes/cut.h"
-#include <string.h>
+#include <limits.h>
 
 static int made_at(const Plan *p, const Buffer *b, int before)
 {
@@ -27,11 +27,55 @@ static void find_levels(Plan *p)
     }
 }
 
+static bool reads(const Kernel *k, const Buffer *b)
+{
+    for (int i = 0; i < k->nin; i++)
+        if (k->in[i] == b)
+            return true;
+    return false;
+}
+
+/* The last level at which k may run. */
+static int latest(const Plan *p, const Kernel *k)
+{
+    int level = INT_MAX;
+    for (int i = 0; i < p->kernel.n; i++)
+        for (int j = 0; j < k->nout; j++)
+            if (reads(p->kernel.at[i], k->out[j]) &&
+                p->kernel.at[i]->level <= level)
+                level = p->kernel.at[i]->level - 1;
+    return level;
+}
+
+/* A route is one task: a matmul that can wait (the shared expert's) goes beside
+ * it, so that no thread stands idle. */
+static void fill_routes(Plan *p)
+{
+    for (int i = 0; i < p->kernel.n; i++) {
+        Kernel *k = p->kernel.at[i];
+        int last = k->skeleton == SKEL_matmul ? latest(p, k) : -1;
+        for (int j = 0; j < p->kernel.n; j++) {
+            const Kernel *r = p->kernel.at[j];
+            if (r->skeleton == SKEL_route && r->level > k->level &&
+                r->level <= last) {
+                k->level = r->level;
+                break;
+            }
+        }
+    }
+}
+
+/* Within a level what others wait for comes first: routes; repeats last. */
+static int turn(const Kernel *k)
+{
+    return k->skeleton == SKEL_route    ? 0
+           : k->skeleton == SKEL_repeat ? 2
+                                        : 1;
+}
+
 static bool earlier(const Kernel *a, const Kernel *b)
 {
-    if (a->level != b->level)
-        return a->level < b->level;
-    return a->skeleton != SKEL_repeat && b->skeleton == SKEL_repeat;
+    return a->level != b->level ? a->level < b->level : turn(a) < turn(b);
 }
 
 static void sort_levels(Plan *p)
@@ -81,6 +125,7 @@ void cut_lives(Plan *p)
 void cut_levels(Plan *p)
 {
     find_levels(p);
+    fill_routes(p);
     sort_levels(p);
     split_levels(p);
     cut_lives(p);

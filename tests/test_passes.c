@@ -211,6 +211,23 @@ static void moe_kernels(void **state)
     end(&c);
 }
 
+/* A matmul that could run before the route waits to run beside it. */
+static void route_is_not_alone(void **state)
+{
+    (void)state;
+    Ctx c = begin();
+    Node *x = in(&c, "x", DIMS(c.T, c.D));
+    Graph *g = c.g;
+    Node *s = g_contract(g, x, w(&c, "router", DIMS(c.E, c.D)), 1, &c.D);
+    Node *i = graph_add(g, (Node){.op = OP_topk, .arg = {s}, .ndim = 2,
+                                  .dim = {c.E, c.k}});
+    graph_output(g, "shared", swiglu(&c, x, NULL));
+    Plan *p = cut(&c, g_along(g, OP_sum, swiglu(&c, x, i), 1, &c.k), NULL);
+    assert_kernels(p, "matmul map route matmul grouped grouped map");
+    assert_int_equal(p->kernel.at[2]->level, p->kernel.at[3]->level);
+    end(&c);
+}
+
 static void formula_is_one_pass(void **state)
 {
     (void)state;
@@ -375,6 +392,7 @@ int main(void)
         cmocka_unit_test(shared_rows_are_stored),
         cmocka_unit_test(no_circle),
         cmocka_unit_test(moe_kernels),
+        cmocka_unit_test(route_is_not_alone),
         cmocka_unit_test(formula_is_one_pass),
         cmocka_unit_test(values_share_memory),
         cmocka_unit_test(proofs_make_cheaper),
