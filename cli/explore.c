@@ -148,8 +148,8 @@ static int by_weight(const void *a, const void *b)
 
 static void search_all(Explore *e)
 {
-    double left = 0, start = seconds_now();
-    e->end = start + 0.75 * e->seconds; /* the rest: to see that it holds */
+    /* the rest: to see that it holds */
+    double left = 0, over = seconds_now() + 0.75 * e->seconds;
     for (int i = 0; i < e->kernel.n; i++) {
         e->kernel.at[i]->share = weight(e, e->kernel.at[i]);
         left += e->kernel.at[i]->share;
@@ -161,8 +161,7 @@ static void search_all(Explore *e)
         Explored *k = e->kernel.at[i];
         double now = seconds_now(), share = k->share / left;
         left -= k->share;
-        double end = now + share * (e->end > now ? e->end - now : 0);
-        explore_kernel(e, k, end > e->end ? e->end : end);
+        explore_kernel(e, k, now + share * (over > now ? over - now : 0));
         tried += k->tried.n;
         progress_at(&p, tried);
     }

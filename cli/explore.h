@@ -30,7 +30,7 @@ typedef struct {
     ArgList arg;
     int32_t *tokens;
     int ntokens;
-    double seconds, end; /* to spend; when that is over */
+    double seconds; /* to spend */
     Common common;
     Arena arena;
     Program *program; /* as compiles would have it now */
@@ -39,10 +39,9 @@ typedef struct {
     Peaks peaks;
     /* of the whole, seconds of a step; 0: not measured */
     double old[EXPLORE_TOKENS], new[EXPLORE_TOKENS];
-    bool kept, stopped;
+    bool kept;
 } Explore;
 
-bool explore_over(const Explore *e); /* no time left, or Ctrl-C */
 /* Looks for a better schedule until `end`. */
 void explore_kernel(Explore *e, Explored *k, double end);
 

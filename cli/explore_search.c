@@ -9,11 +9,6 @@
 enum { QUICK = 2, FEW = 3, ROUNDS = 9 };
 static const double gain = 0.98; /* less is noise */
 
-bool explore_over(const Explore *e)
-{
-    return rt_interrupted || seconds_now() > e->end;
-}
-
 /* ---- two in turn ---- */
 
 static int by_size(const void *a, const void *b)

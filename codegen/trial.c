@@ -60,22 +60,28 @@ static void fill_random(char *at, int64_t bytes)
         memcpy(at + i, at, (size_t)(bytes - i < BLOCK ? bytes - i : BLOCK));
 }
 
-static void widest_pack(const Plan *p, int64_t *most)
+static int64_t weight_bytes(const Buffer *b)
+{
+    if (b->kind == BUF_packed)
+        return pack_bytes(&b->pack);
+    return b->kind == BUF_weight ? buffer_bytes(b, 1) : 0;
+}
+
+static void widest(const Plan *p, int64_t *most)
 {
     for (int i = 0; i < p->body.n; i++)
-        widest_pack(p->body.at[i], most);
-    for (int i = 0; i < p->buffer.n; i++)
-        if (p->buffer.at[i]->kind == BUF_packed) {
-            int64_t bytes = pack_bytes(&p->buffer.at[i]->pack);
-            *most = bytes > *most ? bytes : *most;
-        }
+        widest(p->body.at[i], most);
+    for (int i = 0; i < p->buffer.n; i++) {
+        int64_t bytes = weight_bytes(p->buffer.at[i]);
+        *most = bytes > *most ? bytes : *most;
+    }
 }
 
 TrialMemory *trial_memory(const Program *p)
 {
     int64_t most = 0, cache = 4 * machine_model()->cache[2];
     TrialMemory *m = xmalloc(sizeof *m);
-    widest_pack(p->plan, &most);
+    widest(p->plan, &most);
     int64_t bytes = 2 * most > cache ? 2 * most : cache;
     bytes = bytes > 64 << 20 ? bytes : 64 << 20;
     *m = (TrialMemory){.at = exec_alloc(bytes), .bytes = bytes};
@@ -282,12 +288,9 @@ static bool set_arguments(Trial *t, int i)
     Trials *of = t->of;
     const Kernel *k = &t->kernel;
     for (int j = 0; j < k->nin; j++) {
-        const Buffer *b = k->in[j];
-        int64_t bytes = b->kind == BUF_packed
-                            ? pack_bytes(&b->pack)
-                            : type_bytes(b->type.dtype,
-                                         type_count(&b->type, 1));
-        t->arg[i][j] = of->in[j] ? of->in[j] : weights_of(of->weights, bytes);
+        t->arg[i][j] = of->in[j] ? of->in[j]
+                                 : weights_of(of->weights,
+                                              weight_bytes(k->in[j]));
         if (!t->arg[i][j])
             return false;
     }
