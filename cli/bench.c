@@ -1,32 +1,35 @@
 /* graft bench: times of layers and models, beside what the machine reached in
- * the same run. */
+ * the same run, and beside other programs in turn. */
 #include "cli/bench.h"
 #include "cli/quantize.h"
 #include <string.h>
+#include <sys/stat.h>
 
-enum { KEY_tokens = 1, KEY_tries, KEY_sizes, KEY_kernels };
-enum { BEFORE = 64 }; /* tokens seen before a single one is timed */
-
-typedef struct {
-    const char *what, *model;
-    int32_t *tokens;
-    int ntokens, tries;
-    int32_t *sizes;
-    int nsizes;
-    bool kernels;
-    Common common;
-    Peaks peaks;
-    cJSON *rows;
-} Bench;
+enum { KEY_tokens = 1, KEY_tries, KEY_sizes, KEY_kernels, KEY_routing,
+       KEY_peers, KEY_peer_timeout };
+enum { SKEW_TOKENS = 512 };
 
 static const struct argp_option options[] = {
-    {"tokens", KEY_tokens, "1,16,512", 0, "How many at a time (1,16,128,512)",
-     1},
-    {"tries", KEY_tries, "N", 0, "Runs of each, of which the median counts (5)",
+    {"tokens", KEY_tokens, "1,16,512", 0,
+     "How many at a time (1, 2, 4 .. 2048)", 1},
+    {"tries", KEY_tries, "N", 0,
+     "Turns of each, of which the median counts (5; 3 where they take long)",
      1},
     {"sizes", KEY_sizes, "D,F", 0, "Of a layer (2048,5504); of matmul K,N", 1},
+    {"routing", KEY_routing, "uniform|zipf|one", 0,
+     "Which experts tokens pick: any, the n-th 1/n as often, all the same "
+     "(uniform; at 512 tokens the others too)",
+     1},
     {"kernels", KEY_kernels, NULL, 0, "The time of each kernel too", 1},
+    {"peers", KEY_peers, NULL, 0,
+     "In turn with PyTorch, transformers and llama.cpp: of the Python that "
+     "bench/setup-peers made, or of $GRAFT_PEERS",
+     1},
+    {"peer-timeout", KEY_peer_timeout, "SECONDS", 0,
+     "Do without a peer that takes longer to answer (300)", 1},
     {0}};
+
+/* ---- arguments ---- */
 
 static void take_argument(Bench *b, const char *arg, struct argp_state *state)
 {
@@ -45,11 +48,13 @@ static void check_end(Bench *b, struct argp_state *state)
         b->what = "moe";
     if (!strcmp(b->what, "model") != (b->model != NULL))
         argp_error(state, "bench model needs the model");
+    if (b->routing >= 0 && strcmp(b->what, "moe"))
+        argp_error(state, "--routing is for bench moe");
     if (b->nsizes && b->nsizes != 2)
         argp_error(state, "--sizes needs two numbers");
     for (int i = 0; i < b->nsizes; i++)
-        if (b->sizes[i] < 1 || b->sizes[i] > 1 << 20)
-            argp_error(state, "--sizes: 1 to %d", 1 << 20);
+        if (b->sizes[i] < 16 || b->sizes[i] > 1 << 20)
+            argp_error(state, "--sizes: 16 to %d", 1 << 20);
     for (int i = 0; i < b->ntokens; i++)
         if (b->tokens[i] < 1 || b->tokens[i] > 65536)
             argp_error(state, "--tokens: 1 to 65536");
@@ -68,9 +73,17 @@ static error_t key(int k, char *arg, struct argp_state *state)
         b->sizes = option_ids(state, arg, &b->nsizes);
         break;
     case KEY_tries:
-        b->tries = (int)option_int(state, "tries", arg, 1, 10000);
+        b->tries = (int)option_int(state, "--tries", arg, 1, 10000);
+        break;
+    case KEY_routing:
+        b->routing = option_word(state, "routing", arg, routing_names,
+                                 COUNT(routing_names));
+        break;
+    case KEY_peer_timeout:
+        b->patience = option_real(state, "--peer-timeout", arg, 0.1, 1e5);
         break;
     case KEY_kernels: b->kernels = true; break;
+    case KEY_peers: b->with_peers = true; break;
     case ARGP_KEY_ARG: take_argument(b, arg, state); break;
     case ARGP_KEY_END: check_end(b, state); break;
     default: return ARGP_ERR_UNKNOWN;
@@ -81,227 +94,140 @@ static error_t key(int k, char *arg, struct argp_state *state)
 static const struct argp argp = {
     options, key, "[moe | matmul | model MODEL]",
     "Time the layers of XFT and Mixtral (moe), a matmul, or a model, on this "
-    "machine, beside the peaks measured in the same run.",
+    "machine, beside the peaks measured in the same run. A model's single "
+    "token comes after 64 others; of more, the last one's logits are made. "
+    "Peers run Mixtral's layer for both: its 6 of 8 experts multiply as much "
+    "as XFT's shared one and 5 of 7.",
     NULL, NULL, NULL};
-
-/* ---- one program ---- */
-
-typedef struct {
-    Program *p;
-    const char *name;
-    Dtype t; /* of the layer's input; TYPE_i32: tokens */
-    int64_t width, limit; /* elements of a row; ids are below limit */
-} Subject;
-
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static void *make_input(const Subject *s, int64_t T)
-{
-    int64_t n = T * s->width;
-    char *x = xmalloc((size_t)type_bytes(s->t, n) + 1);
-    if (s->t == TYPE_i32)
-        for (int64_t i = 0; i < n; i++)
-            ((int32_t *)(void *)x)[i] = (int32_t)(i * 7919 % s->limit);
-    else
-        bench_fill(s->t, x, n);
-    return x;
-}
-
-/* Runs T tokens after `before`, and gives the seconds; below 0: err. */
-static double run_once(const Subject *s, State *state, int64_t before,
-                       int64_t T, void *x, void *y, const int32_t *pos,
-                       Err *err)
-{
-    bool tokens = s->t == TYPE_i32;
-    Column in = {tokens ? "token" : "x", s->t, x};
-    Column out = {"y", tokens ? TYPE_f32 : s->t, y};
-    state_truncate(state, before);
-    double start = seconds_now();
-    if (!program_run(s->p, state, T, pos + before, &in, 1, &out, 1, err))
-        return -1;
-    return seconds_now() - start;
-}
-
-static bool time_tokens(const Bench *b, const Subject *s, int64_t T,
-                        double *median, Err *err)
-{
-    int64_t before = s->t == TYPE_i32 && T == 1 ? BEFORE : 0;
-    int64_t most = T > before ? T : before;
-    int32_t *pos = xmalloc((size_t)(T + before) * sizeof *pos);
-    for (int64_t i = 0; i < T + before; i++)
-        pos[i] = (int32_t)i;
-    void *x = make_input(s, most);
-    void *y = xmalloc((size_t)(8 * program_output_count(s->p, "y", most)));
-    double *time = xmalloc((size_t)b->tries * sizeof *time);
-    State *state = state_new(s->p);
-    bool fine = !before ||
-                run_once(s, state, 0, before, x, y, pos, err) >= 0;
-    fine = fine && run_once(s, state, before, T, x, y, pos, err) >= 0;
-    program_times(s->p, true, &(int){0});
-    for (int i = 0; fine && i < b->tries; i++) {
-        time[i] = run_once(s, state, before, T, x, y, pos, err);
-        fine = time[i] >= 0;
-    }
-    qsort(time, (size_t)b->tries, sizeof *time, by_size);
-    *median = time[b->tries / 2];
-    state_free(state);
-    free(time);
-    free(pos);
-    free(x);
-    free(y);
-    return fine;
-}
-
-/* ---- what is said ---- */
-
-static void say_kernels(const Bench *b, const Subject *s, cJSON *row)
-{
-    int n;
-    const KernelTime *t = program_times(s->p, true, &n);
-    cJSON *list = cJSON_AddArrayToObject(row, "kernels");
-    for (int i = 0; i < n; i++) {
-        double ms = 1e3 * t[i].seconds / b->tries;
-        cJSON *k = cJSON_CreateObject();
-        cJSON_AddStringToObject(k, "kernel", t[i].kernel);
-        cJSON_AddNumberToObject(k, "ms", ms);
-        cJSON_AddItemToArray(list, k);
-        if (!b->common.json)
-            printf("    %9.3f ms  %s\n", ms, t[i].kernel);
-    }
-}
-
-static void say_row(const Bench *b, const Subject *s, int64_t T, double seconds)
-{
-    ProgramWork w = program_work(s->p, T);
-    double peak = 1e9 * (b->peaks.dot > b->peaks.fma ? b->peaks.dot
-                                                     : b->peaks.fma);
-    if (s->t == TYPE_f32 || s->t == TYPE_i32)
-        peak = 1e9 * b->peaks.fma;
-    double roof = w.flops / peak, stream = w.bytes / (1e9 * b->peaks.read);
-    roof = roof > stream ? roof : stream;
-    cJSON *row = cJSON_CreateObject();
-    cJSON_AddStringToObject(row, "what", s->name);
-    cJSON_AddNumberToObject(row, "tokens", (double)T);
-    cJSON_AddNumberToObject(row, "ms", 1e3 * seconds);
-    cJSON_AddNumberToObject(row, "gflops", 1e-9 * w.flops / seconds);
-    cJSON_AddNumberToObject(row, "gbps", 1e-9 * w.bytes / seconds);
-    cJSON_AddNumberToObject(row, "peak_share", w.flops / seconds / peak);
-    cJSON_AddNumberToObject(row, "roof_share", roof / seconds);
-    cJSON_AddItemToArray(b->rows, row);
-    if (!b->common.json)
-        printf("%-10s %6lld %10.3f %9.0f %9.1f %8.0f%% %8.0f%%\n", s->name,
-               (long long)T, 1e3 * seconds, 1e-9 * w.flops / seconds,
-               1e-9 * w.bytes / seconds, 100 * w.flops / seconds / peak,
-               100 * roof / seconds);
-    if (b->kernels)
-        say_kernels(b, s, row);
-    fflush(stdout);
-}
-
-static bool measure(const Bench *b, const Subject *s, Err *err)
-{
-    static const int32_t usual[] = {1, 16, 128, 512};
-    const int32_t *T = b->ntokens ? b->tokens : usual;
-    int n = b->ntokens ? b->ntokens : (int)COUNT(usual);
-    for (int i = 0; i < n; i++) {
-        double seconds;
-        if (!time_tokens(b, s, T[i], &seconds, err))
-            return false;
-        say_row(b, s, T[i], seconds);
-    }
-    return true;
-}
 
 /* ---- subjects ---- */
 
-static bool measure_graph(const Bench *b, const Graph *g, Subject s, Err *err)
+static bool measure(Bench *b, const Subject *s, Err *err)
 {
-    Pins pins = {.arena = g->arena};
-    const CpuOptions o = {.threads = b->common.threads, .pins = &pins};
-    const WeightSource noise = bench_noise();
-    if (!pins_open(&pins, NULL, &b->common, err))
-        return false;
-    s.p = program_open(g, &b->common, &o, &noise, err);
-    bool fine = s.p && measure(b, &s, err);
-    program_free(s.p);
-    return fine;
+    static const int32_t usual[] = {1,   2,   4,   8,    16,  32,
+                                    64, 128, 256, 512, 1024, 2048};
+    const int32_t *T = b->ntokens ? b->tokens : usual;
+    int n = b->ntokens ? b->ntokens : (int)COUNT(usual);
+    Routing how = b->routing > 0 ? (Routing)b->routing : ROUTING_uniform;
+    for (int i = 0; i < n; i++)
+        if (!bench_row(b, s, T[i], how, err))
+            return false;
+    return true;
 }
 
-static bool bench_layers(const Bench *b, Err *err)
+static bool measure_skew(Bench *b, const Subject *s, Err *err)
+{
+    for (int i = ROUTING_zipf; i <= ROUTING_one; i++)
+        if (!bench_row(b, s, SKEW_TOKENS, (Routing)i, err))
+            return false;
+    return true;
+}
+
+/* The layer with one expert active is there for what skew costs alone. */
+static bool measure_layer(Bench *b, const Layer *l, Err *err)
 {
     Arena a = {0};
     int D = b->nsizes ? b->sizes[0] : 2048, F = b->nsizes ? b->sizes[1] : 5504;
-    Dtype t = b->common.has_dtype ? b->common.dtype : TYPE_bf16;
-    Subject s = {.t = t, .width = D};
-    bool fine = true;
-    if (!strcmp(b->what, "matmul")) {
-        s.name = "matmul";
-        fine = measure_graph(b, bench_matmul(&a, t, D, F), s, err);
-    }
-    for (int i = 0; !strcmp(b->what, "moe") && fine && i < 2; i++) {
-        s.name = i ? "mixtral" : "xft";
-        fine = measure_graph(b, bench_layer(&a, t, D, F, !i), s, err);
-    }
+    Subject s = {.name = l->name, .layer = l, .width = D, .inner = F,
+                 .t = b->common.has_dtype ? b->common.dtype : TYPE_bf16};
+    Pins pins = {.arena = &a};
+    const CpuOptions o = {.threads = b->common.threads, .pins = &pins};
+    const WeightSource noise = bench_noise();
+    if (pins_open(&pins, NULL, &b->common, err))
+        s.p = program_open(bench_graph(&a, l, s.t, D, F), &b->common, &o,
+                           &noise, err);
+    bool fine = s.p != NULL;
+    bool skew = l->experts && b->routing < 0 && !b->ntokens;
+    if (fine && (l->active != 1 || b->routing >= 0))
+        fine = measure(b, &s, err);
+    if (fine && skew)
+        fine = measure_skew(b, &s, err);
+    program_free(s.p);
     arena_free(&a);
     return fine;
 }
 
-static bool bench_model(const Bench *b, Err *err)
+static bool bench_moe(Bench *b, Err *err)
+{
+    return measure_layer(b, &bench_layers[LAYER_xft], err) &&
+           measure_layer(b, &bench_layers[LAYER_mixtral], err) &&
+           measure_layer(b, &bench_layers[LAYER_top1], err);
+}
+
+static bool bench_matmul(Bench *b, Err *err)
+{
+    return measure_layer(b, &bench_layers[LAYER_matmul], err);
+}
+
+/* llama.cpp reads a GGUF file as it is, all else as graft would write it. */
+static void give_models(Bench *b)
+{
+    struct stat s;
+    bool folder = !stat(b->model, &s) && S_ISDIR(s.st_mode);
+    const char *dtype = b->common.has_dtype ? type_info[b->common.dtype].name
+                                            : NULL;
+    for (int i = 0; i < b->npeers; i++)
+        if (!strcmp(b->peer[i].name, "llama.cpp") && b->peer[i].fd >= 0 &&
+            (folder || dtype))
+            peer_make_gguf(&b->peer[i], b->model, dtype);
+}
+
+static bool measure_model(Bench *b, Loaded *l, Err *err)
+{
+    Subject s = {.name = "model", .t = l->dtype};
+    if (!model_size(l->model, "V", &s.vocabulary))
+        return err_set(err, "%s: its model text has no V", b->model);
+    const CpuOptions o = {.threads = b->common.threads, .last_only = true,
+                          .pins = &l->pins, .stored = loaded_stored, .user = l};
+    const WeightSource source = loaded_source(l);
+    s.p = program_open(model_graph(l->model, &l->arena), &b->common, &o,
+                       &source, err);
+    bool fine = s.p != NULL;
+    if (fine)
+        give_models(b);
+    fine = fine && measure(b, &s, err);
+    for (int i = 0; i < b->npeers; i++)
+        peer_drop_gguf(&b->peer[i]);
+    program_free(s.p);
+    return fine;
+}
+
+static bool bench_model(Bench *b, Err *err)
 {
     Loaded l;
-    Subject s = {.name = "model", .t = TYPE_i32, .width = 1};
-    bool fine = loaded_open(&l, b->model, &b->common, err);
-    if (fine && !model_size(l.model, "V", &s.limit))
-        fine = err_set(err, "%s: its model text has no V", b->model);
-    if (fine) {
-        const CpuOptions o = {.threads = b->common.threads, .last_only = true,
-                              .pins = &l.pins,
-                              .stored = loaded_stored, .user = &l};
-        const WeightSource source = loaded_source(&l);
-        s.p = program_open(model_graph(l.model, &l.arena), &b->common, &o,
-                           &source, err);
-        fine = s.p && measure(b, &s, err);
-        program_free(s.p);
-    }
+    bool fine = loaded_open(&l, b->model, &b->common, err) &&
+                measure_model(b, &l, err);
     loaded_close(&l);
     return fine;
 }
 
-static void say_machine(Bench *b, cJSON *out)
+static bool run_bench(Bench *b, Err *err)
 {
-    cJSON *m = cJSON_AddObjectToObject(out, "machine");
-    cJSON_AddNumberToObject(m, "threads", b->peaks.threads);
-    cJSON_AddNumberToObject(m, "fma_gflops", b->peaks.fma);
-    cJSON_AddNumberToObject(m, "dot_gflops", b->peaks.dot);
-    cJSON_AddNumberToObject(m, "read_gbps", b->peaks.read);
-    b->rows = cJSON_AddArrayToObject(out, "rows");
-    if (b->common.json)
-        return;
-    printf("peaks of %d threads: f32 FMA %.0f GF/s, bf16 dot products %.0f "
-           "GF/s, read %.1f GB/s\n",
-           b->peaks.threads, b->peaks.fma, b->peaks.dot, b->peaks.read);
-    printf("%-10s %6s %10s %9s %9s %9s %9s\n", "what", "tokens", "ms", "GF/s",
-           "GB/s", "of peak", "of roof");
+    return b->model                    ? bench_model(b, err)
+           : !strcmp(b->what, "matmul") ? bench_matmul(b, err)
+                                        : bench_moe(b, err);
 }
 
 int command_bench(int argc, char **argv)
 {
-    Bench b = {.tries = 5, .common.runs = true};
+    Bench b = {.tries = 5, .routing = -1, .patience = 300,
+               .common.runs = true};
     options_parse(&argp, argc, argv, &b, &b.common);
+    rt_catch_interrupts();
     int threads = b.common.threads > 0 ? b.common.threads : exec_cores();
-    b.peaks = measure_peaks(threads);
-    cJSON *out = cJSON_CreateObject();
-    say_machine(&b, out);
+    b.report = (Report){.common = &b.common, .peaks = measure_peaks(threads),
+                        .out = cJSON_CreateObject(), .peers = b.with_peers};
+    bench_say_machine(&b.report);
+    if (b.with_peers)
+        bench_start_peers(&b);
     Err err;
-    bool fine = b.model ? bench_model(&b, &err) : bench_layers(&b, &err);
+    bool fine = run_bench(&b, &err);
+    for (int i = 0; i < b.npeers; i++)
+        peer_end(&b.peer[i]);
     if (fine && b.common.json)
-        report_json(out);
+        report_json(b.report.out);
     else
-        cJSON_Delete(out);
+        cJSON_Delete(b.report.out);
     free(b.tokens);
     free(b.sizes);
     return fine ? EXIT_done : report_error(&b.common, &err);

@@ -1,7 +1,18 @@
 /* The layers that graft bench measures, as graphs, with random weights: the
- * speed of multipliers depends on what they multiply. */
+ * speed of multipliers depends on what they multiply. Which experts a token
+ * picks is in its input: a router gives the first elements of x as they are. */
 #include "cli/bench.h"
+#include <math.h>
 #include <string.h>
+
+const char *const routing_names[3] = {"uniform", "zipf", "one"};
+
+const Layer bench_layers[LAYER_COUNT] = {
+    [LAYER_matmul] = {"matmul", false, 0, 0},
+    [LAYER_xft] = {"xft", true, 7, 5},
+    [LAYER_mixtral] = {"mixtral", false, 8, 6},
+    [LAYER_top1] = {"top-1", false, 8, 1},
+};
 
 static Type type_of(Dtype t, int n, const Dim *const *d)
 {
@@ -28,7 +39,7 @@ static Node *input(Graph *g, Dtype t, const Dim *T, const Dim *D)
                                .type = type_of(t, DIMS(T, D))});
 }
 
-Graph *bench_matmul(Arena *a, Dtype t, int K, int N)
+static Graph *matmul(Arena *a, Dtype t, int K, int N)
 {
     Graph *g = graph_new(a, "matmul");
     const Dim *T = dim_new("T", size_sym("T")), *k = dim_new("K", size_num(K));
@@ -43,9 +54,9 @@ typedef struct {
     Graph *g;
     Dtype t;
     const Dim *T, *D, *F, *E, *k;
-} Layer;
+} Moe;
 
-static Node *swiglu(Layer *l, Node *x, Node *i)
+static Node *swiglu(Moe *l, Node *x, Node *i)
 {
     Graph *g = l->g;
     const Dim *up[] = {l->E, l->F, l->D}, *down[] = {l->E, l->D, l->F};
@@ -65,7 +76,7 @@ static Node *swiglu(Layer *l, Node *x, Node *i)
 }
 
 /* (1 - max) shared + sum of softmax * max: XFT's weights. */
-static Node *xft_sum(Layer *l, Node *x, Node *a, Node *experts)
+static Node *xft_sum(Moe *l, Node *x, Node *a, Node *experts)
 {
     Graph *g = l->g;
     Node *top = g_along(g, OP_max, a, 1, &l->k);
@@ -75,29 +86,35 @@ static Node *xft_sum(Layer *l, Node *x, Node *a, Node *experts)
                   g_along(g, OP_sum, g_map2(g, OP_mul, w, experts), 1, &l->k));
 }
 
-static Node *mixtral_sum(Layer *l, Node *a, Node *experts)
+static Node *mixtral_sum(Moe *l, Node *a, Node *experts)
 {
     Graph *g = l->g;
     Node *w = g_map2(g, OP_div, a, g_along(g, OP_sum, a, 1, &l->k));
     return g_along(g, OP_sum, g_map2(g, OP_mul, w, experts), 1, &l->k);
 }
 
-Graph *bench_layer(Arena *a, Dtype t, int D, int F, bool xft)
+static Graph *moe(Arena *a, const Layer *layer, Dtype t, int D, int F)
 {
-    Graph *g = graph_new(a, xft ? "xft" : "mixtral");
-    Layer l = {g, t, dim_new("T", size_sym("T")), dim_new("D", size_num(D)),
-               dim_new("F", size_num(F)), dim_new("E", size_num(xft ? 7 : 8)),
-               dim_new("k", size_num(xft ? 5 : 6))};
+    Graph *g = graph_new(a, layer->name);
+    Moe l = {g, t, dim_new("T", size_sym("T")), dim_new("D", size_num(D)),
+             dim_new("F", size_num(F)), dim_new("E", size_num(layer->experts)),
+             dim_new("k", size_num(layer->active))};
     Node *x = input(g, t, l.T, l.D);
-    Node *router = weight(g, "router", 0, t, DIMS(l.E, l.D));
+    Node *router = weight(g, "steer", 0, t, DIMS(l.E, l.D));
     Node *s = g_cast(g, TYPE_f32, g_contract(g, x, router, 1, &l.D));
     s = g_along(g, OP_softmax, s, 1, &l.E);
     Node *i = graph_add(g, (Node){.op = OP_topk, .arg = {s}, .ndim = 2,
                                   .dim = {l.E, l.k}});
     Node *picked = g_gather(g, s, l.E, i), *e = swiglu(&l, x, i);
-    Node *y = xft ? xft_sum(&l, x, picked, e) : mixtral_sum(&l, picked, e);
+    Node *y = layer->shared ? xft_sum(&l, x, picked, e)
+                            : mixtral_sum(&l, picked, e);
     graph_output(g, "y", g_cast(g, t, y));
     return g;
+}
+
+Graph *bench_graph(Arena *a, const Layer *l, Dtype t, int D, int F)
+{
+    return l->experts ? moe(a, l, t, D, F) : matmul(a, t, D, F);
 }
 
 /* ---- random numbers, small as trained weights are ---- */
@@ -109,14 +126,22 @@ static float noise(uint64_t i)
     return (float)(int32_t)(x >> 32) * 0x1p-36f;
 }
 
-static void fill(Dtype t, void *out, uint64_t from, int64_t n, float scale)
+static void put(Dtype t, void *out, int64_t i, float v)
 {
-    for (int64_t i = 0; i < n; i++) {
-        float v = scale * noise(from + (uint64_t)i);
-        if (t == TYPE_f32)
-            ((float *)out)[i] = v;
-        else
-            ((uint16_t *)out)[i] = bf16_of_f32(v);
+    if (t == TYPE_f32)
+        ((float *)out)[i] = v;
+    else
+        ((uint16_t *)out)[i] = bf16_of_f32(v);
+}
+
+/* A row of the router for each expert, one where its number is. */
+static void fill_router(const Weight *w, int64_t first, int64_t count, Dtype to,
+                        void *out)
+{
+    int64_t D = size_at(w->type.dim[1]->size, 1);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t at = first + i;
+        put(to, out, i, at / D == at % D ? 1 : 0);
     }
 }
 
@@ -125,7 +150,11 @@ static bool read(void *user, const Weight *w, int64_t index, int64_t first,
 {
     uint64_t seed = hash_bytes((uint64_t)index, w->path, strlen(w->path));
     (void)user, (void)err;
-    fill(to, out, seed + (uint64_t)first, count, 1);
+    if (w->path == intern("steer"))
+        fill_router(w, first, count, to, out);
+    else
+        for (int64_t i = 0; i < count; i++)
+            put(to, out, i, noise(seed + (uint64_t)(first + i)));
     return true;
 }
 
@@ -134,7 +163,28 @@ WeightSource bench_noise(void)
     return (WeightSource){.read = read};
 }
 
+/* The largest of log p + Gumbel's noise are draws by p, none twice. */
+static float logit(Routing how, int64_t expert, float uniform)
+{
+    if (how == ROUTING_one)
+        return (float)(-8 * expert);
+    float gumbel = -logf(-logf(fminf(fmaxf(uniform, 1e-6f), 1 - 1e-6f)));
+    return gumbel - (how == ROUTING_zipf ? logf((float)(expert + 1)) : 0);
+}
+
 void bench_fill(Dtype t, void *out, int64_t n)
 {
-    fill(t, out, 7, n, 32);
+    for (int64_t i = 0; i < n; i++)
+        put(t, out, i, 32 * noise(7 + (uint64_t)i));
+}
+
+void bench_input(const Layer *l, Routing how, Dtype t, int64_t T, int64_t D,
+                 void *out)
+{
+    bench_fill(t, out, T * D);
+    for (int64_t i = 0; i < T; i++)
+        for (int64_t e = 0; e < l->experts; e++) {
+            float u = 0.5f + 16 * noise(7 + (uint64_t)(i * D + e));
+            put(t, out, i * D + e, logit(how, e, u));
+        }
 }

@@ -19,6 +19,7 @@ typedef struct {
     Val rows;           /* its rows: (token, query head) */
     Val q, scores, p, o, m, l, from, to, dst, step; /* memory */
     Val first, last;    /* positions that any row sees */
+    Val from_all, to_all; /* that all see */
     Val out;            /* the vector being written */
 } At;
 
@@ -102,7 +103,7 @@ static int64_t lay_out(At *a, Val mem)
     a->p = carve(a, &mem, n * s->rows * 4, &sum);
     a->o = carve(a, &mem, n * s->cols * 4 * s->v_panels, &sum);
     a->m = carve(a, &mem, n * 4, &sum);
-    a->l = carve(a, &mem, n * 4, &sum);
+    a->l = carve(a, &mem, n * a->w.e->lanes * 4, &sum);
     a->from = carve(a, &mem, n * 8, &sum);
     a->to = carve(a, &mem, n * 8, &sum);
     a->dst = carve(a, &mem, n * 8, &sum);
@@ -135,8 +136,9 @@ static void pack_query(At *a, Val row)
     call(e, block_pack_row(e, &a->s.score, q->type.dtype), 4, args);
 }
 
-/* Row r sees positions from .. to of the cache. */
-static void see(At *a, Val row, Val first, Val last)
+/* Row r sees positions from .. to of the cache. ends: their least and greatest
+ * so far. */
+static void see(At *a, Val row, const Val ends[4])
 {
     Emit *e = a->w.e;
     Val t = token_of(a, row), to = add(e, a->base, t);
@@ -147,29 +149,42 @@ static void see(At *a, Val row, Val first, Val last)
         from = greatest(e, from, sub(e, to, i64(e, a->a->window - 1)));
     store(e, from, cell(a, TY_i64, a->from, row));
     store(e, to, cell(a, TY_i64, a->to, row));
-    set(e, first, least(e, get(e, first), from));
-    set(e, last, greatest(e, get(e, last), to));
+    set(e, ends[0], least(e, get(e, ends[0]), from));
+    set(e, ends[1], greatest(e, get(e, ends[1]), from));
+    set(e, ends[2], least(e, get(e, ends[2]), to));
+    set(e, ends[3], greatest(e, get(e, ends[3]), to));
+}
+
+/* m, l: what comes before the first position */
+static void start_row(At *a, Val row)
+{
+    Emit *e = a->w.e;
+    Ty wide = vec(ty(e, TY_f32), e->lanes);
+    Val chunks = i64(e, a->s.rows / tile_chunk(&a->s.sum)), step;
+    store(e, f32(e, -0x1p30), cell(a, TY_f32, a->m, row));
+    store(e, num(wide, 0), at(e, wide, a->l, row));
+    Val dst = block_row(e, &a->s.sum, a->p, chunks, a->rows, row, &step);
+    store(e, dst, at(e, ty_ptr(e), a->dst, row));
+    store(e, step, cell(a, TY_i64, a->step, row));
 }
 
 static void start_rows(At *a)
 {
     Emit *e = a->w.e;
-    Val first = var(e, ty(e, TY_i64), "first");
-    Val last = var(e, ty(e, TY_i64), "last");
-    set(e, first, i64(e, INT64_MAX));
-    set(e, last, i64(e, 0));
+    Val ends[4];
+    for (int i = 0; i < 4; i++) {
+        ends[i] = var(e, ty(e, TY_i64), i < 2 ? "from" : "to");
+        set(e, ends[i], i64(e, i % 2 ? 0 : INT64_MAX));
+    }
     Loop r = loop_begin(e, "row", i64(e, 0), a->rows, 1);
     pack_query(a, r.index);
-    see(a, r.index, first, last);
-    store(e, f32(e, -0x1p30), cell(a, TY_f32, a->m, r.index));
-    store(e, f32(e, 0), cell(a, TY_f32, a->l, r.index));
-    Val chunks = i64(e, a->s.rows / tile_chunk(&a->s.sum)), step;
-    Val dst = block_row(e, &a->s.sum, a->p, chunks, a->rows, r.index, &step);
-    store(e, dst, at(e, ty_ptr(e), a->dst, r.index));
-    store(e, step, cell(a, TY_i64, a->step, r.index));
+    see(a, r.index, ends);
+    start_row(a, r.index);
     loop_end(e, r);
-    a->first = get(e, first);
-    a->last = get(e, last);
+    a->first = get(e, ends[0]);
+    a->from_all = get(e, ends[1]);
+    a->to_all = get(e, ends[2]);
+    a->last = get(e, ends[3]);
     int64_t bytes = a->most * a->s.cols * 4 * a->s.v_panels;
     LLVMBuildMemSet(e->at, a->o, LLVMConstNull(ty(e, TY_i8)), i64(e, bytes),
                     64);
@@ -195,93 +210,152 @@ static void scores(At *a, Val block)
     call(e, block_function(e, &a->s.score), 7, args);
 }
 
-/* A row's weights to where the second tile reads them. */
-static void put_weights(At *a, Val row, int number, Val p)
+/* ---- softmax of a block ---- */
+
+typedef struct {
+    Val row, dst, step; /* where its weights go */
+    Val m;
+    Val ends[2]; /* lanes it sees, splat; unless it sees all */
+} Row;
+
+static Row row_at(At *a, Val row)
+{
+    Emit *e = a->w.e;
+    return (Row){.row = row,
+                 .dst = load(e, ty_ptr(e), at(e, ty_ptr(e), a->dst, row)),
+                 .step = load(e, ty(e, TY_i64), cell(a, TY_i64, a->step, row))};
+}
+
+/* A vector of weights to where the second tile reads them. */
+static void put_weights(At *a, const Row *r, int number, Val p)
 {
     Emit *e = a->w.e;
     int lanes = e->lanes, chunk = tile_chunk(&a->s.sum);
-    Val dst = load(e, ty_ptr(e), at(e, ty_ptr(e), a->dst, row));
-    Val step = load(e, ty(e, TY_i64), cell(a, TY_i64, a->step, row));
     int piece = lanes < chunk ? lanes : chunk;
     for (int i = 0; i < lanes; i += piece) {
         int first = number * lanes + i;
-        Val to = at_bytes(e, dst, mul(e, step, i64(e, first / chunk)));
+        Val to = at_bytes(e, r->dst, mul(e, r->step, i64(e, first / chunk)));
         to = at_bytes(e, to, i64(e, first % chunk * 4));
         store(e, part(e, p, i, piece), to);
     }
 }
 
-static void rescale(At *a, Val row, Val by)
+static void find_ends(At *a, Row *r, Val block)
+{
+    Emit *e = a->w.e;
+    Val first = mul(e, block, i64(e, a->s.rows));
+    for (int i = 0; i < 2; i++) {
+        Val p = cell(a, TY_i64, i ? a->to : a->from, r->row);
+        Val off = sub(e, load(e, ty(e, TY_i64), p), first);
+        off = least(e, greatest(e, off, i64(e, -1)), i64(e, a->s.rows));
+        r->ends[i] = splat(e, to_int(e, off, ty(e, TY_i32)), e->lanes);
+    }
+}
+
+/* What is not seen gets a score so low that 2 to it is 0. */
+static Val hide(Emit *e, const Row *r, int number, Val s)
+{
+    Val lanes = lane_numbers(e, ty(e, TY_i32), e->lanes);
+    lanes = add(e, lanes, like_bits(lanes, number * e->lanes));
+    Val seen = bit_and(e, less_eq(e, r->ends[0], lanes),
+                       less_eq(e, lanes, r->ends[1]));
+    return pick(e, seen, s, like(s, -0x1p100));
+}
+
+static void scale(Emit *e, Val p, Val by)
+{
+    Ty wide = vec(ty(e, TY_f32), e->lanes);
+    store(e, mul(e, load(e, wide, p), splat(e, by, e->lanes)), p);
+}
+
+/* Some score is above m, as it is where a row begins and hardly ever after. */
+static void raise(At *a, Row *r, Val most)
 {
     Emit *e = a->w.e;
     Ty t = ty(e, TY_f32);
-    If moved = if_begin(e, differs(e, by, f32(e, 1)));
+    Val old = load(e, t, cell(a, TY_f32, a->m, r->row));
+    Val above = less(e, splat(e, old, e->lanes), most);
+    Val m = var(e, t, "m");
+    set(e, m, old);
+    If moved = if_begin(e, any(e, above));
+    set(e, m, greatest(e, round_up(e, reduce_max(e, most)), old));
+    store(e, get(e, m), cell(a, TY_f32, a->m, r->row));
+    Val by = vm_exp2_less(e, old, get(e, m));
+    scale(e, at(e, vec(t, e->lanes), a->l, r->row), by);
     for (int64_t j = 0; j < a->s.v_panels; j++)
         for (int v = 0; v < 2; v++) {
-            Val n = mul(e, row, i64(e, a->s.cols));
+            Val n = mul(e, r->row, i64(e, a->s.cols));
             Val p = at(e, t, o_panel(a, i64(e, j)), n);
-            p = at(e, t, p, i64(e, v * e->lanes));
-            Val o = load(e, vec(t, e->lanes), p);
-            store(e, mul(e, o, splat(e, by, e->lanes)), p);
+            scale(e, at(e, t, p, i64(e, v * e->lanes)), by);
         }
     if_end(e, moved);
+    r->m = splat(e, get(e, m), e->lanes);
 }
 
-/* Which of the lanes' positions the row sees. */
-static Val seen(At *a, Val row, Val first)
-{
-    Emit *e = a->w.e;
-    Ty t = ty(e, TY_i32);
-    Val lanes = lane_numbers(e, t, e->lanes), ends[2];
-    for (int i = 0; i < 2; i++) {
-        Val cellp = cell(a, TY_i64, i ? a->to : a->from, row);
-        Val off = sub(e, load(e, ty(e, TY_i64), cellp), first);
-        off = least(e, greatest(e, off, i64(e, -1)), i64(e, 1 << 20));
-        ends[i] = splat(e, to_int(e, off, t), e->lanes);
-    }
-    return bit_and(e, less_eq(e, ends[0], lanes), less_eq(e, lanes, ends[1]));
-}
-
-static void softmax_row(At *a, Val row, Val block)
+static void softmax_row(At *a, Val row, Val block, bool sees_all)
 {
     Emit *e = a->w.e;
     Ty t = ty(e, TY_f32), wide = vec(t, e->lanes);
-    Val s[WIDE], on[WIDE], most = NULL, sum = NULL;
+    Val s[WIDE], most = NULL, sum = NULL;
     Val base = at(e, t, a->scores, mul(e, row, i64(e, a->s.rows)));
-    Val c = num(wide, M_LOG2E / sqrt((double)a->s.hd));
+    Row r = row_at(a, row);
+    if (!sees_all)
+        find_ends(a, &r, block);
     for (int v = 0; v < WIDE; v++) {
-        Val first = mul(e, block, i64(e, a->s.rows));
-        first = add(e, first, i64(e, v * e->lanes));
-        on[v] = seen(a, row, first);
         s[v] = load(e, wide, at(e, t, base, i64(e, v * e->lanes)));
-        s[v] = pick(e, on[v], mul(e, s[v], c), num(wide, -INFINITY));
+        s[v] = mul(e, s[v], num(wide, M_LOG2E / sqrt((double)a->s.hd)));
+        s[v] = sees_all ? s[v] : hide(e, &r, v, s[v]);
         most = v ? greatest(e, s[v], most) : s[v];
     }
-    Val at_m = cell(a, TY_f32, a->m, row), old = load(e, t, at_m);
-    Val m = greatest(e, round_up(e, reduce_max(e, most)), old);
+    raise(a, &r, most);
     for (int v = 0; v < WIDE; v++) {
-        Val p = vm_exp2_less(e, s[v], splat(e, m, e->lanes));
-        p = pick(e, on[v], p, num(wide, 0));
-        put_weights(a, row, v, p);
+        Val p = vm_exp2_less(e, s[v], r.m);
+        put_weights(a, &r, v, p);
         sum = v ? add(e, sum, p) : p;
     }
-    Val by = vm_exp2_less(e, old, m), at_l = cell(a, TY_f32, a->l, row);
-    store(e, mul_add(e, load(e, t, at_l), by, reduce_add(e, sum)), at_l);
-    store(e, m, at_m);
-    rescale(a, row, by);
+    Val l = at(e, wide, a->l, row);
+    store(e, add(e, load(e, wide, l), sum), l);
 }
 
+static void softmax_rows(At *a, Val block, bool sees_all)
+{
+    Emit *e = a->w.e;
+    Loop r = loop_begin(e, "row", i64(e, 0), a->rows, 1);
+    softmax_row(a, r.index, block, sees_all);
+    loop_end(e, r);
+}
+
+/* Most blocks are seen whole by all rows. */
+static void softmax(At *a, Val block)
+{
+    Emit *e = a->w.e;
+    Val first = mul(e, block, i64(e, a->s.rows));
+    Val last = add(e, first, i64(e, a->s.rows - 1));
+    Val whole = bit_and(e, less_eq(e, a->from_all, first),
+                        less_eq(e, last, a->to_all));
+    If i = if_begin(e, whole);
+    softmax_rows(a, block, true);
+    if_else(e, &i);
+    softmax_rows(a, block, false);
+    if_end(e, i);
+}
+
+/* Of the last block no more than the positions seen. */
 static void weighted_sum(At *a, Val block)
 {
     Emit *e = a->w.e;
-    Val chunks = i64(e, a->s.rows / tile_chunk(&a->s.sum));
+    int64_t chunk = tile_chunk(&a->s.sum);
+    Val chunks = i64(e, a->s.rows / chunk);
+    Val seen = sub(e, a->last, mul(e, block, i64(e, a->s.rows)));
+    Val count = add(e, quot(e, seen, i64(e, chunk)), i64(e, 1));
+    count = least(e, count, chunks);
     Val vals = cache_block(e, &a->s, walk_base(&a->w, a->a->vals), block,
                            a->head, false);
     Loop j = loop_begin(e, "panel", i64(e, 0), i64(e, a->s.v_panels), 1);
     Val n = mul(e, j.index, i64(e, a->s.rows * a->s.cols));
     Val w = at(e, ty_mem(e, a->s.dtype), vals, n);
     Val args[] = {a->p, w, chunks, a->rows, o_panel(a, j.index), i64(e, 0),
-                  chunks};
+                  count};
     call(e, block_function(e, &a->s.sum), 7, args);
     loop_end(e, j);
 }
@@ -300,7 +374,8 @@ static void write_row(At *a, Val row)
     Emit *e = a->w.e;
     Ty t = ty(e, TY_f32);
     const Type *type = &a->a->attend->type;
-    Val l = load(e, t, cell(a, TY_f32, a->l, row));
+    Val l = at(e, vec(t, e->lanes), a->l, row);
+    l = reduce_add(e, load(e, vec(t, e->lanes), l));
     Val share = splat(e, quot(e, f32(e, 1), l), e->lanes);
     Places p = {.lanes = e->lanes};
     places_set(&p, type->dim[0], token_of(a, row), false);
@@ -330,14 +405,12 @@ static void task(At *a)
     Val end = add(e, quot(e, a->last, rows), i64(e, 1));
     Loop b = loop_begin(e, "block", quot(e, a->first, rows), end, 1);
     scores(a, b.index);
-    Loop r = loop_begin(e, "row", i64(e, 0), a->rows, 1);
-    softmax_row(a, r.index, b.index);
-    loop_end(e, r);
+    softmax(a, b.index);
     weighted_sum(a, b.index);
     loop_end(e, b);
     a->w.hole = result;
     a->w.user = a;
-    r = loop_begin(e, "row", i64(e, 0), a->rows, 1);
+    Loop r = loop_begin(e, "row", i64(e, 0), a->rows, 1);
     write_row(a, r.index);
     loop_end(e, r);
     a->w.hole = NULL;

@@ -65,44 +65,125 @@ static Val place(Emit *e, int64_t pair, int64_t width, Val outer, Val inner)
     return add(e, n, rest(e, outer, i64(e, pair)));
 }
 
+/* Element d of the row's keys or values. */
 static Val source(Append *a, const Buffer *b, Val row, Val d)
 {
     Emit *e = a->w->e;
     Val token = sub(e, row, a->base);
     Val n = add(e, mul(e, token, i64(e, a->s.G)), a->head);
     n = add(e, mul(e, n, i64(e, a->s.hd)), d);
-    Ty t = ty_mem(e, a->s.dtype);
-    return load(e, t, at(e, t, walk_base(a->w, b), n));
+    return at(e, ty_mem(e, a->s.dtype), walk_base(a->w, b), n);
 }
 
+/* Elements first .. of the row at d, d + step, .. below `end`; 0 past the row.
+ * t: `step` elements as one. */
+static void put_key_part(Append *a, Val to, Val row, Val in, Ty t,
+                         int64_t first, int64_t end, int64_t step)
+{
+    Emit *e = a->w->e;
+    bool pad = first >= a->s.hd;
+    const Attend *k = &a->w->kernel->attend;
+    Loop d = loop_begin(e, "d", i64(e, first), i64(e, end), step);
+    Val n = place(e, a->s.pair, a->s.rows, d.index, in);
+    Val v = pad ? LLVMConstNull(t)
+                : load(e, t, source(a, k->k, row, d.index));
+    store(e, v, at(e, ty_mem(e, a->s.dtype), to, n));
+    loop_end(e, d);
+}
+
+/* A row's keys, in pairs where it has whole ones. */
 static void put_key(Append *a, Val to, Val row, Val in)
 {
-    Emit *e = a->w->e;
-    Ty t = ty_mem(e, a->s.dtype);
-    const Attend *k = &a->w->kernel->attend;
-    Loop d = loop_begin(e, "d", i64(e, 0), i64(e, a->s.hd), 1);
-    Val n = place(e, a->s.pair, a->s.rows, d.index, in);
-    store(e, source(a, k->k, row, d.index), at(e, t, to, n));
-    loop_end(e, d);
-    d = loop_begin(e, "pad", i64(e, a->s.hd), i64(e, a->s.k_pad), 1);
-    n = place(e, a->s.pair, a->s.rows, d.index, in);
-    store(e, LLVMConstNull(t), at(e, t, to, n));
-    loop_end(e, d);
+    Ty one = ty_mem(a->w->e, a->s.dtype);
+    int64_t hd = a->s.hd, whole = 0;
+    if (a->s.pair == 2) {
+        whole = hd / 2 * 2;
+        put_key_part(a, to, row, in, ty(a->w->e, TY_i32), 0, whole, 2);
+    }
+    put_key_part(a, to, row, in, one, whole, hd, 1);
+    put_key_part(a, to, row, in, one, hd, a->s.k_pad, 1);
 }
 
-/* row NULL: zeros, where positions are still to come. */
-static void put_value(Append *a, Val to, Val row, Val in)
+/* Where element d of position `in` lies among a block's values. */
+static Val value_place(Append *a, Val to, Val in, Val d)
+{
+    Emit *e = a->w->e;
+    Val cols = i64(e, a->s.cols);
+    Val n = place(e, a->s.pair, a->s.cols, in, rest(e, d, cols));
+    Val panel = mul(e, quot(e, d, cols), i64(e, a->s.rows * a->s.cols));
+    return at(e, ty_mem(e, a->s.dtype), to, add(e, panel, n));
+}
+
+/* Elements first .. of a row; row NULL: zeros, for a position to come. */
+static void put_value(Append *a, Val to, Val row, Val in, int64_t first)
 {
     Emit *e = a->w->e;
     Ty t = ty_mem(e, a->s.dtype);
-    const Attend *k = &a->w->kernel->attend;
-    Val cols = i64(e, a->s.cols);
-    Loop d = loop_begin(e, "d", i64(e, 0), i64(e, a->s.hd), 1);
-    Val n = place(e, a->s.pair, a->s.cols, in, rest(e, d.index, cols));
-    Val panel = mul(e, quot(e, d.index, cols), i64(e, a->s.rows * a->s.cols));
-    Val v = row ? source(a, k->v, row, d.index) : LLVMConstNull(t);
-    store(e, v, at(e, t, to, add(e, panel, n)));
+    Loop d = loop_begin(e, "d", i64(e, first), i64(e, a->s.hd), 1);
+    Val v = LLVMConstNull(t);
+    if (row)
+        v = load(e, t, source(a, a->w->kernel->attend.v, row, d.index));
+    store(e, v, value_place(a, to, in, d.index));
     loop_end(e, d);
+}
+
+/* `pair` rows from one where a pair begins, by vectors. */
+static void put_value_pair(Append *a, Val to, Val row, Val in)
+{
+    Emit *e = a->w->e;
+    const Buffer *v = a->w->kernel->attend.v;
+    int64_t lanes = e->lanes, whole = a->s.hd / lanes * lanes;
+    Ty t = vec(ty_mem(e, a->s.dtype), e->lanes);
+    Loop d = loop_begin(e, "d", i64(e, 0), i64(e, whole), lanes);
+    Val x = load(e, t, source(a, v, row, d.index));
+    if (a->s.pair == 2) {
+        Ty wide = vec(ty(e, TY_i32), e->lanes);
+        Val next = add(e, row, i64(e, 1));
+        Val y = load(e, t, source(a, v, next, d.index));
+        x = LLVMBuildZExt(e->at, x, wide, "");
+        y = LLVMBuildZExt(e->at, y, wide, "");
+        x = bit_or(e, x, shift_left(e, y, 16));
+    }
+    store(e, x, value_place(a, to, in, d.index));
+    loop_end(e, d);
+    for (int64_t i = 0; i < a->s.pair; i++)
+        put_value(a, to, add(e, row, i64(e, i)), add(e, in, i64(e, i)), whole);
+}
+
+/* Rows from .. to - 1 of a block whose first is `first`. */
+static void put_values(Append *a, Val vals, Val first, Val from, Val to)
+{
+    Emit *e = a->w->e;
+    Val pair = i64(e, a->s.pair), less_one = i64(e, a->s.pair - 1);
+    Val up = mul(e, quot(e, add(e, from, less_one), pair), pair);
+    Val begin = least(e, up, to);
+    Val end = greatest(e, begin, mul(e, quot(e, to, pair), pair));
+    Loop r = loop_begin(e, "row", from, begin, 1);
+    put_value(a, vals, r.index, sub(e, r.index, first), 0);
+    loop_end(e, r);
+    r = loop_begin(e, "row", begin, end, a->s.pair);
+    put_value_pair(a, vals, r.index, sub(e, r.index, first));
+    loop_end(e, r);
+    r = loop_begin(e, "row", end, to, 1);
+    put_value(a, vals, r.index, sub(e, r.index, first), 0);
+    loop_end(e, r);
+}
+
+/* Positions in .. of a block, which are still to come. */
+static void clear_values(Append *a, Val vals, Val in)
+{
+    Emit *e = a->w->e;
+    Val pair = i64(e, a->s.pair), rows = i64(e, a->s.rows);
+    Val up = mul(e, quot(e, add(e, in, i64(e, a->s.pair - 1)), pair), pair);
+    Loop r = loop_begin(e, "free", in, up, 1);
+    put_value(a, vals, NULL, r.index, 0);
+    loop_end(e, r);
+    Val bytes = i64(e, type_bytes(a->s.dtype, a->s.cols));
+    bytes = mul(e, sub(e, rows, up), bytes);
+    for (int64_t i = 0; i < a->s.v_panels; i++) {
+        Val p = value_place(a, vals, up, i64(e, i * a->s.cols));
+        LLVMBuildMemSet(e->at, p, LLVMConstNull(ty(e, TY_i8)), bytes, 2);
+    }
 }
 
 static void append_block(Append *a)
@@ -119,11 +200,9 @@ static void append_block(Append *a)
     Val from = greatest(e, first, a->base), to = least(e, last, end);
     Loop r = loop_begin(e, "row", from, to, 1);
     put_key(a, keys, r.index, sub(e, r.index, first));
-    put_value(a, vals, r.index, sub(e, r.index, first));
     loop_end(e, r);
-    r = loop_begin(e, "free", to, last, 1);
-    put_value(a, vals, NULL, sub(e, r.index, first));
-    loop_end(e, r);
+    put_values(a, vals, first, from, to);
+    clear_values(a, vals, sub(e, to, first));
 }
 
 /* Blocks that rows base .. base + T - 1 touch. */

@@ -99,7 +99,9 @@ typedef struct {
 } ProgramCost;
 ProgramCost program_cost(const Program *p);
 typedef struct {
-    double flops; /* of matmuls: two a multiplication */
+    double flops; /* of matmuls: two a multiplication; of these */
+    double dots;  /* by bf16 dot products, */
+    double amx;   /* and by AMX */
     double bytes; /* of the weights they read, once each */
 } ProgramWork;
 ProgramWork program_work(const Program *p, int64_t T); /* of a step */

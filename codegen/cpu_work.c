@@ -1,6 +1,7 @@
 /* What a step has to do at least: multiplications of its matmuls, bytes of the
  * weights they read. */
 #include "codegen/cpu.h"
+#include "codegen/matmul.h"
 
 static double product(int n, const Dim *const *d, int64_t T)
 {
@@ -10,7 +11,8 @@ static double product(int n, const Dim *const *d, int64_t T)
     return v;
 }
 
-static void add_matmul(ProgramWork *w, const Kernel *k, int64_t T)
+static void add_matmul(ProgramWork *w, const Target *t, const Kernel *k,
+                       int64_t T)
 {
     const Matmul *m = &k->matmul;
     double rows = product(m->nm, m->m, T) * product(m->nb, m->b, T);
@@ -18,7 +20,11 @@ static void add_matmul(ProgramWork *w, const Kernel *k, int64_t T)
         const Pack *p = &m->part[i].w->pack;
         double each = product(p->nn, p->n, T) * product(p->nk, p->k, T);
         double bytes = (double)pack_bytes(p);
-        w->flops += 2 * rows * each * p->parts;
+        double flops = 2 * rows * each * p->parts;
+        TileKind kind = matmul_kind(t, m, p);
+        w->flops += flops;
+        w->dots += kind == TILE_dot ? flops : 0;
+        w->amx += kind == TILE_amx ? flops : 0;
         if (m->expert) { /* of the experts no more than there are rows */
             double E = (double)size_at(m->expert->size, T);
             bytes *= rows < E ? rows / E : 1;
@@ -40,7 +46,7 @@ ProgramWork kernel_work(const Kernel *k, int64_t T)
 {
     ProgramWork w = {0};
     if (k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped)
-        add_matmul(&w, k, T);
+        add_matmul(&w, target_host(), k, T);
     else if (k->skeleton == SKEL_attend)
         add_attend(&w, k, T);
     for (int i = 0; i < k->nin + k->nout; i++) {
@@ -60,7 +66,7 @@ ProgramWork program_work(const Program *p, int64_t T)
         for (int j = 0; j < plan->kernel.n; j++) {
             const Kernel *k = plan->kernel.at[j];
             if (k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped)
-                add_matmul(&w, k, T);
+                add_matmul(&w, p->target, k, T);
         }
     }
     return w;

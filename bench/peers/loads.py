@@ -120,20 +120,12 @@ def made(kind, out):
     return out
 
 
-def cached(name, out):
-    """A GGUF file as a folder without its tokenizer, which the library of
-    llama.cpp at hand cannot hold (its C++ runtime is there twice)."""
-    graft("apply", "copy", CACHE / name, "-o", out)
-    (out / "tokenizer.json").unlink()
-    return out
-
-
 def found(source, scratch):
     kind, _, name = source.rpartition(":")
     if kind == "made":
         return made(name, scratch / "made")
     if kind == "cache":
-        return cached(name, scratch / "cached")
+        return CACHE / name
     return DATA / source
 
 

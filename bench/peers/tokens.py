@@ -7,7 +7,7 @@ usage: tokens.py
 import pathlib
 import tempfile
 
-from common import CACHE, DATA, graft, table
+from common import CACHE, DATA, LlamaCpp, graft, table
 
 MODELS = [
     ("SmolLM2 (BPE)", CACHE / "SmolLM2-135M-Instruct.Q4_1.gguf"),
@@ -22,24 +22,6 @@ def texts():
     return found
 
 
-class Words:
-    """The tokenizer of a GGUF file, in llama.cpp."""
-
-    def __init__(self, path):
-        from cyllama.llama import llama_cpp
-        llama_cpp.disable_logging()
-        params = llama_cpp.LlamaModelParams()
-        self.model = llama_cpp.LlamaModel(str(path), params)
-        self.vocab = self.model.get_vocab()
-
-    def tokens(self, text):
-        return list(self.vocab.tokenize(text, True, True))
-
-    def ends(self):
-        v = self.vocab
-        return v.token_bos(), v.token_eos(), v.get_add_bos()
-
-
 def main():
     rows = []
     for name, source in MODELS:
@@ -52,7 +34,8 @@ def main():
                   "--dtype", "bf16")
             graft("apply", "copy", scratch / "folder", "-o",
                   scratch / "again.gguf")
-            a, b = Words(source), Words(scratch / "again.gguf")
+            a, b = (LlamaCpp(f, vocab_only=True)
+                    for f in (source, scratch / "again.gguf"))
             all_texts = texts()
             same = sum(a.tokens(t) == b.tokens(t) for t in all_texts)
             rows.append([name, len(all_texts), same,
