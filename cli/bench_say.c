@@ -9,25 +9,18 @@ void bench_say_machine(Report *r)
     cJSON_AddNumberToObject(m, "fma_gflops", r->peaks.fma);
     cJSON_AddNumberToObject(m, "dot_gflops", r->peaks.dot);
     cJSON_AddNumberToObject(m, "amx_gflops", r->peaks.amx);
+    cJSON_AddNumberToObject(m, "int_gflops", r->peaks.codes);
     cJSON_AddNumberToObject(m, "read_gbps", r->peaks.read);
     r->rows = cJSON_AddArrayToObject(r->out, "rows");
     if (r->common->json)
         return;
     printf("peaks of %d threads: f32 FMA %.0f GF/s, bf16 dot products %.0f "
-           "GF/s, AMX %.0f GF/s, read %.1f GB/s\n",
+           "GF/s, AMX %.0f GF/s, integers %.0f GF/s, read %.1f GB/s\n",
            r->peaks.threads, r->peaks.fma, r->peaks.dot, r->peaks.amx,
-           r->peaks.read);
+           r->peaks.codes, r->peaks.read);
     printf("%-16s %6s %10s %9s %9s %9s %9s%s\n", "what", "tokens", "ms",
            "GF/s", "GB/s", "of peak", "of roof",
            r->peers ? "   peer                          ms      ratio" : "");
-}
-
-/* Seconds that the multiplications take at their kinds' peaks. */
-static double at_peak(const Peaks *p, const ProgramWork *w)
-{
-    double s = (w->flops - w->dots - w->amx) / p->fma;
-    s += w->dots > 0 ? w->dots / p->dot : 0;
-    return 1e-9 * (s + (w->amx > 0 ? w->amx / p->amx : 0));
 }
 
 static void say_peer(const Report *r, const Row *row, cJSON *o)
@@ -48,7 +41,7 @@ static void say_peer(const Report *r, const Row *row, cJSON *o)
 cJSON *bench_say_row(Report *r, const Row *row)
 {
     const ProgramWork *w = &row->work;
-    double s = row->seconds, peak = at_peak(&r->peaks, w);
+    double s = row->seconds, peak = peaks_seconds(&r->peaks, w);
     double stream = w->bytes / (1e9 * r->peaks.read);
     double roof = peak > stream ? peak : stream;
     cJSON *o = cJSON_CreateObject();

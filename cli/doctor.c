@@ -53,6 +53,7 @@ static cJSON *peaks_json(const Peaks *p)
     cJSON_AddNumberToObject(o, "fma_gflops", p->fma);
     cJSON_AddNumberToObject(o, "dot_gflops", p->dot);
     cJSON_AddNumberToObject(o, "amx_gflops", p->amx);
+    cJSON_AddNumberToObject(o, "int_gflops", p->codes);
     cJSON_AddNumberToObject(o, "read_gbps", p->read);
     return o;
 }
@@ -161,6 +162,7 @@ static void print_peaks(const Peaks *p)
         printf(", bf16 dot products %.0f", p->dot);
     if (p->amx > 0)
         printf(", AMX %.0f", p->amx);
+    printf(", integers %.0f", p->codes);
     printf("; reads %.1f GB/s\n", p->read);
 }
 

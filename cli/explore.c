@@ -114,11 +114,7 @@ double explore_roof(const Explore *e, const Explored *k, int i, double seconds,
                     const char **limit)
 {
     ProgramWork w = kernel_work(k->kernel, e->tokens[i]);
-    bool half = k->key.x == TYPE_bf16 && k->key.w == TYPE_bf16;
-    double peak = e->peaks.fma;
-    if (half)
-        peak = fmax(peak, fmax(e->peaks.dot, e->peaks.amx));
-    double multiply = 1e-9 * w.flops / peak;
+    double multiply = peaks_seconds(&e->peaks, &w);
     double read = 1e-9 * w.bytes / e->peaks.read;
     double roof = fmax(multiply, read);
     *limit = roof < 0.3 * seconds ? "overhead"

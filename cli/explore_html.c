@@ -124,9 +124,10 @@ char *explore_page(const Explore *e, const Pins *found)
                  "<h1>Schedules of ", style);
     svg_escape(out, e->what);
     fprintf(out, "</h1>\n<p>%d threads: %.0f GF/s by f32 FMA, %.0f by bf16 dot "
-                 "products, %.0f by AMX; memory is read at %.1f GB/s.</p>\n",
+                 "products, %.0f by AMX, %.0f by integers; memory is read "
+                 "at %.1f GB/s.</p>\n",
             e->peaks.threads, e->peaks.fma, e->peaks.dot, e->peaks.amx,
-            e->peaks.read);
+            e->peaks.codes, e->peaks.read);
     print_found(out, e, found);
     for (int i = 0; i < e->kernel.n; i++)
         if (e->kernel.at[i]->measured)

@@ -101,7 +101,8 @@ ProgramCost program_cost(const Program *p);
 typedef struct {
     double flops; /* of matmuls: two a multiplication; of these */
     double dots;  /* by bf16 dot products, */
-    double amx;   /* and by AMX */
+    double amx;   /* by AMX, */
+    double codes; /* and of quantised weights, by integer products */
     double bytes; /* of the weights they read, once each */
 } ProgramWork;
 ProgramWork program_work(const Program *p, int64_t T); /* of a step */
@@ -193,12 +194,15 @@ bool cuda_compile(const char *text, const char *arch, CudaReport *report,
 
 typedef struct {
     int threads;
-    /* GF/s from registers: f32 FMA, bf16 dot products, AMX's bf16 tiles; 0: not
-     * there, or (AMX) their sums are wrong */
-    double fma, dot, amx;
+    /* GF/s from registers: f32 FMA, bf16 dot products, AMX's bf16 tiles (0: not
+     * there, or AMX's sums are wrong); integer products of 16 bits by 8, as
+     * quantised weights have them, two a multiplication too */
+    double fma, dot, amx, codes;
     double read; /* GB/s from memory */
 } Peaks;
 Peaks measure_peaks(int threads); /* now; takes a fraction of a second */
+/* What the multiplications of w take at the peaks of their kinds. */
+double peaks_seconds(const Peaks *p, const ProgramWork *w);
 
 typedef struct {
     Peaks one, all; /* of one thread, of one on each core */

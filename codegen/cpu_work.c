@@ -25,6 +25,7 @@ static void add_matmul(ProgramWork *w, const Target *t, const Kernel *k,
         w->flops += flops;
         w->dots += kind == TILE_dot ? flops : 0;
         w->amx += kind == TILE_amx ? flops : 0;
+        w->codes += tile_quant(kind) ? flops : 0;
         if (m->expert) { /* of the experts no more than there are rows */
             double E = (double)size_at(m->expert->size, T);
             bytes *= rows < E ? rows / E : 1;
@@ -70,4 +71,12 @@ ProgramWork program_work(const Program *p, int64_t T)
         }
     }
     return w;
+}
+
+double peaks_seconds(const Peaks *p, const ProgramWork *w)
+{
+    double s = (w->flops - w->dots - w->amx - w->codes) / p->fma;
+    s += w->dots > 0 ? w->dots / p->dot : 0;
+    s += w->amx > 0 ? w->amx / p->amx : 0;
+    return 1e-9 * (s + w->codes / p->codes);
 }

@@ -22,13 +22,15 @@ static const struct Figure {
 } figure[] = {
 #define FIGURE(name, field) {name, offsetof(MachineModel, field)}
     FIGURE("one_fma", one.fma),        FIGURE("one_dot", one.dot),
-    FIGURE("one_amx", one.amx),        FIGURE("one_read", one.read),
+    FIGURE("one_amx", one.amx),        FIGURE("one_codes", one.codes),
+    FIGURE("one_read", one.read),
     FIGURE("all_fma", all.fma),        FIGURE("all_dot", all.dot),
-    FIGURE("all_amx", all.amx),        FIGURE("all_read", all.read),
+    FIGURE("all_amx", all.amx),        FIGURE("all_codes", all.codes),
+    FIGURE("all_read", all.read),
     FIGURE("l1_read", cache_read[0]),  FIGURE("l2_read", cache_read[1]),
     FIGURE("l3_read", cache_read[2]),
 };
-enum { MULTIPLIES = 3, FIGURES = COUNT(figure) };
+enum { MULTIPLIES = 4, FIGURES = COUNT(figure) };
 
 static double *place(MachineModel *m, int i)
 {

@@ -77,6 +77,8 @@ const Quant *tile_quant(TileKind kind); /* NULL: not quantised */
 bool quant_kind(Dtype stored, TileKind *kind);
 int64_t quant_bytes(const Quant *q, int64_t cols); /* of a block */
 int quant_room(const Emit *e, int vectors, int registers); /* tile_room */
+/* Adds a word of w by the two of x, four elements, for each lane. */
+void quant_dot(Emit *e, Val *high, Val *sum, Val w, Val first, Val second);
 /* The body of a tile function; block_pack_row for these tiles. */
 void quant_tile(Emit *e, const Tile *t, int rows);
 Val quant_pack_x(Emit *e, const Tile *t, Dtype from);

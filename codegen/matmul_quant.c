@@ -112,19 +112,17 @@ static Val dot_plain(Emit *e, Val sum, Val w, Val x)
     return mul_add(e, shift_right(e, w, 16), shift_signed(e, x, 16), sum);
 }
 
-static void add_unit(Block *b, int i, Val w, Val first, Val second)
+void quant_dot(Emit *e, Val *high, Val *sum, Val w, Val first, Val second)
 {
-    Emit *e = b->e;
     if (e->target->vnni) {
-        b->high[i] = dot_bytes(e, b->high[i], w, first);
-        b->sum[i] = dot_bytes(e, b->sum[i], w, second);
+        *high = dot_bytes(e, *high, w, first);
+        *sum = dot_bytes(e, *sum, w, second);
         return;
     }
     Val (*dot)(Emit *, Val, Val, Val) = e->target->x86 ? dot_halves : dot_plain;
     Val odd = bit_and(e, shift_right(e, w, 8), like_bits(w, 0x00ff00ff));
-    b->sum[i] = dot(e, b->sum[i], bit_and(e, w, like_bits(w, 0x00ff00ff)),
-                    first);
-    b->sum[i] = dot(e, b->sum[i], odd, second);
+    *sum = dot(e, *sum, bit_and(e, w, like_bits(w, 0x00ff00ff)), first);
+    *sum = dot(e, *sum, odd, second);
 }
 
 static void one_unit(Block *b, int unit)
@@ -139,7 +137,8 @@ static void one_unit(Block *b, int unit)
         Val first = splat(e, x_word(b, r, at_unit), e->lanes);
         Val second = splat(e, x_word(b, r, at_unit + b->q->block), e->lanes);
         for (int v = 0; v < nv; v++)
-            add_unit(b, r * nv + v, w[v], first, second);
+            quant_dot(e, &b->high[r * nv + v], &b->sum[r * nv + v], w[v],
+                      first, second);
     }
 }
 

@@ -32,21 +32,43 @@ static void open_loop(Emit *e, const char *name)
     function(e, name, LLVMVoidTypeInContext(e->ctx), 3, args);
 }
 
-static void emit_peak(Emit *e, const char *name, bool dot)
+typedef enum { PEAK_fma, PEAK_dot, PEAK_codes } Kind;
+static const char *const peak_name[] = {"gr_peak_fma", "gr_peak_dot",
+                                        "gr_peak_codes"};
+
+/* The sums i and i + 1 once more, of one kind. */
+static void two_sums(Emit *e, Kind kind, Val x, Val *sum)
 {
-    open_loop(e, name);
-    Ty t = vec(ty(e, TY_f32), e->lanes);
-    Ty pairs = vec(ty(e, TY_i32), e->lanes);
-    Val sum[SUMS], x = load(e, dot ? pairs : t, param(e, 0, "from"));
+    Val a = get(e, sum[0]), b = get(e, sum[1]);
+    switch (kind) {
+    case PEAK_fma:
+        a = mul_add(e, x, x, a);
+        b = mul_add(e, x, x, b);
+        break;
+    case PEAK_dot:
+        a = dot_pairs(e, a, x, x);
+        b = dot_pairs(e, b, x, x);
+        break;
+    case PEAK_codes: quant_dot(e, &a, &b, x, x, x); break;
+    }
+    set(e, sum[0], a);
+    set(e, sum[1], b);
+}
+
+static void emit_peak(Emit *e, Kind kind)
+{
+    open_loop(e, peak_name[kind]);
+    Ty word = vec(ty(e, TY_i32), e->lanes), real = vec(ty(e, TY_f32), e->lanes);
+    Ty t = kind == PEAK_codes ? word : real;
+    Val sum[SUMS];
+    Val x = load(e, kind == PEAK_fma ? real : word, param(e, 0, "from"));
     for (int i = 0; i < SUMS; i++) {
         sum[i] = var(e, t, "sum");
         set(e, sum[i], num(t, i));
     }
     Loop k = loop_begin(e, "k", i64(e, 0), param(e, 1, "n"), 1);
-    for (int i = 0; i < SUMS; i++) {
-        Val s = get(e, sum[i]);
-        set(e, sum[i], dot ? dot_pairs(e, s, x, x) : mul_add(e, x, x, s));
-    }
+    for (int i = 0; i < SUMS; i += 2)
+        two_sums(e, kind, x, sum + i);
     loop_end(e, k);
     for (int i = 0; i < SUMS; i++)
         store(e, get(e, sum[i]), at(e, t, param(e, 2, "sink"), i64(e, i)));
@@ -97,9 +119,10 @@ static Jit *loops(Arena *a)
     const Target *t = target_host();
     Jit *j = jit_new(t, &(JitOptions){.threads = 1});
     Emit *e = emit_new(a, t, "measure");
-    emit_peak(e, "gr_peak_fma", false);
+    emit_peak(e, PEAK_fma);
+    emit_peak(e, PEAK_codes);
     if (t->bf16_dot)
-        emit_peak(e, "gr_peak_dot", true);
+        emit_peak(e, PEAK_dot);
     if (t->amx)
         emit_amx(e);
     emit_read(e);
@@ -195,13 +218,16 @@ static void multiplies(Jit *j, int tries, Peaks *p)
     uint16_t *data = exec_alloc(2 * (ROWS + COLS) * DEPTH + 8192);
     for (uint32_t i = 0; i < (ROWS + COLS) * DEPTH; i++)
         data[i] = noise_bf16(i);
-    Loop3 fma = loop_named(j, "gr_peak_fma");
-    Loop3 dot = t->bf16_dot ? loop_named(j, "gr_peak_dot") : NULL;
+    Loop3 fma = loop_named(j, peak_name[PEAK_fma]);
+    Loop3 codes = loop_named(j, peak_name[PEAK_codes]);
+    Loop3 dot = t->bf16_dot ? loop_named(j, peak_name[PEAK_dot]) : NULL;
     Loop3 amx = t->amx ? loop_named(j, "gr_peak_amx") : NULL;
     if (amx && !sums_right(data, amx))
         amx = NULL;
     for (int i = 0; i < tries; i++) {
         p->fma = fmax(p->fma, gflops(each, fma, data, PEAK_STEPS, p->threads));
+        p->codes = fmax(p->codes, gflops(2 * each, codes, data, PEAK_STEPS,
+                                         p->threads));
         if (dot)
             p->dot = fmax(p->dot, gflops(2 * each, dot, data, PEAK_STEPS,
                                          p->threads));
