@@ -8,6 +8,8 @@ enum {
     PANEL_BYTES = 384 << 10,  /* beyond that K is cut, for the same reason */
     SMALL_PANEL = 80 << 10,
     TASKS = 10,
+    TASK_BYTES = 192 << 10, /* of weights, by two threads: with a single token
+                             * taking a smaller task costs more than it evens */
     TASK_ROWS = 48, /* of attention */
     MIN_TASKS = 4,
 };
@@ -66,6 +68,15 @@ static void weigh(Matter *m, const Tile *t)
     m->block = block > m->block ? block : m->block;
 }
 
+static int single_tasks(const Matmul *m)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < m->nparts; i++)
+        bytes += pack_bytes(&m->part[i].w->pack);
+    int64_t tasks = m->expert ? TASKS : bytes / TASK_BYTES;
+    return tasks < 1 ? 1 : tasks < TASKS ? (int)tasks : TASKS;
+}
+
 static int64_t head_of(const Pack *p)
 {
     return size_at(p->n[p->nn - 1]->size, 1);
@@ -93,6 +104,7 @@ static void choose_matmul(const Emit *e, Kernel *k)
     set_one(&s->depth, m.depth);
     set_one(&s->ahead, m.ahead);
     set_all(s->block, m.block);
+    set_one(&s->tasks[0], single_tasks(&k->matmul));
     set_all(s->tasks, TASKS);
 }
 
