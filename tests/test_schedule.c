@@ -136,7 +136,7 @@ static void pinned(void **state)
     kernels_of(&c, &pins, text, sizeof text);
     assert_non_null(strstr(text, "matmul f32 f32 [64 -> 96 + 96] { tokens 3, "
                                  "vectors 2, ahead 2048, block 5 6 7 8, "
-                                 "tasks 10 }"));
+                                 "tasks 1 10 10 10 }"));
     assert_non_null(strstr(text, "depth 32, ahead 2048, block 48, tasks 3 }"));
     pin_text(&wild, "schedule s {\n  matmul [D -> F + F] { tokens 32 }\n}");
     kernels_of(&c, &wild, text, sizeof text);
