@@ -54,6 +54,8 @@ uint64_t hash_bytes(uint64_t seed, const void *data, size_t len); /* FNV-1a */
 typedef struct Err Err;
 char *read_file(const char *path, size_t *len, Err *err);
 
+double seconds_now(void); /* of a clock that only goes forward (clock.c) */
+
 /* ---- errors of the user's input at run time (error.c) ---- */
 
 /* Why something failed: one line, lower case, names file and tensor. */

@@ -177,8 +177,8 @@ static bool measure_model(Bench *b, Loaded *l, Err *err)
     Subject s = {.name = "model", .t = l->dtype};
     if (!model_size(l->model, "V", &s.vocabulary))
         return err_set(err, "%s: its model text has no V", b->model);
-    const CpuOptions o = {.threads = b->common.threads, .last_only = true,
-                          .pins = &l->pins, .stored = loaded_stored, .user = l};
+    CpuOptions o = loaded_options(l, &b->common);
+    o.last_only = true;
     const WeightSource source = loaded_source(l);
     s.p = program_open(model_graph(l->model, &l->arena), &b->common, &o,
                        &source, err);

@@ -108,8 +108,8 @@ static bool build_into(const Args *a, Loaded *l, const Common *common,
         return err_set(err, "%s: %s", a->out, strerror(errno));
     BuildOptions b = a->build;
     b.dir = temp;
-    const CpuOptions o = {.threads = common->threads, .target = a->target,
-                          .pins = &l->pins};
+    CpuOptions o = loaded_options(l, common);
+    o.target = a->target;
     bool fine = cpu_build(model_graph(l->model, &l->arena), &o, &b, err);
     fine = fine && (!chmod(temp, 0755) || err_set(err, "%s: %s", temp,
                                                   strerror(errno)));

@@ -92,4 +92,3 @@ void progress_at(Progress *p, int64_t done); /* cheap to call often */
 void progress_end(Progress *p);
 /* "1.50 GB", "320 kB", "12 tokens" */
 const char *progress_amount(char buf[32], double amount, const char *unit);
-double seconds_now(void); /* of a clock that only goes forward */

@@ -29,11 +29,8 @@ static bool target_runs(const Common *common, Err *err)
 
 static bool compile(Engine *e, Err *err)
 {
-    const CpuOptions options = {.threads = e->common->threads,
-                                .last_only = e->last_only,
-                                .pins = &e->loaded.pins,
-                                .stored = loaded_stored,
-                                .user = &e->loaded};
+    CpuOptions options = loaded_options(&e->loaded, e->common);
+    options.last_only = e->last_only;
     WeightSource source = loaded_source(&e->loaded);
     e->program = program_open(e->graph, e->common, &options, &source, err);
     if (!e->program)

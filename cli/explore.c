@@ -322,10 +322,8 @@ static bool write_page(const Explore *e, const Pins *found, Err *err)
 
 static bool compile(Explore *e, Loaded *l, Err *err)
 {
-    bool model = l->checkpoint != NULL;
-    const CpuOptions o = {.threads = e->common.threads, .pins = &l->pins,
-                          .last_only = model, .user = l,
-                          .stored = model ? loaded_stored : NULL};
+    CpuOptions o = loaded_options(l, &e->common);
+    o.last_only = l->checkpoint != NULL;
     e->program = cpu_compile(model_graph(l->model, &l->arena), &o, err);
     return e->program != NULL;
 }

@@ -105,9 +105,8 @@ static bool prepare(Explore *e, Whole *w, Loaded *l, const Graph *g,
         list_push(all->arena, &all->at, l->pins.at.at[i]);
     pins_merge(all, found);
     bool model = l->checkpoint != NULL;
-    CpuOptions o = {.threads = e->common.threads, .pins = &l->pins,
-                    .last_only = model, .user = l,
-                    .stored = model ? loaded_stored : NULL};
+    CpuOptions o = loaded_options(l, &e->common);
+    o.last_only = model;
     const WeightSource s = model ? loaded_source(l) : bench_noise();
     for (int i = 0; i < 2; i++) {
         o.pins = i ? all : &l->pins;

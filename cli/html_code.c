@@ -138,8 +138,10 @@ bool page_code(Page *p, Err *err)
 {
     Subject *s = p->subject;
     const Model *m = s->made ? s->made : s->model[0].model;
-    const CpuOptions o = {.threads = p->common->threads, .keep_text = true,
-                          .pins = &s->model[0].pins};
+    CpuOptions o = loaded_options(&s->model[0], p->common);
+    o.keep_text = true;
+    if (s->made) /* its weights are in no file */
+        o.stored = NULL;
     const Graph *g = model_graph_saved(m, &s->arena);
     Program *program = cpu_compile(g, &o, err);
     if (!program)

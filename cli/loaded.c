@@ -187,3 +187,10 @@ bool loaded_weight(void *user, const Weight *w, double *out)
     }
     return true;
 }
+
+CpuOptions loaded_options(Loaded *l, const Common *common)
+{
+    return (CpuOptions){.threads = common->threads, .pins = &l->pins,
+                        .stored = l->checkpoint ? loaded_stored : NULL,
+                        .user = l};
+}

@@ -53,4 +53,7 @@ WeightSource loaded_source(Loaded *l);
 /* The type that all tensors of w have in the file, as they lie there (of
  * CpuOptions). */
 Dtype loaded_stored(void *user, const Weight *w);
+/* What its programs are compiled with, quantised weights as the file has them.
+ */
+CpuOptions loaded_options(Loaded *l, const Common *common);
 bool loaded_weight(void *user, const Weight *w, double *out);

@@ -2,17 +2,9 @@
  * line now and then elsewhere. */
 #include "cli/cli.h"
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const double bar_every = 0.1, line_every = 10; /* seconds */
-
-double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 const char *progress_amount(char buf[32], double amount, const char *unit)
 {

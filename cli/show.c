@@ -39,9 +39,8 @@ static bool show_graph(const Show *s, Loaded *l, Err *err)
 
 static bool show_program(const Show *s, Loaded *l, ProgramText text, Err *err)
 {
-    const CpuOptions o = {.threads = s->common.threads, .keep_text = true,
-                          .pins = &l->pins, .user = l,
-                          .stored = l->checkpoint ? loaded_stored : NULL};
+    CpuOptions o = loaded_options(l, &s->common);
+    o.keep_text = true;
     Program *p = cpu_compile(model_graph(l->model, &l->arena), &o, err);
     bool fine = p && (program_print(p, text, stdout) ||
                       err_set(err, "%s: nothing to show", s->args.what));

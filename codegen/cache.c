@@ -119,21 +119,27 @@ static bool write_whole(int fd, const void *from, size_t len)
     return true;
 }
 
-static bool write_entry(const char *path, CacheKey k, const void *data,
-                        size_t len)
+bool cache_replace(const char *path, const void *head, size_t nhead,
+                   const void *data, size_t len)
 {
     char temp[4200];
     snprintf(temp, sizeof temp, "%s.XXXXXX", path);
-    Head h = {.key = k, .len = len, .sum = hash_bytes(len, data, len)};
-    memcpy(h.magic, magic, sizeof magic);
     int fd = mkstemp(temp);
     if (fd < 0)
         return false;
-    bool good = write_whole(fd, &h, sizeof h) && write_whole(fd, data, len);
+    bool good = write_whole(fd, head, nhead) && write_whole(fd, data, len);
     good = !close(fd) && good && !rename(temp, path);
     if (!good)
         unlink(temp);
     return good;
+}
+
+static bool write_entry(const char *path, CacheKey k, const void *data,
+                        size_t len)
+{
+    Head h = {.key = k, .len = len, .sum = hash_bytes(len, data, len)};
+    memcpy(h.magic, magic, sizeof magic);
+    return cache_replace(path, &h, sizeof h, data, len);
 }
 
 typedef struct {

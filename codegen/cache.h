@@ -17,6 +17,10 @@ CacheKey cache_mix(CacheKey k, const void *data, size_t len);
 /* The user's own folder: $XDG_CACHE_HOME/graft or ~/.cache/graft, made if need
  * be. False: there is none. */
 bool cache_folder(char *path, size_t size);
+/* Writes head, then data, to a temporary name and renames it. False: nothing
+ * changed. */
+bool cache_replace(const char *path, const void *head, size_t nhead,
+                   const void *data, size_t len);
 /* The object's bytes (malloc'ed), or NULL. */
 void *cache_find(const char *folder, CacheKey k, size_t *len);
 /* Keeps it, and lets the oldest go where all together exceed `limit` bytes.

@@ -2,14 +2,6 @@
 #include "codegen/cache.h"
 #include "codegen/cpu.h"
 #include <string.h>
-#include <time.h>
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- emission ---- */
 
@@ -77,11 +69,10 @@ static void emit_all(Program *p)
         }
 }
 
-static void find_pair(Program *p, const char *name, ExecKernel *run,
-                      ExecTasks *tasks)
+void program_find(Jit *j, const char *name, ExecKernel *run, ExecTasks *tasks)
 {
-    void *a = jit_symbol(p->jit, name);
-    void *b = jit_symbol(p->jit, intern_printf("%s_tasks", name));
+    void *a = jit_symbol(j, name);
+    void *b = jit_symbol(j, intern_printf("%s_tasks", name));
     memcpy(run, &a, sizeof a);
     memcpy(tasks, &b, sizeof b);
 }
@@ -91,10 +82,10 @@ static void find_code(Program *p)
     for (int i = 0; i < p->code.n; i++) {
         Code *c = &p->code.at[i];
         const char *name = c->kernel->name;
-        find_pair(p, name, &c->run, &c->tasks);
+        program_find(p->jit, name, &c->run, &c->tasks);
         if (c->kernel->skeleton == SKEL_attend)
-            find_pair(p, intern_printf("%s_append", name), &c->append,
-                      &c->append_tasks);
+            program_find(p->jit, intern_printf("%s_append", name),
+                         &c->append, &c->append_tasks);
     }
 }
 
@@ -140,13 +131,13 @@ bool program_cut(Program *p, const Graph *g, Err *err)
 
 static void compile(Program *p)
 {
-    double cut = now();
+    double cut = seconds_now();
     char room[4096];
     JitOptions jo = {.keep_text = p->o.keep_text, .threads = p->o.threads,
                      .cache = cache_of(p, room, sizeof room)};
     p->jit = jit_new(p->target, &jo);
     emit_all(p);
-    double emitted = now();
+    double emitted = seconds_now();
     jit_link(p->jit);
     find_code(p);
     p->cost.emit = emitted - cut;
@@ -183,9 +174,9 @@ static Program *give_up(Program *p)
 Program *cpu_compile(const Graph *g, const CpuOptions *o, Err *err)
 {
     Program *p = program_new(o);
-    double start = now();
+    double start = seconds_now();
     bool fine = program_cut(p, g, err);
-    p->cost.passes = now() - start;
+    p->cost.passes = seconds_now() - start;
     if (fine)
         compile(p);
     return fine ? p : give_up(p);

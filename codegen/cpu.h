@@ -102,6 +102,7 @@ Program *program_new(const CpuOptions *o);
 bool program_cut(Program *p, const Graph *g, Err *err);
 Emit *program_emit(Program *p); /* all in one module */
 void program_emit_kernel(Emit *e, Plan *plan, Kernel *k);
+void program_find(Jit *j, const char *name, ExecKernel *run, ExecTasks *tasks);
 int64_t program_scratch(const Program *p);
 void program_ready(Program *p); /* steps; all but the threads */
 
@@ -114,5 +115,4 @@ bool program_memory(Program *p, int64_t T, Err *err);
 /* run[i], i from 0: the sizes that kernels find there. */
 void program_sizes(const Program *p, int64_t T, int64_t *run);
 bool state_reserve(State *s, int64_t length, Err *err);
-Buffer *program_input(const Program *p, const char *name);
 int64_t buffer_bytes(const Buffer *b, int64_t T);

@@ -21,14 +21,6 @@ typedef struct {
     const Node *seen[1024];
 } Rows;
 
-static bool in_list(const Dim *d, int n, const Dim *const *list)
-{
-    for (int i = 0; i < n; i++)
-        if (list[i] == d)
-            return true;
-    return false;
-}
-
 static bool is_local(const Node *n)
 {
     return n->op == OP_sum || n->op == OP_max || n->op == OP_softmax ||
@@ -112,7 +104,7 @@ static int summed(const Node *n, const Dim **out)
     int count = 0;
     const Type *t = &n->arg[0]->type;
     for (int i = 0; i < t->rank; i++)
-        if (in_list(t->dim[i], n->ndim, n->dim))
+        if (dim_among(t->dim[i], n->ndim, n->dim))
             out[count++] = t->dim[i];
     return count;
 }
@@ -228,7 +220,7 @@ static int own_dims(const Map *k, const Type *t, const Dim **out)
 {
     int n = 0;
     for (int i = 0; i < t->rank; i++)
-        if (!in_list(t->dim[i], k->nrow, k->row))
+        if (!dim_among(t->dim[i], k->nrow, k->row))
             out[n++] = t->dim[i];
     return n;
 }
@@ -261,7 +253,7 @@ static bool wants_warp(const Rows *m)
         picks |= m->local[i].node->op == OP_topk;
     if (picks)
         return true;
-    if (k->vec && in_list(k->vec, k->nrow, k->row))
+    if (k->vec && dim_among(k->vec, k->nrow, k->row))
         return false;
     return m->nlocal || !whole;
 }

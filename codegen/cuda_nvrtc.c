@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 typedef void *Prog;
 typedef struct {
@@ -111,13 +110,6 @@ static bool compile_with(const Nvrtc *n, const char *text, const char *arch,
     return fine;
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 bool cuda_compile(const char *text, const char *arch, CudaReport *report,
                   Err *err)
 {
@@ -127,11 +119,11 @@ bool cuda_compile(const char *text, const char *arch, CudaReport *report,
     report->found = nvrtc_open(&n);
     bool fine = report->found;
     if (fine) {
-        double start = now();
+        double start = seconds_now();
         n.version(&major, &minor);
         report->version = major * 1000 + minor * 10;
         fine = compile_with(&n, text, arch, report, err);
-        report->seconds = now() - start;
+        report->seconds = seconds_now() - start;
     } else {
         err_set(err, "NVRTC (libnvrtc.so) is not here");
     }

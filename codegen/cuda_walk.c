@@ -170,19 +170,10 @@ static Expr at_split(Cu *c, const Node *n, const CuPlaces *p)
     return moved(c, n, p, new_place(c, n->dim[0], s));
 }
 
-static const Buffer *rope_table(const Kernel *k, const Rope *r)
-{
-    for (int i = 0; i < k->nin; i++)
-        if (k->in[i]->kind == BUF_rope &&
-            !memcmp(k->in[i]->rope, r, sizeof *r))
-            return k->in[i];
-    BUG("%s: rope without its table", k->name);
-}
-
 static const char *angle(Cu *c, const Node *n, const CuPlaces *p,
                          const char *which, const char *j)
 {
-    const Buffer *table = rope_table(c->kernel, n->rope);
+    const Buffer *table = kernel_rope(c->kernel, n->rope);
     CuPlaces to = *p;
     cu_place(&to, table->type.dim[0], which);
     cu_place(&to, table->type.dim[1], cu_place_of(p, n->type.dim[0]));

@@ -12,7 +12,6 @@
 #include <llvm/Config/llvm-config.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 /* Vector code comes written as such: what would vectorise or unroll it again is
  * off (optimise). */
@@ -37,13 +36,6 @@ struct Jit {
     LLVMOrcLLJITRef lljit;
     double optimise, link;
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void check(LLVMErrorRef err, const char *doing)
 {
@@ -248,9 +240,9 @@ static void compile_all(Jit *j)
 
 void jit_link(Jit *j)
 {
-    double start = now();
+    double start = seconds_now();
     compile_all(j);
-    double compiled = now();
+    double compiled = seconds_now();
     check(LLVMOrcCreateLLJIT(&j->lljit, NULL), "starting the JIT");
     LLVMOrcJITDylibRef lib = LLVMOrcLLJITGetMainJITDylib(j->lljit);
     LLVMOrcDefinitionGeneratorRef process;
@@ -262,15 +254,15 @@ void jit_link(Jit *j)
         check(LLVMOrcLLJITAddObjectFile(j->lljit, lib, j->unit.at[i]->object),
               "linking");
     j->optimise = compiled - start;
-    j->link = now() - compiled;
+    j->link = seconds_now() - compiled;
 }
 
 void *jit_symbol(Jit *j, const char *name)
 {
     LLVMOrcExecutorAddress at;
-    double start = now();
+    double start = seconds_now();
     check(LLVMOrcLLJITLookup(j->lljit, &at, name), name);
-    j->link += now() - start;
+    j->link += seconds_now() - start;
     return (void *)(uintptr_t)at;
 }
 

@@ -81,19 +81,17 @@ static void read_known(Known *k)
 
 static void write_known(const Known *k)
 {
-    char path[4096], temp[4200];
+    char path[4096], *text = NULL;
+    size_t len = 0;
     MachineModel copy = k->m;
     if (!model_path(path, sizeof path))
         return;
-    snprintf(temp, sizeof temp, "%s.%ld", path, (long)getpid());
-    FILE *f = fopen(temp, "w");
-    if (!f)
-        return;
+    FILE *f = open_memstream(&text, &len);
     for (int i = 0; i < (k->all ? FIGURES : MULTIPLIES); i++)
         fprintf(f, "%s %.6g\n", figure[i].name, *place(&copy, i));
-    bool good = !ferror(f);
-    if (fclose(f) || !good || rename(temp, path))
-        unlink(temp);
+    if (!fclose(f))
+        cache_replace(path, NULL, 0, text, len);
+    free(text);
 }
 
 /* ---- what is known ---- */
@@ -108,16 +106,6 @@ static void find_caches(MachineModel *m)
     }
 }
 
-static void measure_all(MachineModel *m)
-{
-    int64_t half[3];
-    for (int i = 0; i < 3; i++)
-        half[i] = m->cache[i] / 2;
-    m->one = measure_peaks(1);
-    m->all = measure_peaks(exec_cores());
-    measure_reading(3, half, m->cache_read);
-}
-
 static const MachineModel *know(bool all)
 {
     static Known k;
@@ -129,7 +117,7 @@ static const MachineModel *know(bool all)
         }
         bool missing = all ? !k.all : !k.multiplies;
         if (missing && all)
-            measure_all(&k.m);
+            measure_machine(&k.m);
         else if (missing)
             k.m.one = measure_multiplies();
         k.multiplies = true;

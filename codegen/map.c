@@ -5,14 +5,6 @@
 #include "codegen/map.h"
 #include <string.h>
 
-static bool in_list(const Dim *d, int n, const Dim *const *list)
-{
-    for (int i = 0; i < n; i++)
-        if (list[i] == d)
-            return true;
-    return false;
-}
-
 bool map_is_local(const Node *n)
 {
     return n->op == OP_sum || n->op == OP_max || n->op == OP_softmax ||
@@ -179,7 +171,7 @@ static int summed(const Node *n, const Dim **out)
     int count = 0;
     const Type *t = &n->arg[0]->type;
     for (int i = 0; i < t->rank; i++)
-        if (in_list(t->dim[i], n->op == OP_topk ? 1 : n->ndim, n->dim))
+        if (dim_among(t->dim[i], n->op == OP_topk ? 1 : n->ndim, n->dim))
             out[count++] = t->dim[i];
     return count;
 }
@@ -259,7 +251,7 @@ static void store_out(MapEmit *m, Buffer *b)
     int n = 0;
     const Map *k = &m->w.kernel->map;
     for (int i = 0; i < b->type.rank; i++)
-        if (!in_list(b->type.dim[i], k->nrow, k->row))
+        if (!dim_among(b->type.dim[i], k->nrow, k->row))
             d[n++] = b->type.dim[i];
     Places p = m->at;
     bool across =
@@ -344,7 +336,7 @@ static bool chunked(const Map *k)
 
 static bool vertical(const Map *k)
 {
-    return k->vec && in_list(k->vec, k->nrow, k->row);
+    return k->vec && dim_among(k->vec, k->nrow, k->row);
 }
 
 static Val units(MapEmit *m)

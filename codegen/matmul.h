@@ -79,9 +79,9 @@ int64_t quant_bytes(const Quant *q, int64_t cols); /* of a block */
 int quant_room(const Emit *e, int vectors, int registers); /* tile_room */
 /* Adds a word of w by the two of x, four elements, for each lane. */
 void quant_dot(Emit *e, Val *high, Val *sum, Val w, Val first, Val second);
-/* The body of a tile function; block_pack_row for these tiles. */
+/* The bodies of a tile function, and of block_pack_row, for these tiles. */
 void quant_tile(Emit *e, const Tile *t, int rows);
-Val quant_pack_x(Emit *e, const Tile *t, Dtype from);
+void quant_pack_x(Emit *e, const Tile *t, Dtype from);
 /* A block of f32, a vector of them all, to a chunk of x. */
 void quant_pack_block(Emit *e, const Tile *t, Val x, Val to);
 /* Bytes of a panel; a row of the file's blocks into it as column `col` (the

@@ -49,16 +49,18 @@ Val block_pack_row(Emit *e, const Tile *t, Dtype from)
 {
     char name[64];
     Helper h;
-    if (tile_quant(t->kind))
-        return quant_pack_x(e, t, from);
-    const char *to = t->kind == TILE_amx   ? "amx"
+    const char *to = tile_quant(t->kind)   ? tile_name(t->kind)
+                     : t->kind == TILE_amx ? "amx"
                      : t->kind == TILE_dot ? "bf16"
                                            : "f32";
     snprintf(name, sizeof name, "pack_row_%s_%s", type_info[from].name, to);
     Ty p = ty_ptr(e), n = ty(e, TY_i64), args[] = {p, n, p, n};
     if (!helper_begin(e, &h, name, 4, args))
         return h.fn;
-    pack_row(e, t, from);
+    if (tile_quant(t->kind))
+        quant_pack_x(e, t, from);
+    else
+        pack_row(e, t, from);
     helper_end(e, &h);
     return h.fn;
 }

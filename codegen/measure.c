@@ -9,20 +9,12 @@
 #include <math.h>
 #include <omp.h>
 #include <string.h>
-#include <time.h>
 
 enum { SUMS = 20, PEAK_STEPS = 100000, READ_STEP = 1024 };
 enum { ROWS = 32, COLS = 32, DEPTH = 512, AMX_TIMES = 200 }; /* AMX's trial */
 enum { MEMORY = 256 << 20 };
 
 typedef void (*Loop3)(const void *from, int64_t n, void *sink);
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- the loops: void NAME(from, n, sink) ---- */
 
@@ -147,9 +139,9 @@ static double time_of(Loop3 f, const void *from, int64_t n)
 {
     _Alignas(64) char sink[ROWS * COLS * 4];
     memset(sink, 0, sizeof sink);
-    double start = now();
+    double start = seconds_now();
     f(from, n, sink);
-    return now() - start;
+    return seconds_now() - start;
 }
 
 /* Seconds of the slowest; thread i works from `from` + i * apart. */
@@ -289,15 +281,23 @@ Peaks measure_multiplies(void)
     return p;
 }
 
-void measure_reading(int n, const int64_t *bytes, double *gbps)
+void measure_machine(MachineModel *m)
 {
     Arena a = {0};
     Jit *j = loops(&a);
     char *memory = some_memory();
-    for (int i = 0; i < n; i++)
-        if (bytes[i])
-            gbps[i] = reading(j, memory, bytes[i] < MEMORY ? bytes[i] : MEMORY,
-                              1);
+    Peaks *peaks[] = {&m->one, &m->all};
+    for (int i = 0; i < 2; i++) {
+        *peaks[i] = (Peaks){.threads = i ? exec_cores() : 1};
+        multiplies(j, 20, peaks[i]);
+        peaks[i]->read = reading(j, memory, MEMORY, peaks[i]->threads);
+    }
+    for (int i = 0; i < 3; i++) {
+        int64_t half = m->cache[i] / 2;
+        if (half)
+            m->cache_read[i] = reading(j, memory, half < MEMORY ? half : MEMORY,
+                                       1);
+    }
     free(memory);
     jit_free(j);
     arena_free(&a);

@@ -4,8 +4,8 @@
 #include "codegen/codegen.h"
 
 Peaks measure_multiplies(void); /* of one thread, without `read`: quick */
-/* GB/s at which one thread reads so many bytes over and over; 0 bytes: left. */
-void measure_reading(int n, const int64_t *bytes, double *gbps);
+/* All but the caches' sizes, which must be there (0: that cache is left). */
+void measure_machine(MachineModel *m);
 
 uint64_t machine_hash(void); /* names what is kept of this machine */
 /* Of one thread, without `read`: measured once a machine. */

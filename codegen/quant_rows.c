@@ -66,7 +66,7 @@ void quant_pack_block(Emit *e, const Tile *t, Val x, Val to)
     store_codes(e, codes, to);
 }
 
-static void pack_row(Emit *e, const Tile *t, Dtype from)
+void quant_pack_x(Emit *e, const Tile *t, Dtype from)
 {
     int block = tile_quant(t->kind)->block;
     Val src = param(e, 0, "src"), count = param(e, 1, "count");
@@ -78,18 +78,4 @@ static void pack_row(Emit *e, const Tile *t, Dtype from)
     quant_pack_block(e, t, x, at_bytes(e, dst, mul(e, i.index, step)));
     loop_end(e, i);
     ret(e, NULL);
-}
-
-Val quant_pack_x(Emit *e, const Tile *t, Dtype from)
-{
-    char name[64];
-    Helper h;
-    snprintf(name, sizeof name, "pack_row_%s_%s", type_info[from].name,
-             tile_name(t->kind));
-    Ty p = ty_ptr(e), n = ty(e, TY_i64), args[] = {p, n, p, n};
-    if (!helper_begin(e, &h, name, 4, args))
-        return h.fn;
-    pack_row(e, t, from);
-    helper_end(e, &h);
-    return h.fn;
 }

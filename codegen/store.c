@@ -60,17 +60,12 @@ void store_read(Pins *p, const char *folder)
 
 static bool write_pins(const Pins *p, const char *path)
 {
-    char temp[4300];
-    snprintf(temp, sizeof temp, "%s.XXXXXX", path);
-    int fd = mkstemp(temp);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-    if (!f)
-        return false;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
     pins_print(p, "found", MOST, f);
-    bool good = !ferror(f);
-    good = !fclose(f) && good && !rename(temp, path);
-    if (!good)
-        unlink(temp);
+    bool good = !fclose(f) && cache_replace(path, NULL, 0, text, len);
+    free(text);
     return good;
 }
 

@@ -3,7 +3,6 @@
  * that they come from memory as they do in a program. */
 #include "codegen/cpu.h"
 #include <string.h>
-#include <time.h>
 
 /* Runs in a row, of FEW bytes or one; tokens before a single one. */
 enum { RUNS = 8, FEW = 64 << 20, SEEN = 256 };
@@ -35,13 +34,6 @@ struct Trial {
     ExecTasks tasks;
     void *arg[RUNS][KERNEL_ARGS];
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- memory ---- */
 
@@ -242,15 +234,6 @@ static void copy_kernel(Trial *t)
     }
 }
 
-static void find_code(Trial *t)
-{
-    const char *name = t->kernel.name;
-    void *code = jit_symbol(t->jit, name);
-    void *tasks = jit_symbol(t->jit, intern_printf("%s_tasks", name));
-    memcpy(&t->code, &code, sizeof code);
-    memcpy(&t->tasks, &tasks, sizeof tasks);
-}
-
 Trial *trial_new(Trials *of, const Schedule *s)
 {
     Trial *t = xmalloc(sizeof *t);
@@ -263,7 +246,7 @@ Trial *trial_new(Trials *of, const Schedule *s)
     program_emit_kernel(e, of->p->plan, &t->kernel);
     jit_add(t->jit, e);
     jit_link(t->jit);
-    find_code(t);
+    program_find(t->jit, t->kernel.name, &t->code, &t->tasks);
     return t;
 }
 
@@ -333,7 +316,7 @@ double trial_seconds(Trial *t, int64_t T)
         step[i] = (ExecStep){.kernel = t->code, .tasks = t->tasks,
                              .arg = t->arg[i]};
     }
-    double start = now();
+    double start = seconds_now();
     exec_run(t->of->team, step, n, t->of->run + RUN_below, NULL);
-    return (now() - start) / n;
+    return (seconds_now() - start) / n;
 }

@@ -370,20 +370,11 @@ static Val at_scalar(Walk *w, const Node *n, const Places *p)
     return splat(e, v, p->lanes);
 }
 
-static const Buffer *rope_table(const Kernel *k, const Rope *r)
-{
-    for (int i = 0; i < k->nin; i++)
-        if (k->in[i]->kind == BUF_rope &&
-            !memcmp(k->in[i]->rope, r, sizeof *r))
-            return k->in[i];
-    BUG("%s: rope without its table", k->name);
-}
-
 /* cos (which 0) or sin (1) of token t's angle j, from a table [2, T, half]. */
 static Val angle(Walk *w, const Node *n, const Places *p, int which, Val j,
                  bool spread)
 {
-    const Buffer *table = rope_table(w->kernel, n->rope);
+    const Buffer *table = kernel_rope(w->kernel, n->rope);
     const Place *token = place_of(p, n->type.dim[0]);
     Places to = *p;
     places_set(&to, table->type.dim[0], i64(w->e, which), false);

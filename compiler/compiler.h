@@ -55,6 +55,10 @@ typedef struct {
     const Dim *dim[MAX_RANK]; /* outermost first; none twice */
 } Type;
 int type_dim(const Type *t, const Dim *d);    /* its position, or -1 */
+bool type_has(const Type *t, int n, const Dim *const *d); /* these and no
+                                                           * other, any order */
+bool dim_among(const Dim *d, int n, const Dim *const *list);
+bool dims_same(int n, const Dim *const *a, int m, const Dim *const *b);
 int64_t type_count(const Type *t, int64_t T); /* elements */
 const char *type_text(const Type *t);         /* "f32[T, D]"; interned */
 

@@ -21,6 +21,27 @@ int type_dim(const Type *t, const Dim *d)
     return -1;
 }
 
+bool type_has(const Type *t, int n, const Dim *const *d)
+{
+    bool has = t->rank == n;
+    for (int i = 0; has && i < n; i++)
+        has = type_dim(t, d[i]) >= 0;
+    return has;
+}
+
+bool dim_among(const Dim *d, int n, const Dim *const *list)
+{
+    for (int i = 0; i < n; i++)
+        if (list[i] == d)
+            return true;
+    return false;
+}
+
+bool dims_same(int n, const Dim *const *a, int m, const Dim *const *b)
+{
+    return n == m && !memcmp(a, b, (size_t)n * sizeof *a);
+}
+
 int64_t type_count(const Type *t, int64_t T)
 {
     int64_t n = 1;

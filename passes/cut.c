@@ -218,16 +218,6 @@ bool cut_reaches(Cut *c, Group *from, Group *to)
 
 /* ---- may a node be computed in place ---- */
 
-static bool same_set(const Type *t, int n, const Dim *const *d)
-{
-    if (t->rank != n)
-        return false;
-    for (int i = 0; i < n; i++)
-        if (type_dim(t, d[i]) < 0)
-            return false;
-    return true;
-}
-
 int cut_rows_of(const Node *n, const Dim **out)
 {
     int count = 0;
@@ -393,6 +383,25 @@ static void own_kernel(Cut *c, Node *n)
     }
 }
 
+static bool has_home(const void *user, const Node *n)
+{
+    return ((const Cut *)user)->info[n->id].home;
+}
+
+/* May all uses of the contract n in g stand behind its sums, turned? */
+static bool turns(Cut *c, const Node *n, const Group *g)
+{
+    if (!c->o->halves || g->nholes)
+        return false;
+    int *known = arena_alloc(c->arena, (size_t)c->g->node.n * sizeof *known);
+    Turn t = {.hole = n, .run = c->o->lanes, .ends = has_home, .user = c,
+              .known = known};
+    for (int i = 0; i < g->out.n; i++)
+        if (!contract_turns(&t, g->out.at[i]))
+            return false;
+    return true;
+}
+
 /* The one map group all of whose outs are elementwise in n: n's matmul may
  * compute them from its accumulators. */
 static Group *epilogue_of(Cut *c, const Node *n)
@@ -414,9 +423,9 @@ static Group *epilogue_of(Cut *c, const Node *n)
         moved |= info->use.at[i].moved.n > 0;
     }
     for (int i = 0; i < g->out.n; i++)
-        if (!same_set(&g->out.at[i]->type, n->type.rank, n->type.dim))
+        if (!type_has(&g->out.at[i]->type, n->type.rank, n->type.dim))
             return NULL;
-    if (moved && (!c->o->halves || !cut_turns(c, n, g)))
+    if (moved && !turns(c, n, g))
         return NULL;
     g->halves = moved;
     return g;

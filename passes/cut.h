@@ -74,9 +74,18 @@ typedef struct {
     const Dim *m[MAX_RANK];
 } Contract;
 bool contract_read(const Node *n, Contract *out);
-/* May all uses of the contract n stand behind its sums in g, where rope is the
- * one thing that moves them? */
-bool cut_turns(Cut *c, const Node *n, const Group *g);
+/* In the tree from `out` down to nodes where it ends: does at most one rope
+ * move the columns of the contract `hole`, and nothing else, by halves of heads
+ * that are whole runs of `run` columns? */
+typedef struct {
+    const Node *hole;
+    int run;
+    bool (*ends)(const void *user, const Node *n);
+    const void *user;
+    int *known; /* by node; zeros at first */
+    const Dim *head; /* set by contract_turns */
+} Turn;
+bool contract_turns(Turn *t, const Node *out);
 bool contract_joins(const Node *a, const Node *b); /* may share a part */
 
 /* May b's contract stand in a kernel of a's rows? */

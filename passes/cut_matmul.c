@@ -2,14 +2,6 @@
 #include "passes/cut.h"
 #include <string.h>
 
-static bool in_list(const Dim *d, int n, const Dim *const *list)
-{
-    for (int i = 0; i < n; i++)
-        if (list[i] == d)
-            return true;
-    return false;
-}
-
 static bool is_weight(const Node *n)
 {
     return n->op == OP_weight && n->type.dtype != TYPE_f64 &&
@@ -36,7 +28,7 @@ static bool sort_weight(const Node *n, Contract *c)
     Pack *p = &c->pack;
     for (int i = 0; i < t->rank; i++) {
         const Dim *d = t->dim[i];
-        if (in_list(d, n->ndim, n->dim))
+        if (dim_among(d, n->ndim, n->dim))
             continue;
         if (d == c->expert || type_dim(&c->x->type, d) >= 0)
             p->b[p->nb++] = d;
@@ -44,7 +36,7 @@ static bool sort_weight(const Node *n, Contract *c)
             p->n[p->nn++] = d;
     }
     return p->nn && n->ndim && p->nb <= (c->index ? 1 : MAX_RANK) &&
-           (!c->expert || !in_list(c->expert, n->ndim, n->dim));
+           (!c->expert || !dim_among(c->expert, n->ndim, n->dim));
 }
 
 /* x is [B.., M.., K..]. */
@@ -57,13 +49,13 @@ static bool sort_x(const Node *n, Contract *c)
         for (; i < t->rank && i < p->nb; i++)
             if (t->dim[i] != p->b[i])
                 return false;
-    for (; i < t->rank && !in_list(t->dim[i], n->ndim, n->dim); i++) {
-        if (in_list(t->dim[i], p->nb, p->b))
+    for (; i < t->rank && !dim_among(t->dim[i], n->ndim, n->dim); i++) {
+        if (dim_among(t->dim[i], p->nb, p->b))
             return false;
         c->m[c->nm++] = t->dim[i];
     }
     for (; i < t->rank; i++) {
-        if (!in_list(t->dim[i], n->ndim, n->dim))
+        if (!dim_among(t->dim[i], n->ndim, n->dim))
             return false;
         p->k[p->nk++] = t->dim[i];
     }
@@ -94,17 +86,12 @@ bool contract_read(const Node *n, Contract *c)
     return false;
 }
 
-static bool same_dims(int n, const Dim *const *a, int m, const Dim *const *b)
-{
-    return n == m && !memcmp(a, b, (size_t)n * sizeof *a);
-}
-
 bool contract_same_rows(const Contract *a, const Contract *b)
 {
     return a->x == b->x && a->index == b->index && a->expert == b->expert &&
-           same_dims(a->nm, a->m, b->nm, b->m) &&
-           same_dims(a->pack.nk, a->pack.k, b->pack.nk, b->pack.k) &&
-           same_dims(a->pack.nb, a->pack.b, b->pack.nb, b->pack.b);
+           dims_same(a->nm, a->m, b->nm, b->m) &&
+           dims_same(a->pack.nk, a->pack.k, b->pack.nk, b->pack.k) &&
+           dims_same(a->pack.nb, a->pack.b, b->pack.nb, b->pack.b);
 }
 
 bool contract_joins(const Node *a, const Node *b)
@@ -113,63 +100,51 @@ bool contract_joins(const Node *a, const Node *b)
     contract_read(a, &ca);
     contract_read(b, &cb);
     return contract_same_rows(&ca, &cb) && ca.w != cb.w &&
-           same_dims(ca.pack.nn, ca.pack.n, cb.pack.nn, cb.pack.n) &&
+           dims_same(ca.pack.nn, ca.pack.n, cb.pack.nn, cb.pack.n) &&
            ca.w->type.dtype == cb.w->type.dtype;
 }
 
 /* ---- rope behind the sums ---- */
 
-typedef struct {
-    Cut *c;
-    const Group *g;
-    const Node *hole;
-    const Dim *head; /* the last of the hole's dims */
-} Turn;
+enum { MANY = 9 };
 
-/* All of a head turns, in halves of whole vectors. */
 static bool whole_head(const Turn *t, const Node *rope)
 {
     double size;
     const Dim *hd = rope->type.dim[2];
     return hd == t->head && size_is_num(hd->size, &size) &&
-           rope->rope->rotary == size &&
-           rope->rope->rotary / 2 % t->c->o->lanes == 0;
+           rope->rope->rotary == size && rope->rope->rotary / 2 % t->run == 0;
 }
 
-/* Is rope all that stands between n and the hole, but for what is elementwise?
- * *times: how often. */
-static bool turns(const Turn *t, const Node *n, bool root, int *times)
+/* Ropes on the way from n to the hole; MANY: what else is not elementwise. */
+static int ropes(const Turn *t, const Node *n, bool root)
 {
-    const Info *info = &t->c->info[n->id];
-    *times = 0;
-    if (n == t->hole || node_kind(n) == NODE_leaf || (info->home && !root))
-        return true;
-    bool keeps = op_info[n->op].fact == FACT_row || n->op == OP_rope ||
-                 n->op == OP_expand || n->op == OP_order;
+    int *known = &t->known[n->id], most = 0;
+    if (n == t->hole || node_kind(n) == NODE_leaf ||
+        (!root && t->ends(t->user, n)))
+        return 0;
+    if (*known)
+        return *known - 1;
     for (int i = 0; i < op_info[n->op].nargs; i++) {
-        int own;
-        if (!turns(t, n->arg[i], false, &own))
-            return false;
-        *times = own > *times ? own : *times;
+        int own = ropes(t, n->arg[i], false);
+        most = own > most ? own : most;
     }
     if (n->op == OP_rope)
-        return whole_head(t, n) && ++*times == 1;
-    return keeps || !op_info[n->op].nargs;
+        most += whole_head(t, n) ? 1 : MANY;
+    else if (op_info[n->op].nargs && op_info[n->op].fact != FACT_row &&
+             n->op != OP_expand && n->op != OP_order)
+        most = MANY;
+    *known = (most < MANY ? most : MANY) + 1;
+    return *known - 1;
 }
 
-bool cut_turns(Cut *c, const Node *n, const Group *g)
+bool contract_turns(Turn *t, const Node *out)
 {
     Contract k;
-    Turn t = {.c = c, .g = g, .hole = n};
-    if (g->nholes || !contract_read(n, &k) || k.index)
+    if (!contract_read(t->hole, &k) || k.index)
         return false;
-    t.head = k.pack.n[k.pack.nn - 1];
-    for (int i = 0; i < g->out.n; i++) {
-        int times;
-        if (!turns(&t, g->out.at[i], true, &times))
-            return false;
-    }
-    return true;
+    t->head = k.pack.n[k.pack.nn - 1];
+    return ropes(t, out, true) <= 1;
 }
 
 /* ---- segments: matmuls that read one x are one kernel ---- */

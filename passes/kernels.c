@@ -132,3 +132,12 @@ Plan *kernels_cut(const Graph *g, Arena *a, const CutOptions *o)
     kernels_verify(p, "the cut");
     return p;
 }
+
+const Buffer *kernel_rope(const Kernel *k, const Rope *r)
+{
+    for (int i = 0; i < k->nin; i++)
+        if (k->in[i]->kind == BUF_rope &&
+            !memcmp(k->in[i]->rope, r, sizeof *r))
+            return k->in[i];
+    BUG("%s: rope without its table", k->name);
+}

@@ -143,9 +143,8 @@ typedef struct {
 } Schedule;
 /* Its choices in braces: { tokens 12, tasks 4 4 10 10 }. */
 void schedule_print(const Schedule *s, FILE *out);
-/* False: no such choice. _set: for all buckets; _list: n values, 1 or, if its
- * choice has them, BUCKETS. */
-bool schedule_set(Schedule *s, const char *name, int value);
+/* n values: 1 for all buckets or, if its choice has them, BUCKETS. False: no
+ * such choice. */
 bool schedule_list(Schedule *s, const char *name, int n, const int *value);
 void schedule_fill(Schedule *s, const Schedule *from); /* where s has none */
 
@@ -244,6 +243,7 @@ void pins_print(const Pins *p, const char *name, int most, FILE *out);
 
 Buffer *kernel_leaf(const Kernel *k, const Node *n); /* of `in`, or NULL */
 bool kernel_hole(const Kernel *k, const Node *n);
+const Buffer *kernel_rope(const Kernel *k, const Rope *r); /* of `in` */
 /* Place of a buffer in the function's argument array: in, then out. */
 int kernel_arg(const Kernel *k, const Buffer *b);
 /* A size's place in run[]; added if new. */

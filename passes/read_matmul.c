@@ -33,19 +33,14 @@ void read_matmul_head(PlanReader *r)
         m->index = cut_stored(&r->cut, index);
 }
 
-static bool same_dims(int n, const Dim *const *a, int m, const Dim *const *b)
-{
-    return n == m && !memcmp(a, b, (size_t)n * sizeof *a);
-}
-
 /* The head against the first contract; then the rest of what follows. */
 static void begin(PlanReader *r, const Contract *c)
 {
     Matmul said = r->k->matmul, *m = &r->k->matmul;
     *m = (Matmul){.nparts = 0};
     cut_matmul_rows(&r->cut, c, r->k);
-    if (!same_dims(said.nm, said.m, m->nm, m->m) || said.x != m->x ||
-        !same_dims(said.nk, said.k, m->nk, m->k) || said.index != m->index)
+    if (!dims_same(said.nm, said.m, m->nm, m->m) || said.x != m->x ||
+        !dims_same(said.nk, said.k, m->nk, m->k) || said.index != m->index)
         ir_mistake(&r->ir, r->loc, "%s: its rows are not those of its first "
                    "product", r->k->name);
 }

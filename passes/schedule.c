@@ -55,11 +55,6 @@ bool schedule_list(Schedule *s, const char *name, int n, const int *value)
     return true;
 }
 
-bool schedule_set(Schedule *s, const char *name, int value)
-{
-    return schedule_list(s, name, 1, &value);
-}
-
 void schedule_fill(Schedule *s, const Schedule *from)
 {
     Schedule copy = *from;

@@ -18,7 +18,7 @@ typedef struct {
     int nrow;
     const Dim *row[2 * MAX_RANK];
     bool *in;     /* by node: k computes it */
-    int *turns;   /* by node: ropes down to a product, + 1; 0: not counted */
+    int *turns;   /* Turn.known */
     Moved *moved; /* by node: dims that do not stand at k's own places */
 } Verify;
 

@@ -3,27 +3,6 @@
 #include "passes/verify.h"
 #include <string.h>
 
-static bool same_dims(int n, const Dim *const *a, int m, const Dim *const *b)
-{
-    return n == m && !memcmp(a, b, (size_t)n * sizeof *a);
-}
-
-static bool among(const Dim *d, int n, const Dim *const *list)
-{
-    for (int i = 0; i < n; i++)
-        if (list[i] == d)
-            return true;
-    return false;
-}
-
-static bool same_set(const Type *t, int n, const Dim *const *d)
-{
-    bool same = t->rank == n;
-    for (int i = 0; same && i < n; i++)
-        same = type_dim(t, d[i]) >= 0;
-    return same;
-}
-
 static bool reads(const Kernel *k, const Buffer *b)
 {
     for (int i = 0; i < k->nin; i++)
@@ -51,7 +30,7 @@ static bool reduction_holds(Verify *v, const Node *n)
                              verify_name(n));
     bool same = nrow == v->nrow;
     for (int i = 0; i < nrow; i++)
-        same = same && among(row[i], v->nrow, v->row);
+        same = same && dim_among(row[i], v->nrow, v->row);
     if (!same)
         return verify_refuse(v, "%s does not leave its rows",
                              verify_name(n));
@@ -159,9 +138,9 @@ static bool map_holds(Verify *v)
     const Kernel *k = v->k;
     const Map *m = &k->map;
     for (int i = 0; i < m->nrow; i++)
-        if (among(m->row[i], i, m->row))
+        if (dim_among(m->row[i], i, m->row))
             return verify_refuse(v, "has the rows %s twice", m->row[i]->name);
-    if (m->vec && !among(m->vec, m->nrow, m->row))
+    if (m->vec && !dim_among(m->vec, m->nrow, m->row))
         return verify_refuse(v, "its lanes, %s, are none of its rows",
                              m->vec->name);
     for (int i = 0; i < k->nout; i++)
@@ -180,9 +159,9 @@ static bool map_holds(Verify *v)
 static bool pack_holds(Verify *v, const Pack *p, const Contract *c)
 {
     double size;
-    if (!same_dims(p->nb, p->b, c->pack.nb, c->pack.b) ||
-        !same_dims(p->nn, p->n, c->pack.nn, c->pack.n) ||
-        !same_dims(p->nk, p->k, c->pack.nk, c->pack.k))
+    if (!dims_same(p->nb, p->b, c->pack.nb, c->pack.b) ||
+        !dims_same(p->nn, p->n, c->pack.nn, c->pack.n) ||
+        !dims_same(p->nk, p->k, c->pack.nk, c->pack.k))
         return verify_refuse(v, "%s is not packed as its product reads it",
                              verify_name(c->w));
     for (int i = 0; i < c->w->type.rank; i++)
@@ -194,44 +173,23 @@ static bool pack_holds(Verify *v, const Pack *p, const Contract *c)
     return true;
 }
 
-enum { MANY = 9 };
-
-/* Ropes on the way from n to the product, of heads that turn whole; MANY: what
- * else is not elementwise. */
-static int turns(Verify *v, const Node *n, const Node *hole, const Dim *hd)
+static bool is_leaf(const void *user, const Node *n)
 {
-    int *known = &v->turns[n->id], most = 0;
-    double size;
-    if (n == hole || kernel_leaf(v->k, n))
-        return 0;
-    if (*known)
-        return *known - 1;
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
-        int own = turns(v, n->arg[i], hole, hd);
-        most = own > most ? own : most;
-    }
-    if (n->op == OP_rope)
-        most += n->type.dim[2] == hd && size_is_num(hd->size, &size) &&
-                        n->rope->rotary == size
-                    ? 1
-                    : MANY;
-    else if (op_info[n->op].nargs && op_info[n->op].fact != FACT_row &&
-             n->op != OP_expand && n->op != OP_order)
-        most = MANY;
-    *known = (most < MANY ? most : MANY) + 1;
-    return *known - 1;
+    return kernel_leaf(user, n);
 }
 
 /* Halves of heads side by side: one product, which one rope may turn. */
-static bool halves_hold(Verify *v, const MatmulPart *p, const Contract *c)
+static bool halves_hold(Verify *v, const MatmulPart *p)
 {
-    if (!p->w->pack.halves)
+    const Pack *pack = &p->w->pack;
+    if (!pack->halves)
         return true;
     memset(v->turns, 0, (size_t)v->plan->graph->node.n * sizeof *v->turns);
-    const Dim *hd = c->pack.n[c->pack.nn - 1];
-    bool fits = p->w->pack.parts == 1 && !c->index && p->w->pack.cols % 2 == 0;
+    Turn t = {.hole = p->contract[0], .run = 1, .ends = is_leaf, .user = v->k,
+              .known = v->turns};
+    bool fits = pack->parts == 1 && pack->cols % 2 == 0;
     for (int i = p->first_out; fits && i < p->first_out + p->nout; i++)
-        fits = turns(v, v->k->out[i]->node, p->contract[0], hd) <= 1;
+        fits = contract_turns(&t, v->k->out[i]->node);
     return fits || verify_refuse(v, "halves of heads side by side are for one "
                                  "product that one rope turns");
 }
@@ -254,11 +212,11 @@ static bool part_holds(Verify *v, const MatmulPart *p, const Contract *first)
             return false;
     }
     for (int i = p->first_out; i < p->first_out + p->nout; i++)
-        if (!same_set(&k->out[i]->type, p->contract[0]->type.rank,
+        if (!type_has(&k->out[i]->type, p->contract[0]->type.rank,
                       p->contract[0]->type.dim))
             return verify_refuse(v, "%s has other dims than its product",
                                  verify_name(k->out[i]->node));
-    return halves_hold(v, p, &c) &&
+    return halves_hold(v, p) &&
            results_hold(v, p->first_out, p->nout, p);
 }
 
@@ -290,8 +248,8 @@ static bool matmul_holds(Verify *v)
         !contract_read(m->part[0].contract[0], &first))
         return verify_refuse(v, "has no product");
     if (!first.index != (k->skeleton == SKEL_matmul) ||
-        !same_dims(m->nm, m->m, first.nm, first.m) ||
-        !same_dims(m->nk, m->k, first.pack.nk, first.pack.k) ||
+        !dims_same(m->nm, m->m, first.nm, first.m) ||
+        !dims_same(m->nk, m->k, first.pack.nk, first.pack.k) ||
         m->x != first.x || m->expert != first.expert)
         return verify_refuse(v, "its rows are not those of its product");
     if (first.index &&

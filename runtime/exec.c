@@ -6,7 +6,6 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 int exec_cores(void)
 {
@@ -32,13 +31,6 @@ void exec_team_free(ExecTeam *t)
     free(t->mem);
     free(t->counter);
     free(t);
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static void step_run(const ExecStep *s, const int64_t *run, int64_t *counter,
@@ -84,14 +76,14 @@ static void thread_run(ExecTeam *t, const ExecStep *step, int n,
                        const int64_t *run, double *seconds, Meeting *m)
 {
     int thread = omp_get_thread_num();
-    double last = thread || !seconds ? 0 : now();
+    double last = thread || !seconds ? 0 : seconds_now();
     for (int i = 0; i < n; i++) {
         step_run(&step[i], run, &t->counter[i], t->mem[thread]);
         if (i + 1 == n || !step[i + 1].joined)
             meet(m);
         if (thread || !seconds)
             continue;
-        double time = now();
+        double time = seconds_now();
         seconds[step[i].timer] += time - last;
         last = time;
     }

@@ -2,7 +2,7 @@
  * text, and that text run on the CPU under the emulator: compiled by the
  * system's C compiler, its buffers against guard pages. */
 #pragma once
-#include "codegen/codegen.h"
+#include "codegen/cpu.h"
 #include "codegen/kernel.h"
 #include "tests/graph_kit.h"
 #include <dlfcn.h>
@@ -209,10 +209,7 @@ static inline int64_t rig_bytes(const Rig *r, const Buffer *b)
 {
     if (b->kind == BUF_packed)
         return pack_bytes(&b->pack);
-    if (b->kind == BUF_route)
-        return 4 * (type_count(&b->node->type, r->T) + 1 +
-                    size_at(b->type.index_of->size, 1));
-    return type_bytes(b->type.dtype, type_count(&b->type, r->T));
+    return buffer_bytes(b, r->T);
 }
 
 static inline void *rig_raw(const Rig *r, const char *name, const Type *t,

@@ -1,6 +1,7 @@
 /* For tests and measurements of kernels: a graph's plan, each kernel compiled
  * alone, its buffers against guard pages, its tasks in any order. */
 #pragma once
+#include "codegen/cpu.h"
 #include "codegen/jit.h"
 #include "codegen/kernel.h"
 #include "tests/graph_kit.h"
@@ -97,12 +98,9 @@ static inline int64_t rig_bytes(const Rig *r, const Buffer *b)
 {
     if (b->kind == BUF_packed)
         return pack_bytes(&b->pack);
-    if (b->kind == BUF_route)
-        return 4 * (type_count(&b->node->type, r->T) + 1 +
-                    size_at(b->type.index_of->size, 1));
     if (b->kind == BUF_keys || b->kind == BUF_vals)
         return attend_bytes(r->target, &b->type, b->kind == BUF_keys, r->room);
-    return type_count(&b->type, r->T) * type_bytes(b->type.dtype, 1);
+    return buffer_bytes(b, r->T);
 }
 
 static inline void rig_fill(const Kit *kit, const Rig *r, const Buffer *b)

@@ -1,35 +1,9 @@
 /* Built programs: the C and object files of a graph, compiled by the system's
  * compiler, called, and compared with the program inside the process. */
 #include "codegen/emit.h"
+#include "tests/folder_kit.h"
 #include "tests/layer_kit.h"
-#include <dirent.h>
 #include <dlfcn.h>
-
-static char folder[64];
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(folder, "/tmp/graft-build-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    DIR *d = opendir(folder);
-    for (struct dirent *e; d && (e = readdir(d));)
-        if (e->d_name[0] != '.')
-            unlink(intern_printf("%s/%s", folder, e->d_name));
-    if (d)
-        closedir(d);
-    return rmdir(folder);
-}
-
-static bool run(const char *command)
-{
-    return system(intern_printf("cd %s && %s", folder, command)) == 0;
-}
 
 static bool has_cc(void)
 {

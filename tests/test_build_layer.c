@@ -2,9 +2,8 @@
  * the system's compiler (a static library, a shared one, sanitised), fed by
  * files, run in steps on one and two threads; their results against the
  * interpreter's. */
+#include "tests/folder_kit.h"
 #include "tests/module_kit.h"
-#include <dirent.h>
-#include <unistd.h>
 
 enum { TOKENS = 19 };
 
@@ -13,32 +12,6 @@ typedef struct {
     Dtype dtype;
     double bound;
 } Case;
-
-static char folder[64];
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(folder, "/tmp/graft-layer-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    DIR *d = opendir(folder);
-    for (struct dirent *e; d && (e = readdir(d));)
-        if (e->d_name[0] != '.')
-            unlink(intern_printf("%s/%s", folder, e->d_name));
-    if (d)
-        closedir(d);
-    return rmdir(folder);
-}
-
-static bool run(const char *command)
-{
-    return system(intern_printf("cd %s && %s", folder, command)) == 0;
-}
 
 static const char *in_folder(const char *name)
 {
