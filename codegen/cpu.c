@@ -123,7 +123,7 @@ bool program_cut(Program *p, const Graph *g, Err *err)
     PassOptions po = {.training = p->o.training, .last_only = p->o.last_only};
     CutOptions co = {.lanes = p->target->width / 4,
                      .vectors = 1, .pair = 2, .on_load = true, .halves = true,
-                     .stored = p->o.stored,
+                     .picks = true, .stored = p->o.stored,
                      .keeps = pack_keeps, .user = p->o.user};
     p->plan = kernels_cut(passes_run(g, &p->arena, &po), &p->arena, &co);
     return choose_schedules(p, err);

@@ -322,6 +322,13 @@ static bool matmul_fits(const Kernel *k, Err *err)
     return true;
 }
 
+static bool route_fits(const Kernel *k, Err *err)
+{
+    return !kernel_results(k) ||
+           err_set(err, "%s: CUDA's routes do not pick what they put in order",
+                   k->name);
+}
+
 static bool plan_fits(const Plan *p, Err *err)
 {
     for (int i = 0; i < p->body.n; i++)
@@ -331,6 +338,8 @@ static bool plan_fits(const Plan *p, Err *err)
         const Kernel *k = p->kernel.at[i];
         if ((k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped) &&
             !matmul_fits(k, err))
+            return false;
+        if (k->skeleton == SKEL_route && !route_fits(k, err))
             return false;
     }
     return true;

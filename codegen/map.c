@@ -271,7 +271,7 @@ void map_reduce(MapEmit *m)
 static void emit_row(MapEmit *m)
 {
     map_reduce(m);
-    for (int i = 0; i < m->w.kernel->nout; i++)
+    for (int i = 0; i < kernel_results(m->w.kernel); i++)
         store_out(m, m->w.kernel->out[i]);
 }
 
@@ -386,23 +386,43 @@ int64_t map_grain(const Kernel *k)
     return CHUNK / row > 1 ? CHUNK / row : 1;
 }
 
+static void begin_rows(MapEmit *m, const Walk *w)
+{
+    const Kernel *k = w->kernel;
+    m->w = *w;
+    m->w.hole = local_at;
+    m->w.user = m;
+    m->vertical = vertical(&k->map);
+    for (int i = 0; i < kernel_results(k); i++)
+        collect(m, k->out[i]->node);
+}
+
+static void each_unit(MapEmit *m, Val from, Val to)
+{
+    Loop l = loop_begin(m->w.e, "unit", from, to, 1);
+    emit_unit(m, l.index);
+    loop_end(m->w.e, l);
+}
+
+void map_all_rows(const Walk *w)
+{
+    MapEmit m = {0};
+    begin_rows(&m, w);
+    each_unit(&m, i64(w->e, 0), units(&m));
+}
+
 void emit_map(Emit *e, Plan *plan, Kernel *k)
 {
     MapEmit m = {0};
-    kernel_begin(&m.w, e, plan, k);
-    m.w.hole = local_at;
-    m.w.user = &m;
-    m.vertical = vertical(&k->map);
-    for (int i = 0; i < k->nout; i++)
-        collect(&m, k->out[i]->node);
+    Walk w;
+    kernel_begin(&w, e, plan, k);
+    begin_rows(&m, &w);
     Val grain = i64(e, k->schedule.grain), all = units(&m);
-    Val from = mul(e, kernel_task(&m.w), grain);
-    Val to = least(e, all, add(e, from, grain));
-    Loop l = loop_begin(e, "unit", from, to, 1);
-    emit_unit(&m, l.index);
-    loop_end(e, l);
-    kernel_end(&m.w);
-    kernel_begin_tasks(&m.w);
+    Val from = mul(e, kernel_task(&w), grain);
+    each_unit(&m, from, least(e, all, add(e, from, grain)));
+    kernel_end(&w);
+    kernel_begin_tasks(&w);
+    m.w = w;
     all = units(&m);
     ret(e, quot(e, add(e, all, sub(e, grain, i64(e, 1))), grain));
 }

@@ -34,4 +34,6 @@ void map_over(MapEmit *m, Places *p, int n, const Dim *const *d, int unroll,
  */
 void map_begin(MapEmit *m, const Walk *w, const Node *n);
 void map_reduce(MapEmit *m);
+/* All rows of a map or a route whose function was begun. */
+void map_all_rows(const Walk *w);
 void map_topk(MapEmit *m, const Node *n, Local *out); /* map_topk.c */

@@ -1,6 +1,7 @@
-/* Skeleton route: an index's elements sorted by expert, by counting: i32
- * offset[E + 1], then order[count], ascending within an expert. One task. */
-#include "codegen/kernel.h"
+/* Skeleton route: the map that picks an index, if it is this kernel's; then the
+ * index's elements sorted by expert, by counting: i32 offset[E + 1], then
+ * order[count], ascending within an expert. One task. */
+#include "codegen/map.h"
 
 typedef struct {
     Emit *e;
@@ -56,15 +57,26 @@ static void place_elements(Route *r)
     loop_end(e, l);
 }
 
+static const Buffer *index_of(const Kernel *k)
+{
+    for (int i = 0; i < kernel_results(k); i++)
+        if (k->out[i]->node == k->index)
+            return k->out[i];
+    return kernel_leaf(k, k->index);
+}
+
 void emit_route(Emit *e, Plan *plan, Kernel *k)
 {
     Walk w;
-    const Type *t = &k->in[0]->type;
+    int results = kernel_results(k);
+    const Buffer *index = index_of(k), *route = k->out[results];
     kernel_begin(&w, e, plan, k);
-    Route r = {.e = e, .index = walk_base(&w, k->in[0]),
-               .offset = walk_base(&w, k->out[0]),
-               .E = walk_size(&w, k->out[0]->type.index_of->size),
-               .count = walk_count(&w, t->rank, t->dim)};
+    if (results)
+        map_all_rows(&w);
+    Route r = {.e = e, .index = walk_base(&w, index),
+               .offset = walk_base(&w, route),
+               .E = walk_size(&w, route->type.index_of->size),
+               .count = walk_count(&w, index->type.rank, index->type.dim)};
     r.order = slot(&r, r.offset, add(e, r.E, i64(e, 1)));
     count_experts(&r);
     place_elements(&r);

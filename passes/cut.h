@@ -118,7 +118,7 @@ Buffer *cut_find_route(const Plan *p, const Node *index); /* or NULL */
 /* What of a kernel follows from its contract, its node, its index. */
 void cut_matmul_rows(Cut *c, const Contract *first, Kernel *k);
 void cut_own_kernel(Cut *c, Node *n, Kernel *k);
-void cut_route_kernel(Cut *c, Node *index, Kernel *k);
+void cut_route_kernel(Cut *c, Node *index, Kernel *k); /* of a map, or new */
 /* reads.c: adds b to what k reads. More than KERNEL_ARGS are counted only: such
  * a kernel does not hold. */
 void kernel_reads(Kernel *k, Buffer *b);

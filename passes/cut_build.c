@@ -203,9 +203,26 @@ void cut_route_kernel(Cut *c, Node *index, Kernel *k)
     Buffer *b = cut_buffer(c, BUF_route, index);
     b->type.index_of = index->type.index_of;
     k->skeleton = SKEL_route;
-    k->node = index;
-    kernel_reads(k, cut_stored(c, index));
-    k->out[k->nout++] = b;
+    k->index = index;
+    if (!k->nout)
+        kernel_reads(k, cut_stored(c, index));
+    if (k->nout < KERNEL_ARGS)
+        k->out[k->nout] = b;
+    k->nout++;
+}
+
+/* The map that picks this index, if a route may compute it: its one task has
+ * all rows, so they must be short (softmax, topk and weights of a router). */
+static Kernel *picking_map(Cut *c, const Buffer *index)
+{
+    enum { MOST = 1024 };
+    for (int i = 0; c->o->picks && i < c->plan->kernel.n; i++) {
+        Kernel *k = c->plan->kernel.at[i];
+        for (int j = 0; k->skeleton == SKEL_map && j < k->nout; j++)
+            if (k->out[j] == index && map_row(k) <= MOST)
+                return k;
+    }
+    return NULL;
 }
 
 /* Sorts an index's elements by expert; made once for each index. */
@@ -214,11 +231,14 @@ static Buffer *route_of(Cut *c, const Buffer *index)
     Buffer *b = cut_find_route(c->plan, index->node);
     if (b)
         return b;
-    Kernel *k = arena_alloc(c->arena, sizeof *k);
+    Kernel *k = picking_map(c, index);
+    if (!k) {
+        k = arena_alloc(c->arena, sizeof *k);
+        list_push(c->arena, &c->plan->kernel, k);
+    }
     cut_route_kernel(c, index->node, k);
     k->name = kernel_name(c, k, index->node);
-    list_push(c->arena, &c->plan->kernel, k);
-    return k->out[0];
+    return k->out[k->nout - 1];
 }
 
 static void add_group(Cut *c, Group *g)

@@ -26,6 +26,11 @@ bool kernel_hole(const Kernel *k, const Node *n)
     return false;
 }
 
+int kernel_results(const Kernel *k)
+{
+    return k->nout - (k->skeleton == SKEL_route);
+}
+
 int kernel_arg(const Kernel *k, const Buffer *b)
 {
     for (int i = 0; i < k->nin; i++)

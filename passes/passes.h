@@ -80,7 +80,7 @@ typedef enum {
     SKEL_map,     /* rows: elementwise trees, reductions, softmax, topk */
     SKEL_matmul,  /* contracts with packed weights that share one x */
     SKEL_grouped, /* the same, the weight picked by an index: rows by expert */
-    SKEL_route,   /* an index to its BUF_route */
+    SKEL_route,   /* an index to its BUF_route, and the map that picks it */
     SKEL_attend,  /* appends k, v to the cache, then attention over it */
     SKEL_scatter, /* adds rows up where an index says */
     SKEL_call,    /* a C function of ours: largest, place, draws */
@@ -155,10 +155,14 @@ typedef struct Kernel {
     int nin, nout;
     Buffer *in[KERNEL_ARGS], *out[KERNEL_ARGS];
     union {
-        Map map;
+        struct {
+            Map map;     /* and route's, of its outs but the last, if any */
+            Node *index; /* route: what is put in order: one of its outs, or of
+                          * `in` if it has no others */
+        };
         Matmul matmul; /* and grouped */
         Attend attend;
-        Node *node; /* route's index, scatter, call */
+        Node *node; /* scatter, call */
         struct {
             Node *node;
             int n;
@@ -243,6 +247,7 @@ void pins_print(const Pins *p, const char *name, int most, FILE *out);
 
 Buffer *kernel_leaf(const Kernel *k, const Node *n); /* of `in`, or NULL */
 bool kernel_hole(const Kernel *k, const Node *n);
+int kernel_results(const Kernel *k); /* outs that hold nodes: not a route */
 const Buffer *kernel_rope(const Kernel *k, const Rope *r); /* of `in` */
 /* Place of a buffer in the function's argument array: in, then out. */
 int kernel_arg(const Kernel *k, const Buffer *b);
@@ -256,6 +261,7 @@ typedef struct {
     int pair;         /* Pack.pair for bf16 weights */
     bool on_load;     /* matmuls can compute rows of x as they load them */
     bool halves;      /* and have both halves of a head in a panel */
+    bool picks;       /* routes can compute the map that picks their index */
     /* Weights that stay quantised: the type that all tensors of w have in their
      * file, and whether kernels can read a pack's weights as such. NULL: all
      * are widened. */

@@ -57,7 +57,7 @@ static void begin_line(const Printer *p, const Node *n, int indent)
 
 static bool is_out(const Kernel *k, const Node *n)
 {
-    for (int i = 0; i < k->nout; i++)
+    for (int i = 0; i < kernel_results(k); i++)
         if (k->out[i]->node == n)
             return true;
     return false;
@@ -188,6 +188,15 @@ static void print_rows(const Printer *p)
 
 /* ---- kernels ---- */
 
+static void print_map(const Printer *p)
+{
+    const Map *m = &p->k->map;
+    fputs(" rows ", p->out);
+    print_dims(p, m->nrow, m->row);
+    if (m->vec)
+        fprintf(p->out, " lanes %s", ir_text_dim(p->names, m->vec));
+}
+
 static void print_bodies(const Printer *p)
 {
     const char *before = " of ";
@@ -209,14 +218,13 @@ static void print_head(const Printer *p)
     begin_line(p, k->out[0]->node, 2);
     fprintf(p->out, "%s = %s", k->name, skeleton_name[k->skeleton]);
     if (k->skeleton == SKEL_map) {
-        fputs(" rows ", p->out);
-        print_dims(p, k->map.nrow, k->map.row);
-        if (k->map.vec)
-            fprintf(p->out, " lanes %s", ir_text_dim(p->names, k->map.vec));
+        print_map(p);
     } else if (is_matmul(k)) {
         print_rows(p);
     } else if (k->skeleton == SKEL_route) {
-        fprintf(p->out, " of %s", name_of(p, k->node));
+        fprintf(p->out, " of %s", name_of(p, k->index));
+        if (kernel_results(k))
+            print_map(p);
     } else if (k->skeleton == SKEL_attend && k->attend.window) {
         fprintf(p->out, " window %lld", (long long)k->attend.window);
     } else if (k->skeleton == SKEL_repeat) {
@@ -243,7 +251,7 @@ static void print_kernel(Printer *p, const Kernel *k)
     p->k = k;
     p->uses = arena_alloc(&p->arena, (size_t)p->plan->graph->node.n *
                                          sizeof *p->uses);
-    for (int i = 0; k->skeleton != SKEL_route && i < k->nout; i++)
+    for (int i = 0; i < kernel_results(k); i++)
         count_uses(p, k->out[i]->node, true);
     if (is_matmul(k))
         count_uses(p, k->matmul.x, false);
@@ -253,7 +261,7 @@ static void print_kernel(Printer *p, const Kernel *k)
         for (int i = 0; i < k->matmul.nparts; i++)
             print_part(p, &k->matmul.part[i]);
     else
-        for (int i = 0; k->skeleton != SKEL_route && i < k->nout; i++)
+        for (int i = 0; i < kernel_results(k); i++)
             print_out(p, k->out[i]);
     print_schedule(p);
     arena_free(&p->arena);

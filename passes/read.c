@@ -54,8 +54,6 @@ static void read_out(PlanReader *r)
                    type_text(&n->type));
     else if (k->nout == KERNEL_ARGS)
         ir_mistake(ir, loc, "at most %d results", KERNEL_ARGS);
-    else if (k->skeleton == SKEL_route)
-        ir_mistake(ir, loc, "a route has no results but itself");
     else if (matmul && !k->matmul.nparts)
         ir_mistake(ir, loc, "needs a line of weights before its results");
     if (ir->failed)
@@ -167,10 +165,10 @@ static bool read_line(PlanReader *r)
 
 /* ---- heads ---- */
 
-static void read_map_head(PlanReader *r)
+/* [T] lanes T */
+static void read_map_rows(PlanReader *r)
 {
     Map *m = &r->k->map;
-    ir_want_word(&r->ir, "rows");
     m->nrow = read_some_dims(r, m->row);
     if (ir_word(&r->ir, "lanes"))
         m->vec = ir_known(&r->ir, &r->ir.dim, "dim");
@@ -182,8 +180,9 @@ static void read_route_head(PlanReader *r)
     Node *n = read_node(r);
     if (!r->ir.failed && !n->type.index_of)
         ir_mistake(&r->ir, r->loc, "%s is no index", read_name_of(r, n));
-    if (!r->ir.failed)
-        cut_route_kernel(&r->cut, n, r->k);
+    r->k->index = n;
+    if (ir_word(&r->ir, "rows"))
+        read_map_rows(r);
 }
 
 /* What a repeat runs, for the eye: held against its table at its end. */
@@ -251,7 +250,10 @@ static void read_head(PlanReader *r)
 {
     IrReader *ir = &r->ir;
     switch (r->k->skeleton) {
-    case SKEL_map: read_map_head(r); break;
+    case SKEL_map:
+        ir_want_word(ir, "rows");
+        read_map_rows(r);
+        break;
     case SKEL_matmul:
     case SKEL_grouped: read_matmul_head(r); break;
     case SKEL_route: read_route_head(r); break;
@@ -326,19 +328,37 @@ static void own_end(PlanReader *r)
                    (long long)k->attend.window);
 }
 
+/* Of the results if there are any, else of what others made. */
+static void read_route_end(PlanReader *r)
+{
+    Kernel *k = r->k;
+    bool has = !k->nout;
+    if (k->nout)
+        read_trees(r);
+    for (int i = 0; i < k->nout; i++)
+        has |= k->out[i]->node == k->index;
+    if (!has)
+        ir_mistake(&r->ir, r->loc, "%s has results, so %s must be one of them",
+                   k->name, read_name_of(r, k->index));
+    else
+        cut_route_kernel(&r->cut, k->index, k);
+}
+
 static void read_end(PlanReader *r)
 {
     check_ends(r);
     if (r->ir.failed)
         return;
-    if (!r->k->nout) {
+    if (r->k->skeleton == SKEL_route) {
+        read_route_end(r);
+    } else if (!r->k->nout) {
         ir_mistake(&r->ir, r->loc, "%s stores nothing", r->k->name);
     } else if (r->k->skeleton == SKEL_map) {
         read_trees(r);
     } else if (r->k->skeleton == SKEL_matmul ||
                r->k->skeleton == SKEL_grouped) {
         read_matmul_end(r);
-    } else if (r->k->skeleton != SKEL_route) {
+    } else {
         own_end(r);
     }
 }

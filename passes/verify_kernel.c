@@ -18,13 +18,18 @@ static bool reduces(const Node *n)
     return node_kind(n) == NODE_reduce || n->op == OP_contract;
 }
 
+static bool is_map(const Kernel *k)
+{
+    return k->skeleton == SKEL_map || k->skeleton == SKEL_route;
+}
+
 /* A sum leaves the rows, and stands at them. */
 static bool reduction_holds(Verify *v, const Node *n)
 {
     const Kernel *k = v->k;
     const Dim *row[MAX_RANK];
     int nrow = cut_rows_of(n, row);
-    if (!v->sums || (k->skeleton != SKEL_map &&
+    if (!v->sums || (!is_map(k) &&
                      (n->op == OP_topk || n->op == OP_contract)))
         return verify_refuse(v, "computes %s, which only a map may",
                              verify_name(n));
@@ -127,7 +132,7 @@ static bool results_hold(Verify *v, int first, int count,
     Node *root[KERNEL_ARGS];
     for (int i = 0; i < count; i++)
         root[i] = v->k->out[first + i]->node;
-    v->sums = v->k->skeleton == SKEL_map;
+    v->sums = is_map(v->k);
     return trees_hold(v, count, root, part);
 }
 
@@ -143,7 +148,7 @@ static bool map_holds(Verify *v)
     if (m->vec && !dim_among(m->vec, m->nrow, m->row))
         return verify_refuse(v, "its lanes, %s, are none of its rows",
                              m->vec->name);
-    for (int i = 0; i < k->nout; i++)
+    for (int i = 0; i < kernel_results(k); i++)
         for (int j = 0; j < m->nrow; j++)
             if (type_dim(&k->out[i]->type, m->row[j]) < 0)
                 return verify_refuse(v, "%s has no rows %s",
@@ -151,7 +156,7 @@ static bool map_holds(Verify *v)
                                      m->row[j]->name);
     v->nrow = m->nrow;
     memcpy(v->row, m->row, sizeof v->row);
-    return results_hold(v, 0, k->nout, NULL);
+    return results_hold(v, 0, kernel_results(k), NULL);
 }
 
 /* ---- matmuls ---- */
@@ -310,12 +315,20 @@ static bool own_holds(Verify *v)
     return reads_args(v, n);
 }
 
+/* Its index: one of its results, if it has any, else read. */
 static bool route_holds(Verify *v)
 {
     const Kernel *k = v->k;
-    return (k->nout == 1 && k->out[0]->kind == BUF_route && k->node &&
-            k->node->type.index_of && kernel_leaf(k, k->node)) ||
-           verify_refuse(v, "needs an index to put in order");
+    int n = kernel_results(k);
+    bool has = !n && kernel_leaf(k, k->index);
+    for (int i = 0; i < n; i++) {
+        if (k->out[i]->kind == BUF_route)
+            return verify_refuse(v, "puts two indices in order");
+        has |= k->out[i]->node == k->index;
+    }
+    if (k->out[n]->kind != BUF_route || !k->index->type.index_of || !has)
+        return verify_refuse(v, "needs an index to put in order");
+    return !n || map_holds(v);
 }
 
 bool verify_kernel(Verify *v)

@@ -57,7 +57,8 @@ static inline Rig rig_stored(Kit *kit, const Target *t, int threads,
 {
     Rig r = {.T = kit->env.T, .room = kit->env.T, .target = t};
     CutOptions o = {.lanes = t->width / 4, .vectors = 1, .pair = 2,
-                    .on_load = true, .halves = true};
+                    .on_load = true, .halves = true,
+                    .picks = true};
     int64_t scratch = 64;
     r.plan = kernels_cut(kit->g, &kit->arena, &o);
     for (int i = 0; i < r.plan->buffer.n; i++) {

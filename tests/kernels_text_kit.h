@@ -51,18 +51,18 @@ static inline Graph *repeat_graph(Ctx *c)
     return g;
 }
 
-static inline Plan *plan_of(Ctx *c, const Graph *g, bool on_load)
+static inline Plan *plan_of(Ctx *c, const Graph *g, bool fused)
 {
     const CutOptions o = {.lanes = 8, .vectors = 2, .pair = 2,
-                          .on_load = on_load};
+                          .on_load = fused, .picks = fused};
     static const PassOptions none;
     return kernels_cut(passes_run(g, &c->k->arena, &none), &c->k->arena, &o);
 }
 
-static inline char *text_of(Graph *(*graph)(Ctx *), bool on_load)
+static inline char *text_of(Graph *(*graph)(Ctx *), bool fused)
 {
     Ctx c = begin(32, TYPE_f32);
-    char *text = kernels_text(plan_of(&c, graph(&c), on_load));
+    char *text = kernels_text(plan_of(&c, graph(&c), fused));
     kit_free(c.k);
     return text;
 }

@@ -5,9 +5,10 @@
 
 /* ---- mistakes ---- */
 
-static const struct {
+typedef struct {
     const char *was, *by, *say, *at; /* the place: where `at` is */
-} mistake[] = {
+} Mistake;
+static const Mistake mistake[] = {
     {"level 0\n", "", "needs level 0 above the first kernel", "gr_map"},
     {"level 0\n", "level x\n", "needs a number, found x", "x\n  gr"},
     {"= map rows", "= mop rows", "no skeleton is called mop", "mop"},
@@ -106,6 +107,23 @@ static const struct {
      "needs map [64], what the kernel is", "map [95]"},
 };
 
+/* A route that picks what it puts in order. */
+#define ROUTE "gr_route_i_9"
+static const Mistake fused_mistake[] = {
+    {"    i: E[T, k] = topk(%32, [E, k])\n", "",
+     ROUTE " has results, so i must be one of them", ROUTE},
+    {"of i rows [T]", "of i rows [k]",
+     ROUTE ": %35 does not leave its rows", ROUTE},
+    {"of i rows [T]", "of i", ROUTE ": %35 does not leave its rows", ROUTE},
+    {"of i rows [T]", "of i rows [T] lanes T",
+     ROUTE ": a map that picks (i) has no lanes", ROUTE},
+    {"of i rows [T]", "of i [T]", "needs a kernel's name, found [",
+     "[T]\n    %35"},
+    {"    i: E[T, k] = topk(%32, [E, k])\n",
+     "    i: E[T, k] = topk(%32, [E, k])\n    schedule map [4] { grain 3 }\n",
+     "a route has no choice grain", "grain"},
+};
+
 static void refuse(const char *text, const char *say, const char *at)
 {
     Arena a = {0};
@@ -122,16 +140,22 @@ static void refuse(const char *text, const char *say, const char *at)
     arena_free(&a);
 }
 
-static void mistakes_are_reported(void **state)
+static void refuse_each(bool fused, const Mistake *m, size_t n)
 {
-    (void)state;
-    char *text = text_of(moe_graph, false);
-    for (size_t i = 0; i < COUNT(mistake); i++) {
-        char *bad = replaced(text, mistake[i].was, mistake[i].by);
-        refuse(bad, mistake[i].say, mistake[i].at);
+    char *text = text_of(moe_graph, fused);
+    for (size_t i = 0; i < n; i++) {
+        char *bad = replaced(text, m[i].was, m[i].by);
+        refuse(bad, m[i].say, m[i].at);
         free(bad);
     }
     free(text);
+}
+
+static void mistakes_are_reported(void **state)
+{
+    (void)state;
+    refuse_each(false, mistake, COUNT(mistake));
+    refuse_each(true, fused_mistake, COUNT(fused_mistake));
 }
 
 /* ---- fusions changed by hand ---- */
@@ -167,6 +191,10 @@ static const Edit split_sum[] = {
     {"over [D]\n    weights v", "over [D]\n"
      "    let %10 = " NORM "\n"
      "    weights v"},
+}, fuse_route[] = {
+    {"  gr_map_softmax_8 = map rows [T]\n",
+     "  gr_route_i_10 = route of i rows [T]\n"},
+    {"  level 8\n  gr_route_i_10 = route of i\n", ""},
 }, join_ropes[] = {
     {"  gr_map_rope_2 = map rows [T, H, hd] lanes hd\n",
      "  gr_map_rope_2 = map rows [T]\n"},
@@ -210,6 +238,7 @@ static void fusions_change_by_hand(void **state)
     edited(split_silu, COUNT(split_silu));
     edited(split_qkv, COUNT(split_qkv));
     edited(fuse_norm, COUNT(fuse_norm));
+    edited(fuse_route, COUNT(fuse_route));
     edited(join_ropes, COUNT(join_ropes));
 }
 
