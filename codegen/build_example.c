@@ -19,10 +19,11 @@ static void say_inputs(Build *b)
         const Type *t = &b->in[i]->type;
         if (t->index_of)
             continue;
-        SAY("    for (int i = 0; i < %lld; i++)\n        %s[i] = %s;\n",
+        SAY("    for (int i = 0; i < %lld; i++)\n        %s[i] = %s\n",
             (long long)type_count(t, 1), build_column(b, b->in[i], false),
             t->dtype == TYPE_bf16  ? "0x3f80; /* 1 as bf16 */"
-            : t->dtype == TYPE_f16 ? "0x3c00; /* 1 as f16 */" : "1;");
+            : t->dtype == TYPE_f16 ? "0x3c00; /* 1 as f16 */"
+                                   : "1;");
     }
 }
 
