@@ -143,6 +143,7 @@ static bool measure_layer(Bench *b, const Layer *l, Err *err)
     if (fine && skew)
         fine = measure_skew(b, &s, err);
     program_free(s.p);
+    pins_close(&pins, &b->common);
     arena_free(&a);
     return fine;
 }

@@ -57,7 +57,7 @@ static bool first_mistake(const Loaded *l, const char *path, Err *err)
 
 bool loaded_open(Loaded *l, const char *path, const Common *common, Err *err)
 {
-    *l = (Loaded){.diags.quiet = true};
+    *l = (Loaded){.diags.quiet = true, .common = common};
     Err why = {""};
     Checkpoint *c = l->checkpoint = checkpoint_open(path, err);
     if (!c)
@@ -99,7 +99,7 @@ bool loaded_module(Loaded *l, const char *what, const ArgList *args,
                    const Common *common, Err *err)
 {
     Err why = {""};
-    *l = (Loaded){.dtype = compute_dtype(NULL, common)};
+    *l = (Loaded){.dtype = compute_dtype(NULL, common), .common = common};
     Spec *spec = spec_open(&l->arena, &l->diags, what, err);
     const Ast *def = spec ? find_module(spec, what, err) : NULL;
     if (!def)
@@ -114,6 +114,7 @@ bool loaded_module(Loaded *l, const char *what, const ArgList *args,
 
 void loaded_close(Loaded *l)
 {
+    pins_close(&l->pins, l->common);
     checkpoint_close(l->checkpoint);
     diags_free(&l->diags);
     arena_free(&l->arena);

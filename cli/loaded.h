@@ -11,6 +11,7 @@ typedef struct {
     Checkpoint *checkpoint;
     Model *model;
     Dtype dtype; /* what modules compute in */
+    const Common *common;
     Pins pins;   /* schedules that its kernels must have */
 } Loaded;
 

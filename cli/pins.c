@@ -42,3 +42,17 @@ bool pins_open(Pins *p, const Spec *s, const Common *common, Err *err)
         return err_set(err, "mistakes in schedules, see above");
     return !common->schedule || add_file(p, common->schedule, err);
 }
+
+void pins_close(const Pins *p, const Common *common)
+{
+    const Source *src;
+    Loc loc;
+    int line, col;
+    for (int i = 0; pins_idle(p, &i, &src, &loc);) {
+        if (src->path != common->schedule)
+            continue;
+        loc_place(src, loc.at, &line, &col);
+        report_note(common, "note: %s:%d:%d: no kernel here has this shape",
+                    src->path, line, col);
+    }
+}

@@ -8,3 +8,5 @@ bool pins_of_spec(Pins *p, const Spec *s);
 /* Those of the spec (NULL: none), then those of --schedule, which have their
  * way, into p; its arena is set. False with err set. */
 bool pins_open(Pins *p, const Spec *s, const Common *common, Err *err);
+/* Notes which of --schedule no compiled kernel had the shape of. */
+void pins_close(const Pins *p, const Common *common);

@@ -80,13 +80,29 @@ Schedule pins_for(const Pins *p, const KernelKey *key, bool far)
 {
     Schedule s = {0};
     bool exact = false;
-    for (int i = p->at.n - 1; i >= 0; i--)
-        if (speaks_of(p->at.at[i], key)) {
-            schedule_fill(&s, &p->at.at[i]->schedule);
-            exact = true;
-        }
+    for (int i = p->at.n - 1; i >= 0; i--) {
+        Pin *pin = p->at.at[i];
+        pin->heard = true;
+        if (!speaks_of(pin, key))
+            continue;
+        schedule_fill(&s, &pin->schedule);
+        exact = pin->used = true;
+    }
     const Pin *near = far && !exact ? nearest_pin(p, key) : NULL;
     return near ? near->schedule : s;
+}
+
+bool pins_idle(const Pins *p, int *at, const Source **src, Loc *loc)
+{
+    while (*at < p->at.n) {
+        const Pin *pin = p->at.at[(*at)++];
+        if (!pin->ast || !pin->heard || pin->used)
+            continue;
+        *src = pin->ast->src;
+        *loc = pin->ast->loc;
+        return true;
+    }
+    return false;
 }
 
 bool pins_place(const Pins *p, const KernelKey *key, const char *choice,

@@ -39,5 +39,6 @@ struct Pin {
     int n;
     PinPart part[KEY_PARTS];
     Schedule schedule;
+    bool heard, used; /* asked about a kernel; spoke of one */
 };
 bool pin_read(Pin *p, const Ast *pin); /* pins_read.c; mistakes are reported */

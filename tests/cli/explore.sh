@@ -17,6 +17,9 @@ END
 ends 0 "pins: check" check pins.graft
 ends 0 "pins" show swiglu D=64 F=96 --stage kernels --schedule pins.graft
 says out "pins" "+ 96] { tokens 3, vectors 2, ahead 2048, block 5 6 7 8"
+says err "pins" "note: pins.graft:5:3: no kernel here has this shape"
+[ "$(wc -l <err)" = 1 ]
+ok "pins: one shape is no kernel's"
 ends 0 "pins of the file" show pins.graft:swiglu D=64 F=96 --stage kernels
 says out "pins of the file" "block 5 6 7 8"
 
