@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { KEY_tokens = 1, KEY_tries, KEY_sizes, KEY_kernels, KEY_routing,
+enum { KEY_tokens = 1, KEY_tries, KEY_context, KEY_sizes, KEY_kernels, KEY_routing,
        KEY_peers, KEY_peer_timeout };
 enum { SKEW_TOKENS = 512 };
 
@@ -15,6 +15,8 @@ static const struct argp_option options[] = {
     {"tries", KEY_tries, "N", 0,
      "Turns of each, of which the median counts (5; 3 where they take long)",
      1},
+    {"context", KEY_context, "N", 0,
+     "Tokens that a model has seen before (64 before a single one)", 1},
     {"sizes", KEY_sizes, "D,F", 0, "Of a layer (2048,5504); of matmul K,N", 1},
     {"routing", KEY_routing, "uniform|zipf|one", 0,
      "Which experts tokens pick: any, the n-th 1/n as often, all the same "
@@ -50,6 +52,8 @@ static void check_end(Bench *b, struct argp_state *state)
         argp_error(state, "bench model needs the model");
     if (b->routing >= 0 && strcmp(b->what, "moe"))
         argp_error(state, "--routing is for bench moe");
+    if (b->context >= 0 && !b->model)
+        argp_error(state, "--context is for bench model");
     if (b->nsizes && b->nsizes != 2)
         argp_error(state, "--sizes needs two numbers");
     for (int i = 0; i < b->nsizes; i++)
@@ -71,6 +75,9 @@ static error_t key(int k, char *arg, struct argp_state *state)
     case KEY_sizes:
         free(b->sizes);
         b->sizes = option_ids(state, arg, &b->nsizes);
+        break;
+    case KEY_context:
+        b->context = option_int(state, "--context", arg, 0, 1 << 20);
         break;
     case KEY_tries:
         b->tries = (int)option_int(state, "--tries", arg, 1, 10000);
@@ -175,7 +182,7 @@ static void give_models(Bench *b)
 
 static bool measure_model(Bench *b, Loaded *l, Err *err)
 {
-    Subject s = {.name = "model", .t = l->dtype};
+    Subject s = {.name = "model", .t = l->dtype, .context = b->context};
     if (!model_size(l->model, "V", &s.vocabulary))
         return err_set(err, "%s: its model text has no V", b->model);
     CpuOptions o = loaded_options(l, &b->common);
@@ -211,7 +218,7 @@ static bool run_bench(Bench *b, Err *err)
 
 int command_bench(int argc, char **argv)
 {
-    Bench b = {.tries = 5, .routing = -1, .patience = 300,
+    Bench b = {.tries = 5, .context = -1, .routing = -1, .patience = 300,
                .common.runs = true};
     options_parse(&argp, argc, argv, &b, &b.common);
     rt_catch_interrupts();

@@ -37,11 +37,13 @@ typedef struct {
     Dtype t;            /* of a layer's input */
     int64_t width, inner; /* a layer's sizes */
     int64_t vocabulary; /* a model's */
+    int64_t context;    /* tokens it has seen before; below 0: the usual */
 } Subject;
 
 /* ---- a program ready to run T tokens (bench_run.c) ---- */
 
-enum { BENCH_BEFORE = 64 }; /* tokens a model has seen when one is timed */
+/* Tokens that a model has seen when T are timed: usually 64 before one. */
+int64_t bench_before(const Subject *s, int64_t T);
 
 typedef struct {
     const Subject *s;
@@ -137,6 +139,7 @@ typedef struct {
     int ntokens, tries;
     int32_t *sizes;
     int nsizes;
+    int64_t context; /* below 0: the usual */
     int routing; /* below 0: uniform, and at 512 tokens the others too */
     bool kernels, with_peers;
     double patience;

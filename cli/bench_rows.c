@@ -36,7 +36,7 @@ static cJSON *subject_json(const Bench *b, const Subject *s, int64_t T,
     if (!s->layer) {
         cJSON_AddStringToObject(o, "model",
                                 p->file ? p->file : b->model);
-        cJSON_AddNumberToObject(o, "before", T == 1 ? BENCH_BEFORE : 0);
+        cJSON_AddNumberToObject(o, "before", (double)bench_before(s, T));
         return o;
     }
     cJSON_AddNumberToObject(o, "width", (double)s->width);

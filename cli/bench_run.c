@@ -33,10 +33,16 @@ double bench_run(Run *r, Err *err)
     return run_after(r, r->before, r->T, err);
 }
 
+int64_t bench_before(const Subject *s, int64_t T)
+{
+    int64_t usual = T == 1 ? 64 : 0;
+    return s->layer ? 0 : s->context < 0 ? usual : s->context;
+}
+
 bool bench_run_begin(Run *r, const Subject *s, int64_t T, Routing how, Err *err)
 {
-    *r = (Run){.s = s, .T = T, .before = !s->layer && T == 1 ? BENCH_BEFORE : 0,
-               .state = state_new(s->p)};
+    *r = (Run){.s = s, .T = T, 
+               .before = bench_before(s, T), .state = state_new(s->p)};
     int64_t most = T > r->before ? T : r->before;
     r->pos = xmalloc((size_t)(T + r->before) * sizeof *r->pos);
     for (int64_t i = 0; i < T + r->before; i++)

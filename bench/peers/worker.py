@@ -113,7 +113,7 @@ def transformers_model(s):
     def decode():
         if cache.get_seq_length() > before:
             cache.crop(before - cache.get_seq_length())
-        model(token[:, :n], past_key_values=cache)
+        model(token[:, :n], past_key_values=cache, logits_to_keep=1)
 
     def prefill():
         model(token, logits_to_keep=1)
