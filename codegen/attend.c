@@ -204,7 +204,7 @@ static void scores(At *a, Val block)
     Val n = mul(e, a->rows, i64(e, a->s.rows * 4));
     Val chunks = i64(e, q_chunks(a));
     LLVMBuildMemSet(e->at, a->scores, LLVMConstNull(ty(e, TY_i8)), n, 64);
-    Val keys = cache_block(e, &a->s, walk_base(&a->w, a->a->keys), block,
+    Val keys = cache_block(&a->w, &a->s, walk_base(&a->w, a->a->keys), block,
                            a->head, true);
     Val args[] = {a->q, keys, chunks, a->rows, a->scores, i64(e, 0), chunks};
     call(e, block_function(e, &a->s.score), 7, args);
@@ -349,7 +349,7 @@ static void weighted_sum(At *a, Val block)
     Val seen = sub(e, a->last, mul(e, block, i64(e, a->s.rows)));
     Val count = add(e, quot(e, seen, i64(e, chunk)), i64(e, 1));
     count = least(e, count, chunks);
-    Val vals = cache_block(e, &a->s, walk_base(&a->w, a->a->vals), block,
+    Val vals = cache_block(&a->w, &a->s, walk_base(&a->w, a->a->vals), block,
                            a->head, false);
     Loop j = loop_begin(e, "panel", i64(e, 0), i64(e, a->s.v_panels), 1);
     Val n = mul(e, j.index, i64(e, a->s.rows * a->s.cols));

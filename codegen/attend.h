@@ -1,10 +1,10 @@
 /* What attend*.c share. Private to codegen.
  *
- * The cache holds rows in blocks of `rows` positions (four vectors), all heads
- * of a block side by side. Keys lie transposed, a panel of a tile whose columns
- * are positions: [block][G][hd / pair][rows][pair]; values as panels whose K is
- * positions: [block][G][hd / cols][rows / pair][cols][pair]. So scores and the
- * weighted sum are both tiles (matmul.h). */
+ * The cache holds each head's rows in blocks of `rows` positions (four vectors),
+ * so that all that a task reads is one stream. Keys lie transposed, a panel of a
+ * tile whose columns are positions: [G][block][hd / pair][rows][pair]; values as
+ * panels whose K is positions: [G][block][hd / cols][rows / pair][cols][pair].
+ * So scores and the weighted sum are both tiles (matmul.h). */
 #pragma once
 #include "codegen/matmul.h"
 
@@ -19,6 +19,6 @@ typedef struct {
 
 CacheShape cache_shape(const Target *t, const Type *q, const Type *kv);
 /* Address of a head's block, in keys or values. */
-Val cache_block(Emit *e, const CacheShape *s, Val cache, Val block, Val head,
+Val cache_block(Walk *w, const CacheShape *s, Val cache, Val block, Val head,
                 bool keys);
 void emit_append(Walk *w, Emit *e, Plan *p, Kernel *k);

@@ -1,5 +1,6 @@
 /* The cache of attention: its layout, and the kernel that appends rows. */
 #include "codegen/attend.h"
+#include <string.h>
 
 static int64_t size_of(const Dim *d)
 {
@@ -33,17 +34,36 @@ CacheShape cache_shape(const Target *t, const Type *q, const Type *kv)
     return s;
 }
 
+/* Of one head's blocks that hold `rows` rows. */
+static int64_t head_bytes(const CacheShape *s, bool keys, int64_t rows)
+{
+    int64_t blocks = (rows + s->rows - 1) / s->rows;
+    return type_bytes(s->dtype, blocks * (keys ? s->k_block : s->v_block));
+}
+
 int64_t attend_bytes(const Target *t, const Type *kv, bool keys, int64_t rows)
 {
     CacheShape s = cache_shape(t, NULL, kv);
-    int64_t blocks = (rows + s.rows - 1) / s.rows;
-    return type_bytes(s.dtype, blocks * s.G * (keys ? s.k_block : s.v_block));
+    return s.G * head_bytes(&s, keys, rows);
 }
 
-Val cache_block(Emit *e, const CacheShape *s, Val cache, Val block, Val head,
+void attend_copy(const Target *t, const Type *kv, bool keys, int64_t length,
+                 int64_t rows, const void *from, int64_t more, void *to)
+{
+    CacheShape s = cache_shape(t, NULL, kv);
+    for (int64_t g = 0; g < s.G; g++)
+        memcpy((char *)to + g * head_bytes(&s, keys, more),
+               (const char *)from + g * head_bytes(&s, keys, rows),
+               (size_t)head_bytes(&s, keys, length));
+}
+
+Val cache_block(Walk *w, const CacheShape *s, Val cache, Val block, Val head,
                 bool keys)
 {
-    Val n = add(e, mul(e, block, i64(e, s->G)), head);
+    Emit *e = w->e;
+    Val room = walk_run(w, RUN_capacity);
+    Val blocks = quot(e, add(e, room, i64(e, s->rows - 1)), i64(e, s->rows));
+    Val n = add(e, mul(e, head, blocks), block);
     n = mul(e, n, i64(e, keys ? s->k_block : s->v_block));
     return at(e, ty_mem(e, s->dtype), cache, n);
 }
@@ -190,9 +210,9 @@ static void append_block(Append *a)
 {
     Emit *e = a->w->e;
     const Attend *k = &a->w->kernel->attend;
-    Val keys = cache_block(e, &a->s, walk_base(a->w, k->keys), a->block,
+    Val keys = cache_block(a->w, &a->s, walk_base(a->w, k->keys), a->block,
                            a->head, true);
-    Val vals = cache_block(e, &a->s, walk_base(a->w, k->vals), a->block,
+    Val vals = cache_block(a->w, &a->s, walk_base(a->w, k->vals), a->block,
                            a->head, false);
     Val first = mul(e, a->block, i64(e, a->s.rows));
     Val last = add(e, first, i64(e, a->s.rows));

@@ -249,16 +249,15 @@ void state_truncate(State *s, int64_t length)
         s->length = length;
 }
 
-/* A larger cache begins with the smaller one's bytes. */
 static void *grown(const State *s, const Buffer *b, const void *old,
                    int64_t capacity)
 {
     bool keys = b->kind == BUF_keys;
     const Target *t = s->p->target;
-    int64_t bytes = attend_bytes(t, &b->type, keys, capacity);
-    char *new = exec_try_alloc(bytes);
+    char *new = exec_try_alloc(attend_bytes(t, &b->type, keys, capacity));
     if (new && old)
-        memcpy(new, old, (size_t)attend_bytes(t, &b->type, keys, s->length));
+        attend_copy(t, &b->type, keys, s->length, s->capacity, old, capacity,
+                    new);
     return new;
 }
 

@@ -104,9 +104,11 @@ void emit_grouped(Emit *e, Plan *p, Kernel *k); /* grouped.c */
  * must be done before NAME begins. */
 void emit_attend(Emit *e, Plan *p, Kernel *k); /* attend*.c */
 /* Bytes of a cache (keys or values) that has room for `rows` rows; kv: the type
- * [T, G, hd] of k or v. A larger one begins with the smaller one's bytes; new
- * memory may hold anything. */
+ * [T, G, hd] of k or v. New memory may hold anything. */
 int64_t attend_bytes(const Target *t, const Type *kv, bool keys, int64_t rows);
+/* The first `length` rows of a cache for `rows` to one for `more`. */
+void attend_copy(const Target *t, const Type *kv, bool keys, int64_t length,
+                 int64_t rows, const void *from, int64_t more, void *to);
 
 /* ---- packing: in step with what matmul kernels read (pack.c) ---- */
 

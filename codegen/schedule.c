@@ -11,7 +11,7 @@ enum {
     TASK_BYTES = 192 << 10, /* of weights, by two threads: with a single token
                              * taking a smaller task costs more than it evens */
     TASK_ROWS = 48, /* of attention */
-    MIN_TASKS = 4,
+    MIN_TASKS = 2,
 };
 
 static void set_all(int at[BUCKETS], int value)
@@ -110,7 +110,8 @@ static void choose_matmul(const Emit *e, Kernel *k)
 
 /* ---- attention ---- */
 
-/* With a single token heads are split, so that no thread stands idle. */
+/* With a single token heads are split where there would be one task: each part
+ * reads the keys again. */
 static void choose_attend(const Target *t, Kernel *k)
 {
     Schedule *s = &k->schedule;

@@ -290,7 +290,7 @@ static void set_run(Trials *t, int64_t T)
     t->T = T;
     int64_t *run = t->run + RUN_below;
     run[RUN_base] = T == 1 ? SEEN : 0;
-    run[RUN_capacity] = (t->tokens + SEEN + 63) / 64 * 64;
+    run[RUN_capacity] = t->tokens + SEEN;
     run[RUN_threads] = t->threads;
     program_sizes(t->p, T, run);
 }

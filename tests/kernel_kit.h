@@ -84,6 +84,7 @@ static inline Rig rig_stored(Kit *kit, const Target *t, int threads,
     jit_link(r.jit);
     r.run = (int64_t *)arena_alloc(&kit->arena, 64 * 8) + RUN_below;
     r.run[RUN_threads] = threads;
+    r.run[RUN_capacity] = r.room;
     for (int i = 0; i < r.plan->sizes->at.n; i++)
         r.run[i] = size_at(r.plan->sizes->at.at[i].size, r.T);
     r.mem = guarded((scratch + 63) / 64 * 64, false);
