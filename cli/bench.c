@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { KEY_tokens = 1, KEY_tries, KEY_context, KEY_sizes, KEY_kernels, KEY_routing,
-       KEY_peers, KEY_peer_timeout };
+enum { KEY_tokens = 1, KEY_tries, KEY_context, KEY_sizes, KEY_kernels,
+       KEY_routing, KEY_peers, KEY_peer_timeout };
 enum { SKEW_TOKENS = 512 };
 
 static const struct argp_option options[] = {

@@ -41,8 +41,8 @@ int64_t bench_before(const Subject *s, int64_t T)
 
 bool bench_run_begin(Run *r, const Subject *s, int64_t T, Routing how, Err *err)
 {
-    *r = (Run){.s = s, .T = T, 
-               .before = bench_before(s, T), .state = state_new(s->p)};
+    *r = (Run){.s = s, .T = T, .before = bench_before(s, T),
+               .state = state_new(s->p)};
     int64_t most = T > r->before ? T : r->before;
     r->pos = xmalloc((size_t)(T + r->before) * sizeof *r->pos);
     for (int64_t i = 0; i < T + r->before; i++)

@@ -1,10 +1,11 @@
 /* What attend*.c share. Private to codegen.
  *
- * The cache holds each head's rows in blocks of `rows` positions (four vectors),
- * so that all that a task reads is one stream. Keys lie transposed, a panel of a
- * tile whose columns are positions: [G][block][hd / pair][rows][pair]; values as
- * panels whose K is positions: [G][block][hd / cols][rows / pair][cols][pair].
- * So scores and the weighted sum are both tiles (matmul.h). */
+ * The cache holds each head's rows in blocks of `rows` positions (four
+ * vectors), so that what a task reads is one stream. Keys lie transposed, a
+ * panel of a tile whose columns are positions: [G][block][hd / pair][rows]
+ * [pair]; values as panels whose K is positions: [G][block][hd / cols]
+ * [rows / pair][cols][pair]. So scores and the weighted sum are both tiles
+ * (matmul.h). */
 #pragma once
 #include "codegen/matmul.h"
 

@@ -99,13 +99,14 @@ typedef struct {
 } ProgramCost;
 ProgramCost program_cost(const Program *p);
 typedef struct {
-    double flops; /* of matmuls: two a multiplication; of these */
+    double flops; /* of matmuls, attention: two a multiplication; of these */
     double dots;  /* by bf16 dot products, */
     double amx;   /* by AMX, */
     double codes; /* and of quantised weights, by integer products */
-    double bytes; /* of the weights they read, once each */
+    double bytes; /* of the weights, keys and values they read, once each */
 } ProgramWork;
-ProgramWork program_work(const Program *p, int64_t T); /* of a step */
+/* Of a step with T tokens after `before` others. */
+ProgramWork program_work(const Program *p, int64_t before, int64_t T);
 
 /* ---- one kernel alone, to try schedules (trial.c) ---- */
 
@@ -124,7 +125,7 @@ Trial *trial_new(Trials *t, const Schedule *s);
 const Schedule *trial_schedule(const Trial *t); /* nothing left open */
 double trial_seconds(Trial *t, int64_t T); /* a run; below 0: no room */
 void trial_free(Trial *t);
-/* What k has to do, of matmuls alone, and the bytes it must move. */
+/* What k has to do as it is tried, and the bytes it must move. */
 ProgramWork kernel_work(const Kernel *k, int64_t T);
 
 /* ---- schedules found by exploring (store.c) ---- */

@@ -1,7 +1,8 @@
-/* What a step has to do at least: multiplications of its matmuls, bytes of the
- * weights they read. */
+/* What a step has to do at least: multiplications of its matmuls and attention,
+ * bytes of the weights, keys and values they read. */
 #include "codegen/cpu.h"
 #include "codegen/matmul.h"
+#include <math.h>
 
 static double product(int n, const Dim *const *d, int64_t T)
 {
@@ -34,13 +35,20 @@ static void add_matmul(ProgramWork *w, const Target *t, const Kernel *k,
     }
 }
 
-/* Of attention: each token with half of those before it, keys and values. */
-static void add_attend(ProgramWork *w, const Kernel *k, int64_t T)
+/* Of attention: each token with those before it, half of its own step's. */
+static void add_attend(ProgramWork *w, const Kernel *k, int64_t before,
+                       int64_t T)
 {
-    const Type *q = &k->attend.q->type;
-    double pairs = (double)T * (double)(T + 1) / 2;
-    w->flops += 4 * pairs * product(2, q->dim + 1, T);
-    w->bytes += (double)type_bytes(q->dtype, type_count(&k->attend.k->type, T));
+    const Type *q = &k->attend.q->type, *kv = &k->attend.k->type;
+    double each = (double)before + (double)(T + 1) / 2; /* that a token sees */
+    double rows = (double)(before + T), window = (double)k->attend.window;
+    if (window > 0) {
+        each = fmin(each, window);
+        rows = fmin(rows, window + (double)T - 1);
+    }
+    w->flops += 4 * (double)T * each * product(2, q->dim + 1, T);
+    w->bytes += 2 * rows * (double)type_bytes(kv->dtype, 1) *
+                product(2, kv->dim + 1, T);
 }
 
 ProgramWork kernel_work(const Kernel *k, int64_t T)
@@ -49,7 +57,7 @@ ProgramWork kernel_work(const Kernel *k, int64_t T)
     if (k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped)
         add_matmul(&w, target_host(), k, T);
     else if (k->skeleton == SKEL_attend)
-        add_attend(&w, k, T);
+        add_attend(&w, k, trial_before(T), T);
     for (int i = 0; i < k->nin + k->nout; i++) {
         const Buffer *b = i < k->nin ? k->in[i] : k->out[i - k->nin];
         if (b->kind == BUF_value || b->kind == BUF_input ||
@@ -59,7 +67,7 @@ ProgramWork kernel_work(const Kernel *k, int64_t T)
     return w;
 }
 
-ProgramWork program_work(const Program *p, int64_t T)
+ProgramWork program_work(const Program *p, int64_t before, int64_t T)
 {
     ProgramWork w = {0};
     for (int i = 0; i < p->instance.n; i++) {
@@ -68,6 +76,8 @@ ProgramWork program_work(const Program *p, int64_t T)
             const Kernel *k = plan->kernel.at[j];
             if (k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped)
                 add_matmul(&w, p->target, k, T);
+            else if (k->skeleton == SKEL_attend)
+                add_attend(&w, k, before, T);
         }
     }
     return w;

@@ -282,6 +282,11 @@ static bool set_arguments(Trial *t, int i)
     return true;
 }
 
+int64_t trial_before(int64_t T)
+{
+    return T == 1 ? SEEN : 0;
+}
+
 static void set_run(Trials *t, int64_t T)
 {
     for (int i = 0; i < t->kernel->nin && t->T != T; i++)
@@ -289,7 +294,7 @@ static void set_run(Trials *t, int64_t T)
             set_route(t->kernel->in[i], T, t->in[i]);
     t->T = T;
     int64_t *run = t->run + RUN_below;
-    run[RUN_base] = T == 1 ? SEEN : 0;
+    run[RUN_base] = trial_before(T);
     run[RUN_capacity] = t->tokens + SEEN;
     run[RUN_threads] = t->threads;
     program_sizes(t->p, T, run);

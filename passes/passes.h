@@ -236,8 +236,8 @@ bool pins_add(Pins *p, const Ast *schedule);
 /* Those for exactly this shape. `far`: else those of the nearest shape, if one
  * is near enough. */
 Schedule pins_for(const Pins *p, const KernelKey *key, bool far);
-/* The next pin of a text, from *at on, that was asked about kernels but spoke of
- * none of them; *at is behind it then. */
+/* The next pin of a text, from *at on, that was asked about kernels but spoke
+ * of none of them; *at is behind it then. */
 bool pins_idle(const Pins *p, int *at, const Source **src, Loc *loc);
 /* The place in the text that `choice` of this kernel comes from. */
 bool pins_place(const Pins *p, const KernelKey *key, const char *choice,

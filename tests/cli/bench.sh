@@ -53,6 +53,21 @@ assert min(share) * 0.999 <= row["peak_share"] <= max(share) * 1.001, out
 PY
 ok "a bf16 model: its share is of a peak of this run"
 
+# What a token sees is read: keys and values of 200 rows more.
+ends 0 "after few" bench model tiny --tokens 1 --tries 1 --context 8 --json
+cp out few
+ends 0 "after many" bench model tiny --tokens 1 --tries 1 --context 208 --json
+python3 - <<'END'
+import json
+read = [r["gbps"] * r["ms"] * 1e6 for f in ("few", "out")
+        for r in json.load(open(f))["rows"]]
+c = json.load(open("tiny/config.json"))
+head = c["hidden_size"] // c["num_attention_heads"]
+row = c["num_hidden_layers"] * c["num_key_value_heads"] * head * 4 * 2
+assert abs(read[1] - read[0] - 200 * row) < 0.01 * read[1], (read, row)
+END
+ok "after many: keys and values count"
+ends 2 "a layer's context" bench moe --context 8
 ends 2 "no model" bench model
 ends 2 "unknown" bench mo
 ends 2 "routing of a matmul" bench matmul --routing one
