@@ -102,6 +102,13 @@ int engine_limit(const Engine *e)
     return cJSON_IsNumber(most) && most->valuedouble > 0 ? most->valueint : 0;
 }
 
+void engine_expect(Engine *e, int64_t tokens)
+{
+    Err err;
+    if (e->state)
+        state_reserve(e->state, tokens, &err);
+}
+
 void engine_restart(Engine *e)
 {
     e->seen.n = 0;

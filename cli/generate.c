@@ -149,6 +149,7 @@ static bool generate(Work *w, Err *err)
     bool fine = true;
     const int32_t *next = w->prompt.at;
     int count = (int)w->prompt.n;
+    engine_expect(w->engine, (int64_t)w->prompt.n + most);
     w->began = seconds_now();
     while ((int)w->new.n < most && !(w->stopped = rt_interrupted)) {
         fine = engine_run(w->engine, next, count, logits, err);

@@ -70,6 +70,9 @@ State *state_new(Program *p);
 int64_t state_length(const State *s);
 void state_truncate(State *s, int64_t length); /* 0: empty */
 void state_free(State *s);
+/* Room for a sequence of so many tokens, which otherwise grows as it is needed.
+ * False with err set: no memory; it is as it was. */
+bool state_reserve(State *s, int64_t length, Err *err);
 
 /* One step over T tokens, pos[t] each one's position in its sequence. Token t
  * attends to rows base + t - pos[t] .. base + t, where base is what the state

@@ -114,7 +114,6 @@ ExecKernel call_kernel(const Node *n); /* cpu_calls.c */
 bool program_memory(Program *p, int64_t T, Err *err);
 /* run[i], i from 0: the sizes that kernels find there. */
 void program_sizes(const Program *p, int64_t T, int64_t *run);
-bool state_reserve(State *s, int64_t length, Err *err);
 int64_t buffer_bytes(const Buffer *b, int64_t T);
 /* Rows that attention has seen when T tokens are tried (trial.c). */
 int64_t trial_before(int64_t T);
