@@ -136,6 +136,7 @@ static bool measure_layer(Bench *b, const Layer *l, Err *err)
     Arena a = {0};
     int D = b->nsizes ? b->sizes[0] : 2048, F = b->nsizes ? b->sizes[1] : 5504;
     Subject s = {.name = l->name, .layer = l, .width = D, .inner = F,
+                 .context = -1,
                  .t = b->common.has_dtype ? b->common.dtype : TYPE_bf16};
     Pins pins = {.arena = &a};
     const CpuOptions o = {.threads = b->common.threads, .pins = &pins};

@@ -82,6 +82,9 @@ static cJSON *say(Bench *b, const Subject *s, int64_t T, Routing how,
 {
     Row row = {.what = s->name, .tokens = T, .seconds = c->c[0].median,
                .work = program_work(s->p, bench_before(s, T), T)};
+    if (s->context >= 0)
+        row.what = intern_printf("%s, %lld before", s->name,
+                                 (long long)s->context);
     if (how != ROUTING_uniform) {
         row.what = intern_printf("%s, %s", s->name, routing_names[how]);
         row.uniform = c->c[1].median;

@@ -18,7 +18,7 @@ void bench_say_machine(Report *r)
            "GF/s, AMX %.0f GF/s, integers %.0f GF/s, read %.1f GB/s\n",
            r->peaks.threads, r->peaks.fma, r->peaks.dot, r->peaks.amx,
            r->peaks.codes, r->peaks.read);
-    printf("%-16s %6s %10s %9s %9s %9s %9s%s\n", "what", "tokens", "ms",
+    printf("%-18s %6s %10s %9s %9s %9s %9s%s\n", "what", "tokens", "ms",
            "GF/s", "GB/s", "of peak", "of roof",
            r->peers ? "   peer                          ms      ratio" : "");
 }
@@ -54,7 +54,7 @@ cJSON *bench_say_row(Report *r, const Row *row)
     cJSON_AddNumberToObject(o, "peak_share", peak / s);
     cJSON_AddNumberToObject(o, "roof_share", roof / s);
     if (!r->common->json)
-        printf("%-16s %6lld %10.3f %9.0f %9.1f %8.0f%% %8.0f%%", row->what,
+        printf("%-18s %6lld %10.3f %9.0f %9.1f %8.0f%% %8.0f%%", row->what,
                (long long)row->tokens, 1e3 * s, 1e-9 * w->flops / s,
                1e-9 * w->bytes / s, 100 * peak / s, 100 * roof / s);
     if (row->peer)

@@ -67,6 +67,7 @@ row = c["num_hidden_layers"] * c["num_key_value_heads"] * head * 4 * 2
 assert abs(read[1] - read[0] - 200 * row) < 0.01 * read[1], (read, row)
 END
 ok "after many: keys and values count"
+says out "after many" '"model, 208 before"'
 ends 2 "a layer's context" bench moe --context 8
 ends 2 "no model" bench model
 ends 2 "unknown" bench mo
