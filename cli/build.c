@@ -28,8 +28,9 @@ static const struct argp_option options[] = {
      "Make libNAME.a or libNAME.so too, by the system's compiler ($CC, $AR)",
      1},
     {"cpu", KEY_cpu, "CPU", 0,
-     "What it must run on: native, x86-64, x86-64-v3, x86-64-v4, aarch64 "
-     "(native: any that has what this one has)",
+     "What it must run on: native, x86-64, x86-64-v3, x86-64-v4, "
+     "sapphirerapids (with AMX), aarch64 (native: any that has what this one "
+     "has)",
      1},
     {0}};
 

@@ -1,16 +1,19 @@
 /* Blocks of rows by AMX. Rows stand in groups of 16, [K / 32][16 rows][32],
  * which is what a tile register takes as its left side; a panel's pairs of K,
- * [K / 2][cols][2], are 16 columns of the right side. Two groups by two times
- * 16 columns are four sums:
- *     registers 0 1   the first group's,  2 3  the second's
- *               4 5   rows of the groups, 6 7  columns
- * The last rows are a group of their own with fewer rows: a row's sums do not
+ * [K / 2][cols][2], are 16 columns of the right side. Groups by two times 16
+ * columns are the sums; how many groups a pass takes says where things stand:
+ *     groups   sums   rows of the groups   columns
+ *     1, 2     0-3    4 5                  6 7
+ *     3        0-5    6, one by one        7, again for each group
+ * Three reuse most what comes from the second cache, 5 tiles for 6 products;
+ * that the columns are loaded again costs less, as they are in the first. The
+ * last rows are a group of their own with fewer rows: a row's sums do not
  * depend on it.
  *
  * Multiplying waits for memory unless what comes next is asked for meanwhile. A
  * single group asks for its own weights, `ahead` bytes early. A block of more
- * goes over its weights once for every two groups, and in each pass asks for a
- * part of what follows them: the next panel, or more of K. */
+ * goes over its weights once a pass, and in each asks for a part of what
+ * follows them: the next panel, or more of K. */
 #include "codegen/amx.h"
 #include "codegen/matmul.h"
 #include <stddef.h>
@@ -83,11 +86,17 @@ typedef struct {
     Emit *e;
     const Tile *t;
     Val x, w, all, rows, c, first, count;
-    Val config;
+    Val config, passes;
     int64_t cols;
     Val next; /* of this pass: bytes behind w from which it asks; or NULL */
     int lines; /* that a step asks for */
 } Amx;
+
+/* Groups of rows by vectors of columns. */
+typedef struct {
+    Val row; /* the first */
+    int groups, vector, width;
+} Pass;
 
 static void set_rows(Amx *a, int tile_number, Val rows)
 {
@@ -143,79 +152,119 @@ static void ask_next(Amx *a, Val chunk)
         prefetch(e, at_bytes(e, at_w, i64(e, 64 * i)), 2);
 }
 
-static void step(Amx *a, Val row, Val number, int groups, int vector, int width)
+static void load_rows(Amx *a, int to, Val row, int group, Val chunk)
 {
     Emit *e = a->e;
-    Val stride = i64(e, a->cols * 4), chunk = add(e, a->first, number);
-    Val w = at_bytes(e, a->w, mul(e, chunk, i64(e, tile_w_bytes(e, a->t))));
-    if (a->next && !vector)
-        ask_next(a, number);
-    for (int g = 0; g < groups; g++)
-        amx_load(e, 4 + g,
-                 rows_at(a, add(e, row, i64(e, g * GROUP)), chunk),
-                 i64(e, ROW));
-    for (int v = 0; v < width; v++) {
-        Val from = at_bytes(e, w, i64(e, (vector + v) * ROW));
-        for (int i = 0; i < GROUP && groups == 1; i++)
-            prefetch(e, at_bytes(e, from,
-                                 i64(e, a->t->ahead + i * a->cols * 4)), 3);
-        amx_load(e, 6 + v, from, stride);
-        for (int g = 0; g < groups; g++)
-            amx_dot(e, 2 * g + v, 4 + g, 6 + v);
+    amx_load(e, to, rows_at(a, add(e, row, i64(e, group * GROUP)), chunk),
+             i64(e, ROW));
+}
+
+static void load_columns(Amx *a, int to, Val w, int vector)
+{
+    Emit *e = a->e;
+    amx_load(e, to, at_bytes(e, w, i64(e, vector * ROW)), i64(e, a->cols * 4));
+}
+
+/* A vector's lines of weights as far on. */
+static void ask_ahead(Amx *a, Val w, int vector)
+{
+    Emit *e = a->e;
+    int64_t first = a->t->ahead + vector * ROW;
+    for (int i = 0; i < GROUP; i++)
+        prefetch(e, at_bytes(e, w, i64(e, first + i * a->cols * 4)), 3);
+}
+
+static void step_two(Amx *a, const Pass *p, Val w, Val chunk)
+{
+    for (int g = 0; g < p->groups; g++)
+        load_rows(a, 4 + g, p->row, g, chunk);
+    for (int v = 0; v < p->width; v++) {
+        if (p->groups == 1)
+            ask_ahead(a, w, p->vector + v);
+        load_columns(a, 6 + v, w, p->vector + v);
+        for (int g = 0; g < p->groups; g++)
+            amx_dot(a->e, 2 * g + v, 4 + g, 6 + v);
     }
 }
 
-/* One or two groups from `row` on by all columns. */
+/* To and fro, so that a group begins with the columns that are there. */
+static void step_three(Amx *a, const Pass *p, Val w, Val chunk)
+{
+    int there = -1;
+    for (int g = 0; g < 3; g++) {
+        load_rows(a, 6, p->row, g, chunk);
+        for (int i = 0; i < p->width; i++) {
+            int v = g % 2 ? p->width - 1 - i : i;
+            if (v != there)
+                load_columns(a, 7, w, p->vector + v);
+            there = v;
+            amx_dot(a->e, 2 * g + v, 6, 7);
+        }
+    }
+}
+
+static void step(Amx *a, const Pass *p, Val number)
+{
+    Emit *e = a->e;
+    Val chunk = add(e, a->first, number);
+    Val w = at_bytes(e, a->w, mul(e, chunk, i64(e, tile_w_bytes(e, a->t))));
+    if (a->next && !p->vector)
+        ask_next(a, number);
+    if (p->groups == 3)
+        step_three(a, p, w, chunk);
+    else
+        step_two(a, p, w, chunk);
+}
+
+static void move_sums(Amx *a, const Pass *p,
+                      void (*move)(Emit *e, int tile, Val p, Val stride))
+{
+    Emit *e = a->e;
+    for (int g = 0; g < p->groups; g++)
+        for (int v = 0; v < p->width; v++)
+            move(e, 2 * g + v,
+                 sums_at(a, add(e, p->row, i64(e, g * GROUP)), p->vector + v),
+                 i64(e, a->cols * 4));
+}
+
+/* So many groups from `row` on by all columns. */
 static void groups_of(Amx *a, Val row, int groups)
 {
     Emit *e = a->e;
-    Val stride = i64(e, a->cols * 4);
     for (int v = 0; v < a->t->vectors; v += 2) {
-        int width = a->t->vectors - v < 2 ? 1 : 2;
-        for (int i = 0; i < groups * 2; i++)
-            if (i % 2 < width)
-                amx_load(e, i,
-                         sums_at(a, add(e, row, i64(e, i / 2 * GROUP)),
-                                 v + i % 2), stride);
+        Pass p = {row, groups, v, a->t->vectors - v < 2 ? 1 : 2};
+        move_sums(a, &p, amx_load);
         Loop k = loop_begin(e, "chunk", i64(e, 0), a->count, 1);
-        step(a, row, k.index, groups, v, width);
+        step(a, &p, k.index);
         loop_end(e, k);
-        for (int i = 0; i < groups * 2; i++)
-            if (i % 2 < width)
-                amx_store(e, i,
-                          sums_at(a, add(e, row, i64(e, i / 2 * GROUP)),
-                                  v + i % 2), stride);
+        move_sums(a, &p, amx_store);
     }
 }
 
-/* Two groups of a block that has `passes` times two; all passes together ask
- * for all lines of the weights, each for one of `parts`: passes or fewer. */
-static void two_groups(Amx *a, Val row, Val passes, int parts)
+/* Groups of pass `number` of a->passes; all together ask for all lines of the
+ * weights, each for one of `parts`: as many as passes or fewer. */
+static void asking_groups(Amx *a, Val row, int groups, Val number, int parts)
 {
     Emit *e = a->e;
     If fewer;
     if (parts > 1) {
-        fewer = if_begin(e, less(e, passes, i64(e, parts)));
-        two_groups(a, row, passes, parts / 2);
+        fewer = if_begin(e, less(e, a->passes, i64(e, parts)));
+        asking_groups(a, row, groups, number, parts / 2);
         if_else(e, &fewer);
     }
     a->lines = (int)(tile_w_bytes(e, a->t) / 64) / parts;
-    Val pass = quot(e, row, i64(e, 2 * GROUP));
-    a->next = mul(e, mul(e, pass, a->count), i64(e, 64 * a->lines));
-    groups_of(a, row, 2);
+    a->next = mul(e, mul(e, number, a->count), i64(e, 64 * a->lines));
+    groups_of(a, row, groups);
     a->next = NULL;
     if (parts > 1)
         if_end(e, fewer);
 }
 
-static void all_groups(Amx *a)
+/* Two groups or one, the last of them as many rows as there are. */
+static void last_groups(Amx *a, Val row, Val number)
 {
     Emit *e = a->e;
-    start_config(a);
-    Val pair = i64(e, 2 * GROUP);
-    Val passes = quot(e, add(e, a->rows, i64(e, 2 * GROUP - 1)), pair);
-    Loop r = loop_begin(e, "row", i64(e, 0), a->rows, 2 * GROUP);
-    Val left = sub(e, a->rows, r.index), group = i64(e, GROUP);
+    Val left = sub(e, a->rows, row), group = i64(e, GROUP);
     Val one = least(e, left, group), two = least(e, sub(e, left, one), group);
     If both = if_begin(e, less(e, i64(e, 0), two));
     static const int first[] = {0, 1, 4}, second[] = {2, 3, 5};
@@ -224,13 +273,43 @@ static void all_groups(Amx *a)
         set_rows(a, second[i], two);
     }
     amx_config(e, a->config);
-    two_groups(a, r.index, passes, MOST_PARTS);
+    asking_groups(a, row, 2, number, MOST_PARTS);
     if_else(e, &both);
     for (int i = 0; i < 3; i++)
         set_rows(a, first[i], one);
     amx_config(e, a->config);
-    groups_of(a, r.index, 1);
+    groups_of(a, row, 1);
     if_end(e, both);
+}
+
+/* How often three full groups are taken: a single one is not left behind, for
+ * its two sums would wait for each other; two and two are better. */
+static Val threes_of(Amx *a, Val groups)
+{
+    Emit *e = a->e;
+    Val n = quot(e, a->rows, i64(e, 3 * GROUP));
+    Val alone = same(e, sub(e, groups, mul(e, n, i64(e, 3))), i64(e, 1));
+    return greatest(e, pick(e, alone, sub(e, n, i64(e, 1)), n), i64(e, 0));
+}
+
+static void all_groups(Amx *a)
+{
+    Emit *e = a->e;
+    start_config(a);
+    Val groups = add(e, a->rows, i64(e, GROUP - 1));
+    groups = quot(e, groups, i64(e, GROUP));
+    Val threes = threes_of(a, groups);
+    Val left = sub(e, groups, mul(e, threes, i64(e, 3)));
+    a->passes = add(e, threes, quot(e, add(e, left, i64(e, 1)), i64(e, 2)));
+    Val from = mul(e, threes, i64(e, 3 * GROUP));
+    amx_config(e, a->config);
+    Loop t = loop_begin(e, "threes", i64(e, 0), threes, 1);
+    asking_groups(a, mul(e, t.index, i64(e, 3 * GROUP)), 3, t.index,
+                  MOST_PARTS);
+    loop_end(e, t);
+    Loop r = loop_begin(e, "row", from, a->rows, 2 * GROUP);
+    Val pairs = quot(e, sub(e, r.index, from), i64(e, 2 * GROUP));
+    last_groups(a, r.index, add(e, threes, pairs));
     loop_end(e, r);
     amx_release(e);
     ret(e, NULL);
@@ -246,7 +325,8 @@ Val amx_function(Emit *e, const Tile *t)
         return h.fn;
     Amx a = {e, t, param(e, 0, "x"), param(e, 1, "w"), param(e, 2, "all"),
              param(e, 3, "rows"), param(e, 4, "c"), param(e, 5, "first"),
-             param(e, 6, "count"), NULL, (int64_t)t->vectors * GROUP, NULL, 0};
+             param(e, 6, "count"), NULL, NULL, (int64_t)t->vectors * GROUP,
+             NULL, 0};
     all_groups(&a);
     helper_end(e, &h);
     return h.fn;

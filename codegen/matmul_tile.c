@@ -49,8 +49,8 @@ bool tile_dots(const Target *t)
 
 bool tile_amx(const Target *t)
 {
-    if (t->amx_calls || !t->amx || t != target_host())
-        return t->amx_calls;
+    if (t->amx_calls || !t->amx || t->features != target_host()->features)
+        return t->amx_calls || t->amx;
     const Peaks *p = machine_multiplies();
     return p->amx > 1.2 * fmax(p->fma, p->dot);
 }

@@ -7,6 +7,7 @@
 #define V2 "+cx16,+popcnt,+sse3,+ssse3,+sse4.1,+sse4.2"
 #define V3 V2 ",+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe"
 #define V4 V3 ",+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl"
+#define AMX V4 ",+avx512bf16,+avx512vnni,+amx-tile,+amx-bf16"
 
 static const struct {
     const char *name;
@@ -19,6 +20,9 @@ static const struct {
     {"x86-64-v4",
      {.triple = X86, .features = V4, .width = 64, .fma = true, .masks = true,
       .x86 = true, .f16c = true}},
+    {"sapphirerapids",
+     {.triple = X86, .features = AMX, .width = 64, .fma = true, .masks = true,
+      .x86 = true, .f16c = true, .bf16_dot = true, .vnni = true, .amx = true}},
     {"aarch64",
      {.triple = "aarch64-unknown-linux-gnu", .features = "+neon,+fp-armv8",
       .width = 16, .fma = true}},

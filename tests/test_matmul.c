@@ -197,6 +197,47 @@ static void amx_done(void)
 
 static const AmxCalls calls = {amx_set, amx_get, amx_put, amx_dots, amx_done};
 
+/* Every number of rows, so every way to take groups of them together: the bits
+ * of a row are those it has among all. */
+static void check_counts(const Target *t)
+{
+    static const Case c = {197, 70, 52, TYPE_bf16, TYPE_bf16};
+    Setup s = setup(&c, c.T);
+    double *w;
+    graph_output(s.kit->g, "y", times(&s, "w", &w));
+    Rig r = rig_new(s.kit, t, 1);
+    rig_load(s.kit, &r, false);
+    rig_run(&r, false);
+    const Buffer *b = rig_result(&r, "y");
+    for (int64_t i = 0; i < c.T * c.N; i++)
+        near(got(&r, b, i),
+             dot_of(s.x + i / c.N * c.K, w + i % c.N * c.K, c.K), c.K,
+             b->type.dtype, i);
+    size_t row = (size_t)type_bytes(b->type.dtype, c.N);
+    char *all = xmalloc(row * (size_t)c.T);
+    memcpy(all, r.at[b->id], row * (size_t)c.T);
+    for (int T = 1; T < c.T; T++) {
+        memset(r.at[b->id], 0, row * (size_t)c.T);
+        r.run[0] = T;
+        rig_run(&r, false);
+        assert_memory_equal(r.at[b->id], all, row * (size_t)T);
+    }
+    free(all);
+    rig_free(&r);
+    kit_free(s.kit);
+}
+
+static void test_counts(void **state)
+{
+    Target t = *target_host();
+    (void)state;
+    check_counts(target_host());
+    if (t.width != 64)
+        return;
+    t.amx_calls = &calls;
+    check_counts(&t);
+}
+
 static void test_amx(void **state)
 {
     static const Case more[] = {{16, 64, 64, TYPE_bf16, TYPE_bf16},
@@ -363,7 +404,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes), cmocka_unit_test(test_generic),
         cmocka_unit_test(test_amx),    cmocka_unit_test(test_amx_text),
-        cmocka_unit_test(test_trees),
+        cmocka_unit_test(test_counts), cmocka_unit_test(test_trees),
         cmocka_unit_test(test_bits),   cmocka_unit_test(test_heads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

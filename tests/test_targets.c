@@ -57,7 +57,7 @@ static void half_as_wide(void **state)
     }
     t.features = "+avx2,+fma,+f16c,+bmi,+bmi2";
     t.width = 32;
-    t.masks = t.bf16_dot = t.vnni = false;
+    t.masks = t.bf16_dot = t.vnni = t.amx = false;
     agree_on(&t);
 }
 
@@ -71,7 +71,7 @@ static void quarter_as_wide(void **state)
     }
     t.features = "+sse4.1";
     t.width = 16;
-    t.fma = t.f16c = t.masks = t.bf16_dot = t.vnni = false;
+    t.fma = t.f16c = t.masks = t.bf16_dot = t.vnni = t.amx = false;
     agree_on(&t);
 }
 
