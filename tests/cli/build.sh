@@ -31,7 +31,7 @@ says attention/att.h "attention" "pos"
 says attention/att.h "attention" "remembers up to 2048 tokens"
 ! grep -rq "$scratch" layer attention
 ok "layers: no paths of this machine"
-for cpu in x86-64 x86-64-v3 x86-64-v4 aarch64; do
+for cpu in x86-64 x86-64-v3 x86-64-v4 sapphirerapids aarch64; do
     ends 0 "$cpu" build xft_moe D=8 F=12 E=3 K=2 -o $cpu --cpu $cpu
     says $cpu/layer.h "$cpu" "for $cpu."
 done
