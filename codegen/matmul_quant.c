@@ -7,36 +7,53 @@
  * codes. A unit is four elements of K: a word of w for each column. */
 #include "codegen/matmul.h"
 
-static const Quant quants[] = {
-    /*           block bits wide  min    offset */
-    [TILE_q4] = {32,   4,   false, true,  0},
-    [TILE_q4s] = {32,  4,   false, false, 8},
-    [TILE_q4w] = {32,  4,   true,  true,  0},
-    [TILE_q8] = {32,   8,   false, false, 128},
-    [TILE_q8w] = {16,  8,   true,  false, 32},
+static const Quant quants[TILE_KINDS] = {
+    /*            stored     block bits high subs min  offset */
+    [TILE_q4s] = {TYPE_q4_0, 32,   4,   0,   1,   false, 8},
+    [TILE_q4] =  {TYPE_q4_1, 32,   4,   0,   1,   true,  0},
+    [TILE_q5s] = {TYPE_q5_0, 32,   4,   1,   1,   false, 16},
+    [TILE_q5] =  {TYPE_q5_1, 32,   4,   1,   1,   true,  0},
+    [TILE_q8] =  {TYPE_q8_0, 32,   8,   0,   1,   false, 128},
+    [TILE_q4k] = {TYPE_q4_k, 32,   4,   0,   8,   true,  0},
+    [TILE_q5k] = {TYPE_q5_k, 32,   4,   1,   8,   true,  0},
+    [TILE_q6k] = {TYPE_q6_k, 16,   4,   2,   16,  false, 32},
 };
 
 const Quant *tile_quant(TileKind kind)
 {
-    return kind >= TILE_q4 ? &quants[kind] : NULL;
+    return quants[kind].block ? &quants[kind] : NULL;
 }
 
 bool quant_kind(Dtype stored, TileKind *kind)
 {
-    switch (stored) {
-    case TYPE_q4_0: *kind = TILE_q4s; return true;
-    case TYPE_q4_1: *kind = TILE_q4; return true;
-    case TYPE_q4_k: *kind = TILE_q4w; return true;
-    case TYPE_q8_0: *kind = TILE_q8; return true;
-    case TYPE_q6_k: *kind = TILE_q8w; return true;
-    default: return false;
-    }
+    for (int i = 0; i < TILE_KINDS; i++)
+        if (quants[i].block && quants[i].stored == stored) {
+            *kind = (TileKind)i;
+            return true;
+        }
+    return false;
+}
+
+/* For each column: of the scales and their multiples; of a block's codes. */
+static int scale_bytes(const Quant *q)
+{
+    int multiples = q->subs == 8 ? 12 : q->subs == 16 ? 16 : 0;
+    return (q->min ? 4 : 2) + multiples;
+}
+
+static int code_bytes(const Quant *q)
+{
+    return q->block * q->bits / 8 + (q->high ? 4 : 0);
 }
 
 int64_t quant_bytes(const Quant *q, int64_t cols)
 {
-    int64_t scales = (q->wide ? 4 : 2) * (q->min ? 2 : 1);
-    return cols * (scales + q->block * q->bits / 8);
+    return cols * (scale_bytes(q) + q->subs * code_bytes(q));
+}
+
+int quant_x_bytes(const Quant *q)
+{
+    return QUANT_HEAD + 2 * q->block;
 }
 
 /* ---- four elements of K ---- */
@@ -48,9 +65,13 @@ typedef struct {
     const Tile *t;
     const Quant *q;
     int rows;
-    Val x, w, c;    /* of this block */
-    Val even[4];    /* w's words of nibbles, for two units */
-    Val sum[32], high[32]; /* by row, then vector */
+    int64_t cols;
+    Val x, codes;  /* of this block */
+    Val scales;    /* its scales, then lows, of type scale_type */
+    Dtype scale_type;
+    Val even[4], high_bits[4]; /* words of w that several units share */
+    Val c[32];     /* variables: by row, then vector */
+    Val sum[32], high[32];
 } Block;
 
 static Val x_word(const Block *b, int row, int64_t at_byte)
@@ -60,27 +81,46 @@ static Val x_word(const Block *b, int row, int64_t at_byte)
     return load(e, ty(e, TY_i32), at_bytes(e, b->x, i64(e, first + at_byte)));
 }
 
-static Val w_word(const Block *b, int number)
+/* One word for each of a vector's columns, of rows of such words. */
+static Val words(const Block *b, Val from, int row, int v)
 {
     Emit *e = b->e;
-    int64_t cols = b->t->vectors * e->lanes;
-    int64_t codes = cols * b->q->block * b->q->bits / 8;
-    int64_t first = quant_bytes(b->q, cols) - codes + number * 4 * e->lanes;
+    int64_t first = 4 * (row * b->cols + v * e->lanes);
     return load(e, vec(ty(e, TY_i32), e->lanes),
-                at_bytes(e, b->w, i64(e, first)));
+                at_bytes(e, from, i64(e, first)));
+}
+
+static Val masked(Emit *e, Val word, int64_t mask)
+{
+    return bit_and(e, word, like_bits(word, mask));
+}
+
+/* The bits of a unit's codes from the fourth on, in their place in each byte.
+ */
+static Val high_unit(Block *b, int unit, int v)
+{
+    Emit *e = b->e;
+    const Quant *q = b->q;
+    int up = 4 - unit * q->high;
+    if (!unit)
+        b->high_bits[v] = words(b, b->codes, q->block * q->bits / 32, v);
+    Val word = b->high_bits[v];
+    word = up < 0 ? shift_right(e, word, -up) : shift_left(e, word, up);
+    return masked(e, word, q->high == 1 ? 0x10101010 : 0x30303030);
 }
 
 /* The unit's four codes as bytes of a word. */
 static Val w_unit(Block *b, int unit, int v)
 {
-    int nv = b->t->vectors;
+    Emit *e = b->e;
     if (b->q->bits == 8)
-        return w_word(b, unit * nv + v);
+        return words(b, b->codes, unit, v);
     bool odd = unit % 2;
     if (!odd)
-        b->even[v] = w_word(b, unit / 2 * nv + v);
-    Val word = odd ? shift_right(b->e, b->even[v], 4) : b->even[v];
-    return bit_and(b->e, word, like_bits(word, 0x0f0f0f0f));
+        b->even[v] = words(b, b->codes, unit / 2, v);
+    Val low = odd ? shift_right(e, b->even[v], 4) : b->even[v];
+    low = masked(e, low, 0x0f0f0f0f);
+    return b->q->high ? bit_or(e, low, high_unit(b, unit, v)) : low;
 }
 
 static Val dot_bytes(Emit *e, Val sum, Val w, Val x)
@@ -156,13 +196,13 @@ static void start_sums(Block *b)
     }
 }
 
-static Val scales(const Block *b, int number, int v)
+/* Row `number` of real numbers of type t: a vector of them. */
+static Val reals(const Block *b, Dtype t, Val from, int number, int v)
 {
     Emit *e = b->e;
-    Dtype type = b->q->wide ? TYPE_f32 : TYPE_f16;
-    int first = (number * b->t->vectors + v) * e->lanes;
-    return load_as(e, type, e->lanes,
-                   at(e, ty_mem(e, type), b->w, i64(e, first)), NULL);
+    int64_t first = number * b->cols + v * e->lanes;
+    return load_as(e, t, e->lanes, at(e, ty_mem(e, t), from, i64(e, first)),
+                   NULL);
 }
 
 static Val x_real(const Block *b, int row, int64_t at_byte)
@@ -177,38 +217,139 @@ static void end_sums(Block *b)
     int nv = b->t->vectors;
     Val scale[4], low[4] = {NULL};
     for (int v = 0; v < nv; v++) {
-        scale[v] = scales(b, 0, v);
-        low[v] = b->q->min ? scales(b, 1, v) : NULL;
+        scale[v] = reals(b, b->scale_type, b->scales, 0, v);
+        if (b->q->min)
+            low[v] = reals(b, b->scale_type, b->scales, 1, v);
     }
     for (int i = 0; i < b->rows * nv; i++) {
-        Val p = at(e, ty(e, TY_f32), b->c, i64(e, i * e->lanes));
-        Val c = load(e, vec(ty(e, TY_f32), e->lanes), p), sum = b->sum[i];
+        Val c = get(e, b->c[i]), sum = b->sum[i];
         if (e->target->vnni)
             sum = add(e, sum, shift_left(e, b->high[i], 8));
         sum = mul(e, to_float(e, sum, ty(e, TY_f32)), x_real(b, i / nv, 0));
         c = mul_add(e, sum, scale[i % nv], c);
         if (low[i % nv])
             c = mul_add(e, low[i % nv], x_real(b, i / nv, 4), c);
-        store(e, c, p);
+        set(e, b->c[i], c);
     }
+}
+
+static void one_block(Block *b)
+{
+    start_sums(b);
+    for (int u = 0; u < b->q->block / 4; u++)
+        one_unit(b, u);
+    end_sums(b);
+}
+
+/* ---- a super-block ---- */
+
+/* Number i of those that a super-block's scales are multiplied by. */
+static Val multiple(const Block *b, Val from, int i, int v)
+{
+    Emit *e = b->e;
+    if (b->q->subs == 16) {
+        int64_t first = i * b->cols + v * e->lanes;
+        Val bytes = load(e, vec(ty(e, TY_i8), e->lanes),
+                         at_bytes(e, from, i64(e, first)));
+        return LLVMBuildSExt(e->at, bytes, vec(ty(e, TY_i32), e->lanes), "");
+    }
+    if (i < 15)
+        return masked(e, shift_right(e, words(b, from, i / 5, v), i % 5 * 6),
+                      63);
+    Val all = shift_right(e, words(b, from, 0, v), 30);
+    for (int j = 1; j < 3; j++) {
+        Val top = shift_right(e, words(b, from, j, v), 30 - 2 * j);
+        all = bit_or(e, all, masked(e, top, 3 << 2 * j));
+    }
+    return all;
+}
+
+/* Bytes of a block's scales and lows as f32. */
+static int64_t block_scales(const Block *b)
+{
+    return 4 * b->cols * (b->q->min ? 2 : 1);
+}
+
+/* All blocks' scales and lows as f32, multiplied out: exact, of f16 by as few
+ * bits. */
+static void multiply_scales(Block *b, Val w, Val to)
+{
+    Emit *e = b->e;
+    int each = b->q->min ? 2 : 1, nv = b->t->vectors;
+    Val from = at_bytes(e, w, i64(e, 2 * each * b->cols));
+    for (int v = 0; v < nv; v++)
+        for (int j = 0; j < each; j++) {
+            Val scale = reals(b, TYPE_f16, w, j, v);
+            for (int i = 0; i < b->q->subs; i++) {
+                Val m = multiple(b, from, j * b->q->subs + i, v);
+                int64_t at_real = ((i * each + j) * nv + v) * e->lanes;
+                store(e, mul(e, scale, to_float(e, m, ty(e, TY_f32))),
+                      at(e, ty(e, TY_f32), to, i64(e, at_real)));
+            }
+        }
+}
+
+static void ask_ahead(Block *b, int64_t bytes)
+{
+    Emit *e = b->e;
+    for (int64_t k = 0; k < bytes; k += 64)
+        prefetch(e, at_bytes(e, b->codes, i64(e, b->t->ahead + k)), 3);
+}
+
+/* x and w: the super-block's; scales: room for them. */
+static void super_block(Block *b, Val x, Val w, Val scales)
+{
+    Emit *e = b->e;
+    const Quant *q = b->q;
+    int64_t bytes = quant_bytes(q, b->cols) / q->subs;
+    Val codes = at_bytes(e, w, i64(e, scale_bytes(q) * b->cols));
+    b->x = x;
+    b->codes = codes;
+    b->scales = w;
+    b->scale_type = TYPE_f16;
+    if (q->subs == 1) {
+        ask_ahead(b, bytes);
+        one_block(b);
+        return;
+    }
+    multiply_scales(b, w, scales);
+    b->scale_type = TYPE_f32;
+    Loop i = loop_begin(e, "block", i64(e, 0), i64(e, q->subs), 1);
+    b->x = at_bytes(e, x, mul(e, i.index, i64(e, quant_x_bytes(q))));
+    b->codes = at_bytes(e, codes,
+                        mul(e, i.index, i64(e, code_bytes(q) * b->cols)));
+    b->scales = at_bytes(e, scales, mul(e, i.index, i64(e, block_scales(b))));
+    ask_ahead(b, bytes);
+    one_block(b);
+    loop_end(e, i);
+}
+
+static Val c_at(const Block *b, Val c, int i)
+{
+    Emit *e = b->e;
+    return at(e, ty(e, TY_f32), c, i64(e, i * e->lanes));
 }
 
 void quant_tile(Emit *e, const Tile *t, int rows)
 {
-    Block b = {.e = e, .t = t, .q = tile_quant(t->kind), .rows = rows};
-    Val x = param(e, 0, "x"), w = param(e, 1, "w"), n = param(e, 2, "blocks");
-    int64_t bytes = tile_w_bytes(e, t);
-    b.c = param(e, 3, "c");
-    Loop i = loop_begin(e, "block", i64(e, 0), n, 1);
-    b.x = at_bytes(e, x, mul(e, i.index, i64(e, rows * tile_chunk_bytes(t))));
-    b.w = at_bytes(e, w, mul(e, i.index, i64(e, bytes)));
-    for (int64_t k = 0; k < bytes; k += 64)
-        prefetch(e, at_bytes(e, b.w, i64(e, t->ahead + k)), 3);
-    start_sums(&b);
-    for (int u = 0; u < b.q->block / 4; u++)
-        one_unit(&b, u);
-    end_sums(&b);
-    loop_end(e, i);
+    Block b = {.e = e, .t = t, .q = tile_quant(t->kind), .rows = rows,
+               .cols = (int64_t)t->vectors * e->lanes};
+    Val x = param(e, 0, "x"), w = param(e, 1, "w"), n = param(e, 2, "chunks");
+    Val c = param(e, 3, "c");
+    int count = rows * t->vectors;
+    int64_t reals = b.q->subs > 1 ? block_scales(&b) * b.q->subs : 0;
+    Val scales = reals ? room(e, reals, "scales") : NULL;
+    for (int i = 0; i < count; i++) {
+        b.c[i] = var(e, vec(ty(e, TY_f32), e->lanes), "sum");
+        set(e, b.c[i], load(e, vec(ty(e, TY_f32), e->lanes), c_at(&b, c, i)));
+    }
+    Loop k = loop_begin(e, "chunk", i64(e, 0), n, 1);
+    x = at_bytes(e, x, mul(e, k.index, i64(e, rows * tile_chunk_bytes(t))));
+    w = at_bytes(e, w, mul(e, k.index, i64(e, tile_w_bytes(e, t))));
+    super_block(&b, x, w, scales);
+    loop_end(e, k);
+    for (int i = 0; i < count; i++)
+        store(e, get(e, b.c[i]), c_at(&b, c, i));
     ret(e, NULL);
 }
 

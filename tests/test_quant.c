@@ -18,7 +18,8 @@ typedef struct {
 static const Case cases[] = {
     {TYPE_q4_0, 64, 48},  {TYPE_q4_1, 96, 33},   {TYPE_q8_0, 64, 70},
     {TYPE_q4_k, 512, 40}, {TYPE_q6_k, 256, 37},  {TYPE_q8_0, 32, 1},
-    {TYPE_q4_1, 5632, 34}, {TYPE_q6_k, 1024, 64},
+    {TYPE_q4_1, 5632, 34}, {TYPE_q6_k, 1024, 64}, {TYPE_q5_0, 96, 35},
+    {TYPE_q5_1, 64, 50},  {TYPE_q5_k, 768, 33},
 };
 
 typedef struct {
@@ -37,7 +38,9 @@ typedef struct {
 /* Where the f16 scales of a block are. */
 static int scales_at(Dtype t, int *n)
 {
-    *n = t == TYPE_q4_1 || t == TYPE_q4_k ? 2 : 1;
+    bool low = t == TYPE_q4_1 || t == TYPE_q5_1 || t == TYPE_q4_k ||
+               t == TYPE_q5_k;
+    *n = low ? 2 : 1;
     return t == TYPE_q6_k ? 208 : 0;
 }
 
@@ -47,8 +50,11 @@ static double drawn_largest(Dtype t)
     switch (t) {
     case TYPE_q4_0: return 0.02 * 8;
     case TYPE_q4_1: return 0.02 * 16;
+    case TYPE_q5_0: return 0.02 * 16;
+    case TYPE_q5_1: return 0.02 * 32;
     case TYPE_q8_0: return 0.02 * 128;
     case TYPE_q4_k: return 0.02 * 63 * 16;
+    case TYPE_q5_k: return 0.02 * 63 * 32;
     default: return 0.02 * 128 * 32;
     }
 }
@@ -308,7 +314,8 @@ static void test_blocks(void **state)
 static void test_files(void **state)
 {
     (void)state;
-    static const char *const types[] = {"Q4_0", "Q4_1", "Q8_0", "Q4_K", "Q6_K"};
+    static const char *const types[] = {"Q4_0", "Q4_1", "Q5_0", "Q5_1",
+                                        "Q8_0", "Q4_K", "Q5_K", "Q6_K"};
     for (size_t i = 0; i < COUNT(types); i++) {
         const char *path = shared(intern_printf("gguf_blocks/%s.gguf",
                                                 types[i]));
