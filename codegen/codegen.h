@@ -13,7 +13,7 @@ typedef struct {
     uint64_t seed;        /* for draws */
     /* Weights that may stay quantised: the type that WeightSource gives all
      * tensors of w as, or w's own. NULL: all widened. */
-    Dtype (*stored)(void *user, const Weight *w);
+    StoredType *stored;
     void *user;
     bool keep_text;       /* for program_print */
     const Pins *pins;     /* schedules that must be; NULL: none */

@@ -5,10 +5,17 @@
 
 /* ---- graph passes: one file each, one row in passes.def each ---- */
 
+/* The type that all tensors of w have in their file, or w's own. */
+typedef Dtype StoredType(void *user, const Weight *w);
+/* That if it is quantised, else w's own; stored may be NULL. */
+Dtype quantised_type(StoredType *stored, void *user, const Weight *w);
+
 typedef struct {
     bool training;   /* what OP_flag "training" is */
     bool last_only;  /* outputs that have the dim T: of the last token alone
                       * (T becomes a dim of size 1); generate wants that */
+    StoredType *stored; /* of weights that may stay quantised; NULL: none do */
+    void *user;
 } PassOptions;
 
 /* All passes in order; ir_verify after each. Bodies are rewritten once and
@@ -265,10 +272,9 @@ typedef struct {
     bool on_load;     /* matmuls can compute rows of x as they load them */
     bool halves;      /* and have both halves of a head in a panel */
     bool picks;       /* routes can compute the map that picks their index */
-    /* Weights that stay quantised: the type that all tensors of w have in their
-     * file, and whether kernels can read a pack's weights as such. NULL: all
-     * are widened. */
-    Dtype (*stored)(void *user, const Weight *w);
+    /* Weights that stay quantised, as PassOptions had them, and whether kernels
+     * can read a pack's weights as such. NULL: all are widened. */
+    StoredType *stored;
     bool (*keeps)(const Pack *p, Dtype t);
     void *user;
 } CutOptions;
