@@ -34,10 +34,11 @@ typedef enum {
 
 /* A quantised panel is a row of super-blocks of K, each `subs` blocks long:
  *     f16 scale[cols], if `min` f16 low[cols];
- *     if there are 8 blocks, their multiples: of the scale for each, then of
- *         low, 6 bits each, as words [3][cols]: number i at bit i % 5 * 6 of
- *         word i / 5, the sixteenth in the top bits of all three;
- *     if 16, of the scale alone: signed bytes [16][cols];
+ *     if there are 8 blocks, what these are multiplied by for each, in 6 bits,
+ *         as bytes [12][cols] that Q4_K's file has: the scale's of blocks 0 to
+ *         3, the low's; then of 4 to 7 the low halves, the scale's in the low
+ *         nibble, whose two high bits are those of the bytes before;
+ *     if 16, what the scale alone is: signed bytes [16][cols];
  *     then the codes of the blocks, one after the other.
  * w = (code - offset) * scale + low, times the block's multiples, if any. Codes
  * are unsigned. Of 8 bits: [block / 4][cols] words of four bytes; of 4: [block
@@ -88,6 +89,7 @@ enum { QUANT_HEAD = 8 };
 const Quant *tile_quant(TileKind kind); /* NULL: not quantised */
 bool quant_kind(Dtype stored, TileKind *kind);
 int64_t quant_bytes(const Quant *q, int64_t cols); /* of a super-block */
+int quant_multiples(const Quant *q); /* bytes of them for each column */
 int quant_x_bytes(const Quant *q);                 /* of a block of x */
 int quant_room(const Emit *e, int vectors, int registers); /* tile_room */
 /* Adds a word of w by the two of x, four elements, for each lane. */

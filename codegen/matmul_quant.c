@@ -34,11 +34,15 @@ bool quant_kind(Dtype stored, TileKind *kind)
     return false;
 }
 
+int quant_multiples(const Quant *q)
+{
+    return q->subs == 8 ? 12 : q->subs == 16 ? 16 : 0;
+}
+
 /* For each column: of the scales and their multiples; of a block's codes. */
 static int scale_bytes(const Quant *q)
 {
-    int multiples = q->subs == 8 ? 12 : q->subs == 16 ? 16 : 0;
-    return (q->min ? 4 : 2) + multiples;
+    return (q->min ? 4 : 2) + quant_multiples(q);
 }
 
 static int code_bytes(const Quant *q)
@@ -67,8 +71,8 @@ typedef struct {
     int rows;
     int64_t cols;
     Val x, codes;  /* of this block */
-    Val scales;    /* its scales, then lows, of type scale_type */
-    Dtype scale_type;
+    Val scales;    /* of its super-block: scales, then lows */
+    Val multiples; /* signed bytes [2][subs][cols], of this block first */
     Val even[4], high_bits[4]; /* words of w that several units share */
     Val c[32];     /* variables: by row, then vector */
     Val sum[32], high[32];
@@ -196,13 +200,20 @@ static void start_sums(Block *b)
     }
 }
 
-/* Row `number` of real numbers of type t: a vector of them. */
-static Val reals(const Block *b, Dtype t, Val from, int number, int v)
+/* The block's scales, or (number 1) its lows: exact, f16 times a few bits. */
+static Val scale_of(const Block *b, int number, int v)
 {
     Emit *e = b->e;
     int64_t first = number * b->cols + v * e->lanes;
-    return load_as(e, t, e->lanes, at(e, ty_mem(e, t), from, i64(e, first)),
-                   NULL);
+    Val p = at_bytes(e, b->scales, i64(e, 2 * first));
+    Val scale = load_as(e, TYPE_f16, e->lanes, p, NULL);
+    if (b->q->subs == 1)
+        return scale;
+    first += number * (b->q->subs - 1) * b->cols;
+    Val m = load(e, vec(ty(e, TY_i8), e->lanes),
+                 at_bytes(e, b->multiples, i64(e, first)));
+    m = to_int(e, m, ty(e, TY_i32));
+    return mul(e, scale, to_float(e, m, ty(e, TY_f32)));
 }
 
 static Val x_real(const Block *b, int row, int64_t at_byte)
@@ -217,9 +228,9 @@ static void end_sums(Block *b)
     int nv = b->t->vectors;
     Val scale[4], low[4] = {NULL};
     for (int v = 0; v < nv; v++) {
-        scale[v] = reals(b, b->scale_type, b->scales, 0, v);
+        scale[v] = scale_of(b, 0, v);
         if (b->q->min)
-            low[v] = reals(b, b->scale_type, b->scales, 1, v);
+            low[v] = scale_of(b, 1, v);
     }
     for (int i = 0; i < b->rows * nv; i++) {
         Val c = get(e, b->c[i]), sum = b->sum[i];
@@ -243,50 +254,25 @@ static void one_block(Block *b)
 
 /* ---- a super-block ---- */
 
-/* Number i of those that a super-block's scales are multiplied by. */
-static Val multiple(const Block *b, Val from, int i, int v)
+/* Twelve rows of bytes to sixteen of 6 bits each: a word is four columns. */
+static void spread_bytes(Block *b, Val from, Val to)
 {
     Emit *e = b->e;
-    if (b->q->subs == 16) {
-        int64_t first = i * b->cols + v * e->lanes;
-        Val bytes = load(e, vec(ty(e, TY_i8), e->lanes),
-                         at_bytes(e, from, i64(e, first)));
-        return LLVMBuildSExt(e->at, bytes, vec(ty(e, TY_i32), e->lanes), "");
-    }
-    if (i < 15)
-        return masked(e, shift_right(e, words(b, from, i / 5, v), i % 5 * 6),
-                      63);
-    Val all = shift_right(e, words(b, from, 0, v), 30);
-    for (int j = 1; j < 3; j++) {
-        Val top = shift_right(e, words(b, from, j, v), 30 - 2 * j);
-        all = bit_or(e, all, masked(e, top, 3 << 2 * j));
-    }
-    return all;
-}
-
-/* Bytes of a block's scales and lows as f32. */
-static int64_t block_scales(const Block *b)
-{
-    return 4 * b->cols * (b->q->min ? 2 : 1);
-}
-
-/* All blocks' scales and lows as f32, multiplied out: exact, of f16 by as few
- * bits. */
-static void multiply_scales(Block *b, Val w, Val to)
-{
-    Emit *e = b->e;
-    int each = b->q->min ? 2 : 1, nv = b->t->vectors;
-    Val from = at_bytes(e, w, i64(e, 2 * each * b->cols));
-    for (int v = 0; v < nv; v++)
-        for (int j = 0; j < each; j++) {
-            Val scale = reals(b, TYPE_f16, w, j, v);
-            for (int i = 0; i < b->q->subs; i++) {
-                Val m = multiple(b, from, j * b->q->subs + i, v);
-                int64_t at_real = ((i * each + j) * nv + v) * e->lanes;
-                store(e, mul(e, scale, to_float(e, m, ty(e, TY_f32))),
-                      at(e, ty(e, TY_f32), to, i64(e, at_real)));
-            }
+    int64_t lanes = 4 * e->lanes;
+    for (int64_t i = 0; i < 4 * b->cols; i += lanes) {
+        Val row[3], high[2], low, out[4];
+        Ty t = vec(ty(e, TY_i32), e->lanes);
+        for (int j = 0; j < 3; j++)
+            row[j] = load(e, t, at_bytes(e, from, i64(e, 4 * j * b->cols + i)));
+        for (int j = 0; j < 2; j++) {
+            high[j] = masked(e, shift_right(e, row[j], 2), 0x30303030);
+            low = masked(e, shift_right(e, row[2], 4 * j), 0x0f0f0f0f);
+            out[2 * j] = masked(e, row[j], 0x3f3f3f3f);
+            out[2 * j + 1] = bit_or(e, low, high[j]);
         }
+        for (int j = 0; j < 4; j++)
+            store(e, out[j], at_bytes(e, to, i64(e, 4 * j * b->cols + i)));
+    }
 }
 
 static void ask_ahead(Block *b, int64_t bytes)
@@ -296,30 +282,32 @@ static void ask_ahead(Block *b, int64_t bytes)
         prefetch(e, at_bytes(e, b->codes, i64(e, b->t->ahead + k)), 3);
 }
 
-/* x and w: the super-block's; scales: room for them. */
-static void super_block(Block *b, Val x, Val w, Val scales)
+/* x and w: the super-block's; bytes: room for multiples of 6 bits. */
+static void super_block(Block *b, Val x, Val w, Val bytes)
 {
     Emit *e = b->e;
     const Quant *q = b->q;
-    int64_t bytes = quant_bytes(q, b->cols) / q->subs;
+    int64_t each = quant_bytes(q, b->cols) / q->subs;
     Val codes = at_bytes(e, w, i64(e, scale_bytes(q) * b->cols));
+    Val multiples = at_bytes(e, w, i64(e, (q->min ? 4 : 2) * b->cols));
+    b->scales = w;
     b->x = x;
     b->codes = codes;
-    b->scales = w;
-    b->scale_type = TYPE_f16;
     if (q->subs == 1) {
-        ask_ahead(b, bytes);
+        ask_ahead(b, each);
         one_block(b);
         return;
     }
-    multiply_scales(b, w, scales);
-    b->scale_type = TYPE_f32;
+    if (bytes) {
+        spread_bytes(b, multiples, bytes);
+        multiples = bytes;
+    }
     Loop i = loop_begin(e, "block", i64(e, 0), i64(e, q->subs), 1);
     b->x = at_bytes(e, x, mul(e, i.index, i64(e, quant_x_bytes(q))));
     b->codes = at_bytes(e, codes,
                         mul(e, i.index, i64(e, code_bytes(q) * b->cols)));
-    b->scales = at_bytes(e, scales, mul(e, i.index, i64(e, block_scales(b))));
-    ask_ahead(b, bytes);
+    b->multiples = at_bytes(e, multiples, mul(e, i.index, i64(e, b->cols)));
+    ask_ahead(b, each);
     one_block(b);
     loop_end(e, i);
 }
@@ -337,8 +325,7 @@ void quant_tile(Emit *e, const Tile *t, int rows)
     Val x = param(e, 0, "x"), w = param(e, 1, "w"), n = param(e, 2, "chunks");
     Val c = param(e, 3, "c");
     int count = rows * t->vectors;
-    int64_t reals = b.q->subs > 1 ? block_scales(&b) * b.q->subs : 0;
-    Val scales = reals ? room(e, reals, "scales") : NULL;
+    Val bytes = b.q->subs == 8 ? room(e, 16 * b.cols, "multiples") : NULL;
     for (int i = 0; i < count; i++) {
         b.c[i] = var(e, vec(ty(e, TY_f32), e->lanes), "sum");
         set(e, b.c[i], load(e, vec(ty(e, TY_f32), e->lanes), c_at(&b, c, i)));
@@ -346,7 +333,7 @@ void quant_tile(Emit *e, const Tile *t, int rows)
     Loop k = loop_begin(e, "chunk", i64(e, 0), n, 1);
     x = at_bytes(e, x, mul(e, k.index, i64(e, rows * tile_chunk_bytes(t))));
     w = at_bytes(e, w, mul(e, k.index, i64(e, tile_w_bytes(e, t))));
-    super_block(&b, x, w, scales);
+    super_block(&b, x, w, bytes);
     loop_end(e, k);
     for (int i = 0; i < count; i++)
         store(e, get(e, b.c[i]), c_at(&b, c, i));

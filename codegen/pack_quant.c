@@ -11,7 +11,7 @@ enum { MOST = 256, MULTIPLES = 16 };
 typedef struct {
     uint8_t code[MOST];
     uint16_t scale, low; /* f16 */
-    uint8_t multiple[MULTIPLES]; /* of 6 bits: the scales', then the lows' */
+    uint8_t multiple[MULTIPLES]; /* the bytes that say which */
 } Block;
 
 static uint16_t half_at(const uint8_t *p)
@@ -73,13 +73,7 @@ static void take_q8_0(const uint8_t *from, Block *b)
  * here. */
 static void take_multiples(const uint8_t *from, Block *b)
 {
-    const uint8_t *s = from + 4;
-    for (int i = 0; i < 4; i++) {
-        b->multiple[i] = s[i] & 63;
-        b->multiple[i + 4] = (s[i + 8] & 15) | s[i] >> 6 << 4;
-        b->multiple[i + 8] = s[i + 4] & 63;
-        b->multiple[i + 12] = s[i + 8] >> 4 | s[i + 4] >> 6 << 4;
-    }
+    memcpy(b->multiple, from + 4, 12);
     b->low = half_at(from + 2) ^ 0x8000;
 }
 
@@ -147,17 +141,6 @@ static void put(Rows *p, const void *value, int bytes)
     p->at += bytes * p->cols;
 }
 
-/* Five 6-bit numbers a word; the last of sixteen in their top bits. */
-static void put_six_bits(Rows *p, const uint8_t *m)
-{
-    for (int i = 0; i < 3; i++) {
-        uint32_t word = (uint32_t)(m[15] >> 2 * i & 3) << 30;
-        for (int j = 0; j < 5; j++)
-            word |= (uint32_t)m[5 * i + j] << 6 * j;
-        put(p, &word, 4);
-    }
-}
-
 static void put_codes(Rows *p, const Quant *q, const uint8_t *code)
 {
     for (int k = 0; k < q->block; k += 32 / q->bits) {
@@ -181,9 +164,7 @@ static void put_block(Rows p, const Quant *q, const Block *b)
     put(&p, &b->scale, 2);
     if (q->min)
         put(&p, &b->low, 2);
-    if (q->subs == 8)
-        put_six_bits(&p, b->multiple);
-    for (int i = 0; q->subs == 16 && i < q->subs; i++)
+    for (int i = 0; i < quant_multiples(q); i++)
         put(&p, &b->multiple[i], 1);
     for (int i = 0; i < q->subs; i++)
         put_codes(&p, q, b->code + i * q->block);
