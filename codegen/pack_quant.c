@@ -194,13 +194,14 @@ void quant_pack_row(Dtype stored, const void *row, int64_t k, int64_t cols,
     }
 }
 
-/* K must be the tensor's last dims, in its order, and whole blocks. */
+/* Quantised, K must be the tensor's last dims, in its order, and whole blocks.
+ */
 bool pack_keeps(const Pack *p, Dtype stored)
 {
     TileKind kind;
     int64_t k = 1;
     if (!quant_kind(stored, &kind))
-        return false;
+        return stored == TYPE_f16 || stored == TYPE_bf16;
     for (int i = 0; i < p->nk; i++)
         k *= size_at(p->k[i]->size, 1);
     for (int i = 0; i < p->parts; i++) {

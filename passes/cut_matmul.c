@@ -123,7 +123,7 @@ static Dtype stored_type(const Cut *c, const Node *w)
 {
     if (!c->o->stored)
         return w->type.dtype;
-    return quantised_type(c->o->stored, c->o->user,
+    return kept_type(c->o->stored, c->o->user,
                           w->slot ? in_a_pass(c, w->slot) : w->weight);
 }
 
@@ -207,12 +207,12 @@ void cut_merge(Cut *c)
 /* ---- the kernel ---- */
 
 /* Keeps a pack's weights as they are stored, if kernels can read that. */
-static void keep_quantised(const Cut *c, Pack *p)
+static void keep_stored(const Cut *c, Pack *p)
 {
     Dtype t = stored_type(c, p->part[0]);
     if (t != p->part[0]->type.dtype && c->o->keeps(p, t)) {
         p->dtype = t;
-        p->pair = 1;
+        p->pair = t == TYPE_bf16 ? c->o->pair : 1;
     }
 }
 
@@ -232,7 +232,7 @@ static Buffer *packed(Cut *c, const Group *g, const Contract *k)
         contract_read(g->hole[i], &part);
         p->part[i] = part.w;
     }
-    keep_quantised(c, p);
+    keep_stored(c, p);
     return b;
 }
 

@@ -7,14 +7,15 @@
 
 /* The type that all tensors of w have in their file, or w's own. */
 typedef Dtype StoredType(void *user, const Weight *w);
-/* That if it is quantised, else w's own; stored may be NULL. */
-Dtype quantised_type(StoredType *stored, void *user, const Weight *w);
+/* That if kernels may take w so: quantised, or 16 bits that w is wider than;
+ * else w's own. stored may be NULL. */
+Dtype kept_type(StoredType *stored, void *user, const Weight *w);
 
 typedef struct {
     bool training;   /* what OP_flag "training" is */
     bool last_only;  /* outputs that have the dim T: of the last token alone
                       * (T becomes a dim of size 1); generate wants that */
-    StoredType *stored; /* of weights that may stay quantised; NULL: none do */
+    StoredType *stored; /* NULL: all weights are widened */
     void *user;
 } PassOptions;
 
@@ -272,8 +273,8 @@ typedef struct {
     bool on_load;     /* matmuls can compute rows of x as they load them */
     bool halves;      /* and have both halves of a head in a panel */
     bool picks;       /* routes can compute the map that picks their index */
-    /* Weights that stay quantised, as PassOptions had them, and whether kernels
-     * can read a pack's weights as such. NULL: all are widened. */
+    /* Weights that stay as they are stored, as PassOptions had it, and whether
+     * kernels can read a pack's weights so. NULL: all are widened. */
     StoredType *stored;
     bool (*keeps)(const Pack *p, Dtype t);
     void *user;

@@ -1,4 +1,4 @@
-/* Pass stored: passes of a repeat whose weights are quantised in different ways
+/* Pass stored: passes of a repeat whose weights are stored in different ways
  * (Q4_K_M files have some of v and down as Q6_K) run different bodies, so that
  * each has the kernels that read them as they are. */
 #include "passes/private.h"
@@ -15,16 +15,19 @@ typedef struct {
     LIST(Body) body;
 } Split;
 
-Dtype quantised_type(StoredType *stored, void *user, const Weight *w)
+Dtype kept_type(StoredType *stored, void *user, const Weight *w)
 {
     Dtype t = stored ? stored(user, w) : w->type.dtype;
-    return type_info[t].block_len > 1 ? t : w->type.dtype;
+    bool half = t == TYPE_f16 || t == TYPE_bf16;
+    bool kept = type_info[t].block_len > 1 ||
+                (half && w->type.dtype == TYPE_f32);
+    return kept ? t : w->type.dtype;
 }
 
 static bool stored_alike(const Split *s, const Weight *a, const Weight *b)
 {
-    return quantised_type(s->o->stored, s->o->user, a) ==
-           quantised_type(s->o->stored, s->o->user, b);
+    return kept_type(s->o->stored, s->o->user, a) ==
+           kept_type(s->o->stored, s->o->user, b);
 }
 
 static bool serves(const Split *s, const Body *b, const Iteration *pass)

@@ -42,7 +42,7 @@ agrees "as Q4_K_M" "q4_k q6_k" 2 k_m.gguf
     gate_proj=q4_1 up_proj=q4_0 lm_head=q5_k layers.2.mlp.up_proj=q4_1 \
     layers.3.self_attn.o_proj=f16 layers.4.self_attn.o_proj=q6_k 2>err
 ok "every type"
-agrees "every type" "f32 q4_0 q4_1 q5_0 q5_1 q5_k q6_k q8_0" 4 all.gguf
+agrees "every type" "f16 q4_0 q4_1 q5_0 q5_1 q5_k q6_k q8_0" 4 all.gguf
 
 # 96 is no multiple of 256: what llama.cpp falls back to
 "$make_tiny" odd hidden=96 inner=160 heads=3 kv_heads=3 layers=3 2>err
