@@ -8,8 +8,8 @@
  *
  * w is a panel, [K / pair][cols][pair], from pack.c. x lies in chunks of K:
  * [K / chunk][rows][chunk], a chunk being 32 bytes: 8 f32 or 16 bf16 (for AMX
- * 64: 32 bf16; of quantised w a super-block, see Quant). Both have zeros from K to
- * the next multiple of TILE_K. */
+ * 64: 32 bf16; of quantised w a super-block, see Quant). Both have zeros from
+ * K to the next multiple of TILE_K. */
 #pragma once
 #include "codegen/kernel.h"
 
@@ -99,8 +99,8 @@ void quant_tile(Emit *e, const Tile *t, int rows);
 void quant_pack_x(Emit *e, const Tile *t, Dtype from);
 /* A block of f32, a vector of them all, to its place in a chunk of x. */
 void quant_pack_block(Emit *e, const Tile *t, Val x, Val to);
-/* Where in a row's chunks, `step` bytes apart from dst on, the block that begins
- * at a column is. */
+/* Where in a row's chunks, `step` bytes apart from dst on, the block is that
+ * begins at a column. */
 Val quant_x_block(Emit *e, const Tile *t, Val dst, Val column, Val step);
 /* Bytes of a panel; a row of the file's blocks into it as column `col` (the
  * panel's memory is zero at first). */
