@@ -2,6 +2,7 @@
  * the widened values: every kind of block, dense and grouped, odd columns, 1 to
  * 40 rows, on every target that runs here. A row has the same bits whatever the
  * number of rows, threads, and instructions. */
+#include "codegen/matmul.h"
 #include "tests/kernel_kit.h"
 #include "tests/schedule_kit.h"
 #include "tests/files_util.h"
@@ -310,6 +311,18 @@ static void test_blocks(void **state)
             every_target(cases[i], (Shape)shape, NULL);
 }
 
+/* In memory they are as large as in their file, but for columns that fill up a
+ * panel. */
+static void test_bytes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        Case c = cases[i];
+        assert_int_equal(quant_panel_bytes(c.stored, c.K, 32),
+                         32 * type_bytes(c.stored, c.K));
+    }
+}
+
 /* Blocks that llama.cpp made. */
 static void test_files(void **state)
 {
@@ -380,6 +393,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_not_numbers),
         cmocka_unit_test(test_schedules),
