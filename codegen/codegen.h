@@ -11,9 +11,9 @@ typedef struct {
     bool training;        /* the flag of that name */
     bool last_only;       /* outputs over T: of the last token alone, [1, ..] */
     uint64_t seed;        /* for draws */
-    /* Weights that may stay quantised: the type that WeightSource gives all
-     * tensors of w as, or w's own. NULL: all widened. */
-    Dtype (*stored)(void *user, const Weight *w);
+    /* Weights that may stay as they are stored: the type that WeightSource
+     * gives all tensors of w as, or w's own. NULL: all widened. */
+    StoredType *stored;
     void *user;
     bool keep_text;       /* for program_print */
     const Pins *pins;     /* schedules that must be; NULL: none */

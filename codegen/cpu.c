@@ -120,7 +120,8 @@ static bool choose_schedules(Program *p, Err *err)
 
 bool program_cut(Program *p, const Graph *g, Err *err)
 {
-    PassOptions po = {.training = p->o.training, .last_only = p->o.last_only};
+    PassOptions po = {.training = p->o.training, .last_only = p->o.last_only,
+                      .stored = p->o.stored, .user = p->o.user};
     CutOptions co = {.lanes = p->target->width / 4,
                      .vectors = 1, .pair = 2, .on_load = true, .halves = true,
                      .picks = true, .stored = p->o.stored,

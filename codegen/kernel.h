@@ -117,7 +117,7 @@ enum { PACK_K = 32 }; /* K is filled up with zeros to a multiple of this */
 /* Bytes of a packed buffer, to be zeroed; and the copy into it of one tensor
  * of its weight part[i]: that of `index` among the weight's stacked dims.
  * `src`: row-major, of the pack's type. Uses all of OpenMP's threads. */
-/* Pack.dtype may be a quantised type where pack_keeps says so. */
+/* Pack.dtype may be a file's type where pack_keeps says so. */
 bool pack_keeps(const Pack *p, Dtype stored);
 int64_t pack_bytes(const Pack *p);
 /* Which of N's columns stands at place `at`. */

@@ -8,8 +8,8 @@
  *
  * w is a panel, [K / pair][cols][pair], from pack.c. x lies in chunks of K:
  * [K / chunk][rows][chunk], a chunk being 32 bytes: 8 f32 or 16 bf16 (for AMX
- * 64: 32 bf16; of quantised w a block, see Quant). Both have zeros from K to
- * the next multiple of TILE_K. */
+ * 64: 32 bf16; of quantised w a super-block, see Quant). Both have zeros from
+ * K to the next multiple of TILE_K. */
 #pragma once
 #include "codegen/kernel.h"
 
@@ -23,21 +23,33 @@ typedef enum {
     TILE_amx,  /* the same by AMX; rows in groups of 16, see matmul_amx.c */
     TILE_q4,   /* w quantised in blocks, x too: see Quant */
     TILE_q4s,
-    TILE_q4w,
+    TILE_q5,
+    TILE_q5s,
     TILE_q8,
-    TILE_q8w,
+    TILE_q4k,
+    TILE_q5k,
+    TILE_q6k,
     TILE_KINDS
 } TileKind;
 
-/* A quantised panel is a row of blocks of K:
- *     scale[cols], if `min` low[cols], then the codes of `block` elements;
- * w = (code - offset) * scale + low, a code unsigned. Of 8 bits: [block / 4]
- * [cols] words of four bytes; of 4: [block / 8][cols], byte i has k = i in its
- * low half and k = i + 4 in the high one. */
+/* A quantised panel is a row of super-blocks of K, each `subs` blocks long:
+ *     f16 scale[cols], if `min` f16 low[cols];
+ *     if there are 8 blocks, what these are multiplied by for each, in 6 bits,
+ *         as bytes [12][cols] that Q4_K's file has: the scale's of blocks 0 to
+ *         3, the low's; then of 4 to 7 the low halves, the scale's in the low
+ *         nibble, whose two high bits are those of the bytes before;
+ *     if 16, what the scale alone is: signed bytes [16][cols];
+ *     then the codes of the blocks, one after the other.
+ * w = (code - offset) * scale + low, times the block's multiples, if any. Codes
+ * are unsigned. Of 8 bits: [block / 4][cols] words of four bytes; of 4: [block
+ * / 8][cols], byte i has k = i in its low half and k = i + 4 in the high one.
+ * `high` more bits of each stand behind them in a word [cols]: of k in byte
+ * k % 4, from bit k / 4 * high on. */
 typedef struct {
-    int block, bits;
-    bool wide; /* scale and low are f32, else f16 */
-    bool min;  /* low is there */
+    Dtype stored; /* the type in a file */
+    int block, bits, high;
+    int subs;
+    bool min; /* low is there */
     int offset;
 } Quant;
 
@@ -70,20 +82,26 @@ int tile_chunk(const Tile *t);           /* elements of x in a chunk */
 int64_t tile_w_bytes(const Emit *e, const Tile *t); /* of w a chunk */
 
 /* ---- quantised panels (matmul_quant.c, quant_rows.c) ----
- * A chunk of x is a block: QUANT_HEAD bytes, then two for each element. */
+ * A chunk of x is a super-block's blocks, each QUANT_HEAD bytes, then two for
+ * each element. */
 
 enum { QUANT_HEAD = 8 };
 const Quant *tile_quant(TileKind kind); /* NULL: not quantised */
 bool quant_kind(Dtype stored, TileKind *kind);
-int64_t quant_bytes(const Quant *q, int64_t cols); /* of a block */
+int64_t quant_bytes(const Quant *q, int64_t cols); /* of a super-block */
+int quant_multiples(const Quant *q); /* bytes of them for each column */
+int quant_x_bytes(const Quant *q);                 /* of a block of x */
 int quant_room(const Emit *e, int vectors, int registers); /* tile_room */
 /* Adds a word of w by the two of x, four elements, for each lane. */
 void quant_dot(Emit *e, Val *high, Val *sum, Val w, Val first, Val second);
 /* The bodies of a tile function, and of block_pack_row, for these tiles. */
 void quant_tile(Emit *e, const Tile *t, int rows);
 void quant_pack_x(Emit *e, const Tile *t, Dtype from);
-/* A block of f32, a vector of them all, to a chunk of x. */
+/* A block of f32, a vector of them all, to its place in a chunk of x. */
 void quant_pack_block(Emit *e, const Tile *t, Val x, Val to);
+/* Where in a row's chunks, `step` bytes apart from dst on, the block is that
+ * begins at a column. */
+Val quant_x_block(Emit *e, const Tile *t, Val dst, Val column, Val step);
 /* Bytes of a panel; a row of the file's blocks into it as column `col` (the
  * panel's memory is zero at first). */
 int64_t quant_panel_bytes(Dtype stored, int64_t k, int64_t cols);

@@ -7,36 +7,57 @@
  * codes. A unit is four elements of K: a word of w for each column. */
 #include "codegen/matmul.h"
 
-static const Quant quants[] = {
-    /*           block bits wide  min    offset */
-    [TILE_q4] = {32,   4,   false, true,  0},
-    [TILE_q4s] = {32,  4,   false, false, 8},
-    [TILE_q4w] = {32,  4,   true,  true,  0},
-    [TILE_q8] = {32,   8,   false, false, 128},
-    [TILE_q8w] = {16,  8,   true,  false, 32},
+static const Quant quants[TILE_KINDS] = {
+    /*            stored     block bits high subs min  offset */
+    [TILE_q4s] = {TYPE_q4_0, 32,   4,   0,   1,   false, 8},
+    [TILE_q4] =  {TYPE_q4_1, 32,   4,   0,   1,   true,  0},
+    [TILE_q5s] = {TYPE_q5_0, 32,   4,   1,   1,   false, 16},
+    [TILE_q5] =  {TYPE_q5_1, 32,   4,   1,   1,   true,  0},
+    [TILE_q8] =  {TYPE_q8_0, 32,   8,   0,   1,   false, 128},
+    [TILE_q4k] = {TYPE_q4_k, 32,   4,   0,   8,   true,  0},
+    [TILE_q5k] = {TYPE_q5_k, 32,   4,   1,   8,   true,  0},
+    [TILE_q6k] = {TYPE_q6_k, 16,   4,   2,   16,  false, 32},
 };
 
 const Quant *tile_quant(TileKind kind)
 {
-    return kind >= TILE_q4 ? &quants[kind] : NULL;
+    return quants[kind].block ? &quants[kind] : NULL;
 }
 
 bool quant_kind(Dtype stored, TileKind *kind)
 {
-    switch (stored) {
-    case TYPE_q4_0: *kind = TILE_q4s; return true;
-    case TYPE_q4_1: *kind = TILE_q4; return true;
-    case TYPE_q4_k: *kind = TILE_q4w; return true;
-    case TYPE_q8_0: *kind = TILE_q8; return true;
-    case TYPE_q6_k: *kind = TILE_q8w; return true;
-    default: return false;
-    }
+    for (int i = 0; i < TILE_KINDS; i++)
+        if (quants[i].block && quants[i].stored == stored) {
+            *kind = (TileKind)i;
+            return true;
+        }
+    return false;
+}
+
+int quant_multiples(const Quant *q)
+{
+    return q->subs == 8 ? 12 : q->subs == 16 ? 16 : 0;
+}
+
+/* For each column: of the scales and their multiples; of a block's codes. */
+static int scale_bytes(const Quant *q)
+{
+    return (q->min ? 4 : 2) + quant_multiples(q);
+}
+
+static int code_bytes(const Quant *q)
+{
+    return q->block * q->bits / 8 + (q->high ? 4 : 0);
 }
 
 int64_t quant_bytes(const Quant *q, int64_t cols)
 {
-    int64_t scales = (q->wide ? 4 : 2) * (q->min ? 2 : 1);
-    return cols * (scales + q->block * q->bits / 8);
+    return cols * (scale_bytes(q) + q->subs * code_bytes(q));
+}
+
+int quant_x_bytes(const Quant *q)
+{
+    return QUANT_HEAD + 2 * q->block;
 }
 
 /* ---- four elements of K ---- */
@@ -48,9 +69,13 @@ typedef struct {
     const Tile *t;
     const Quant *q;
     int rows;
-    Val x, w, c;    /* of this block */
-    Val even[4];    /* w's words of nibbles, for two units */
-    Val sum[32], high[32]; /* by row, then vector */
+    int64_t cols;
+    Val x, codes;  /* of this block */
+    Val scales;    /* of its super-block: scales, then lows */
+    Val multiples; /* signed bytes [2][subs][cols], of this block first */
+    Val even[4], high_bits[4]; /* words of w that several units share */
+    Val c[32];     /* variables: by row, then vector */
+    Val sum[32], high[32];
 } Block;
 
 static Val x_word(const Block *b, int row, int64_t at_byte)
@@ -60,27 +85,46 @@ static Val x_word(const Block *b, int row, int64_t at_byte)
     return load(e, ty(e, TY_i32), at_bytes(e, b->x, i64(e, first + at_byte)));
 }
 
-static Val w_word(const Block *b, int number)
+/* One word for each of a vector's columns, of rows of such words. */
+static Val words(const Block *b, Val from, int row, int v)
 {
     Emit *e = b->e;
-    int64_t cols = b->t->vectors * e->lanes;
-    int64_t codes = cols * b->q->block * b->q->bits / 8;
-    int64_t first = quant_bytes(b->q, cols) - codes + number * 4 * e->lanes;
+    int64_t first = 4 * (row * b->cols + v * e->lanes);
     return load(e, vec(ty(e, TY_i32), e->lanes),
-                at_bytes(e, b->w, i64(e, first)));
+                at_bytes(e, from, i64(e, first)));
+}
+
+static Val masked(Emit *e, Val word, int64_t mask)
+{
+    return bit_and(e, word, like_bits(word, mask));
+}
+
+/* The bits of a unit's codes from the fourth on, in their place in each byte.
+ */
+static Val high_unit(Block *b, int unit, int v)
+{
+    Emit *e = b->e;
+    const Quant *q = b->q;
+    int up = 4 - unit * q->high;
+    if (!unit)
+        b->high_bits[v] = words(b, b->codes, q->block * q->bits / 32, v);
+    Val word = b->high_bits[v];
+    word = up < 0 ? shift_right(e, word, -up) : shift_left(e, word, up);
+    return masked(e, word, q->high == 1 ? 0x10101010 : 0x30303030);
 }
 
 /* The unit's four codes as bytes of a word. */
 static Val w_unit(Block *b, int unit, int v)
 {
-    int nv = b->t->vectors;
+    Emit *e = b->e;
     if (b->q->bits == 8)
-        return w_word(b, unit * nv + v);
+        return words(b, b->codes, unit, v);
     bool odd = unit % 2;
     if (!odd)
-        b->even[v] = w_word(b, unit / 2 * nv + v);
-    Val word = odd ? shift_right(b->e, b->even[v], 4) : b->even[v];
-    return bit_and(b->e, word, like_bits(word, 0x0f0f0f0f));
+        b->even[v] = words(b, b->codes, unit / 2, v);
+    Val low = odd ? shift_right(e, b->even[v], 4) : b->even[v];
+    low = masked(e, low, 0x0f0f0f0f);
+    return b->q->high ? bit_or(e, low, high_unit(b, unit, v)) : low;
 }
 
 static Val dot_bytes(Emit *e, Val sum, Val w, Val x)
@@ -156,13 +200,20 @@ static void start_sums(Block *b)
     }
 }
 
-static Val scales(const Block *b, int number, int v)
+/* The block's scales, or (number 1) its lows: exact, f16 times a few bits. */
+static Val scale_of(const Block *b, int number, int v)
 {
     Emit *e = b->e;
-    Dtype type = b->q->wide ? TYPE_f32 : TYPE_f16;
-    int first = (number * b->t->vectors + v) * e->lanes;
-    return load_as(e, type, e->lanes,
-                   at(e, ty_mem(e, type), b->w, i64(e, first)), NULL);
+    int64_t first = number * b->cols + v * e->lanes;
+    Val p = at_bytes(e, b->scales, i64(e, 2 * first));
+    Val scale = load_as(e, TYPE_f16, e->lanes, p, NULL);
+    if (b->q->subs == 1)
+        return scale;
+    first += number * (b->q->subs - 1) * b->cols;
+    Val m = load(e, vec(ty(e, TY_i8), e->lanes),
+                 at_bytes(e, b->multiples, i64(e, first)));
+    m = to_int(e, m, ty(e, TY_i32));
+    return mul(e, scale, to_float(e, m, ty(e, TY_f32)));
 }
 
 static Val x_real(const Block *b, int row, int64_t at_byte)
@@ -177,38 +228,115 @@ static void end_sums(Block *b)
     int nv = b->t->vectors;
     Val scale[4], low[4] = {NULL};
     for (int v = 0; v < nv; v++) {
-        scale[v] = scales(b, 0, v);
-        low[v] = b->q->min ? scales(b, 1, v) : NULL;
+        scale[v] = scale_of(b, 0, v);
+        if (b->q->min)
+            low[v] = scale_of(b, 1, v);
     }
     for (int i = 0; i < b->rows * nv; i++) {
-        Val p = at(e, ty(e, TY_f32), b->c, i64(e, i * e->lanes));
-        Val c = load(e, vec(ty(e, TY_f32), e->lanes), p), sum = b->sum[i];
+        Val c = get(e, b->c[i]), sum = b->sum[i];
         if (e->target->vnni)
             sum = add(e, sum, shift_left(e, b->high[i], 8));
         sum = mul(e, to_float(e, sum, ty(e, TY_f32)), x_real(b, i / nv, 0));
         c = mul_add(e, sum, scale[i % nv], c);
         if (low[i % nv])
             c = mul_add(e, low[i % nv], x_real(b, i / nv, 4), c);
-        store(e, c, p);
+        set(e, b->c[i], c);
     }
+}
+
+static void one_block(Block *b)
+{
+    start_sums(b);
+    for (int u = 0; u < b->q->block / 4; u++)
+        one_unit(b, u);
+    end_sums(b);
+}
+
+/* ---- a super-block ---- */
+
+/* Twelve rows of bytes to sixteen of 6 bits each: a word is four columns. */
+static void spread_bytes(Block *b, Val from, Val to)
+{
+    Emit *e = b->e;
+    int64_t lanes = 4 * e->lanes;
+    for (int64_t i = 0; i < 4 * b->cols; i += lanes) {
+        Val row[3], high[2], low, out[4];
+        Ty t = vec(ty(e, TY_i32), e->lanes);
+        for (int j = 0; j < 3; j++)
+            row[j] = load(e, t, at_bytes(e, from, i64(e, 4 * j * b->cols + i)));
+        for (int j = 0; j < 2; j++) {
+            high[j] = masked(e, shift_right(e, row[j], 2), 0x30303030);
+            low = masked(e, shift_right(e, row[2], 4 * j), 0x0f0f0f0f);
+            out[2 * j] = masked(e, row[j], 0x3f3f3f3f);
+            out[2 * j + 1] = bit_or(e, low, high[j]);
+        }
+        for (int j = 0; j < 4; j++)
+            store(e, out[j], at_bytes(e, to, i64(e, 4 * j * b->cols + i)));
+    }
+}
+
+static void ask_ahead(Block *b, int64_t bytes)
+{
+    Emit *e = b->e;
+    for (int64_t k = 0; k < bytes; k += 64)
+        prefetch(e, at_bytes(e, b->codes, i64(e, b->t->ahead + k)), 3);
+}
+
+/* x and w: the super-block's; bytes: room for multiples of 6 bits. */
+static void super_block(Block *b, Val x, Val w, Val bytes)
+{
+    Emit *e = b->e;
+    const Quant *q = b->q;
+    int64_t each = quant_bytes(q, b->cols) / q->subs;
+    Val codes = at_bytes(e, w, i64(e, scale_bytes(q) * b->cols));
+    Val multiples = at_bytes(e, w, i64(e, (q->min ? 4 : 2) * b->cols));
+    b->scales = w;
+    b->x = x;
+    b->codes = codes;
+    if (q->subs == 1) {
+        ask_ahead(b, each);
+        one_block(b);
+        return;
+    }
+    if (bytes) {
+        spread_bytes(b, multiples, bytes);
+        multiples = bytes;
+    }
+    Loop i = loop_begin(e, "block", i64(e, 0), i64(e, q->subs), 1);
+    b->x = at_bytes(e, x, mul(e, i.index, i64(e, quant_x_bytes(q))));
+    b->codes = at_bytes(e, codes,
+                        mul(e, i.index, i64(e, code_bytes(q) * b->cols)));
+    b->multiples = at_bytes(e, multiples, mul(e, i.index, i64(e, b->cols)));
+    ask_ahead(b, each);
+    one_block(b);
+    loop_end(e, i);
+}
+
+static Val c_at(const Block *b, Val c, int i)
+{
+    Emit *e = b->e;
+    return at(e, ty(e, TY_f32), c, i64(e, i * e->lanes));
 }
 
 void quant_tile(Emit *e, const Tile *t, int rows)
 {
-    Block b = {.e = e, .t = t, .q = tile_quant(t->kind), .rows = rows};
-    Val x = param(e, 0, "x"), w = param(e, 1, "w"), n = param(e, 2, "blocks");
-    int64_t bytes = tile_w_bytes(e, t);
-    b.c = param(e, 3, "c");
-    Loop i = loop_begin(e, "block", i64(e, 0), n, 1);
-    b.x = at_bytes(e, x, mul(e, i.index, i64(e, rows * tile_chunk_bytes(t))));
-    b.w = at_bytes(e, w, mul(e, i.index, i64(e, bytes)));
-    for (int64_t k = 0; k < bytes; k += 64)
-        prefetch(e, at_bytes(e, b.w, i64(e, t->ahead + k)), 3);
-    start_sums(&b);
-    for (int u = 0; u < b.q->block / 4; u++)
-        one_unit(&b, u);
-    end_sums(&b);
-    loop_end(e, i);
+    Block b = {.e = e, .t = t, .q = tile_quant(t->kind), .rows = rows,
+               .cols = (int64_t)t->vectors * e->lanes};
+    Val x = param(e, 0, "x"), w = param(e, 1, "w"), n = param(e, 2, "chunks");
+    Val c = param(e, 3, "c");
+    int count = rows * t->vectors;
+    Val bytes = b.q->subs == 8 ? room(e, 16 * b.cols, "multiples") : NULL;
+    for (int i = 0; i < count; i++) {
+        b.c[i] = var(e, vec(ty(e, TY_f32), e->lanes), "sum");
+        set(e, b.c[i], load(e, vec(ty(e, TY_f32), e->lanes), c_at(&b, c, i)));
+    }
+    Loop k = loop_begin(e, "chunk", i64(e, 0), n, 1);
+    x = at_bytes(e, x, mul(e, k.index, i64(e, rows * tile_chunk_bytes(t))));
+    w = at_bytes(e, w, mul(e, k.index, i64(e, tile_w_bytes(e, t))));
+    super_block(&b, x, w, bytes);
+    loop_end(e, k);
+    for (int i = 0; i < count; i++)
+        store(e, get(e, b.c[i]), c_at(&b, c, i));
     ret(e, NULL);
 }
 

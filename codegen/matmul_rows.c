@@ -101,33 +101,34 @@ static Val compute(Row *r, Val first, int more, int64_t there)
     return p.mask ? pick(e, p.mask, v, num(t, 0)) : v;
 }
 
-/* A chunk of quantised x, which needs all of it at once. */
-static void put_codes(Row *r, Val first)
+/* A block of quantised x, which needs all of it at once. */
+static void put_codes(Row *r, const Quant *q, Val first)
 {
     Emit *e = r->mm->w.e;
+    const Tile *t = &r->mm->info->tile;
     Val piece[32];
-    int n = r->chunk / e->lanes;
+    int n = q->block / e->lanes;
     for (int i = 0; i < n; i++)
         piece[i] = compute(r, first, i * e->lanes, e->lanes);
     for (; n > 1; n /= 2)
         for (int i = 0; i < n / 2; i++)
             piece[i] = join(e, piece[2 * i], piece[2 * i + 1]);
-    Val which = quot(e, first, i64(e, r->chunk));
-    quant_pack_block(e, &r->mm->info->tile, piece[0],
-                     at_bytes(e, r->dst, mul(e, which, r->step)));
+    quant_pack_block(e, t, piece[0],
+                     quant_x_block(e, t, r->dst, first, r->step));
 }
 
 static void compute_row(Row *r)
 {
     Mm *mm = r->mm;
     Emit *e = mm->w.e;
-    int unit = e->lanes > r->chunk ? e->lanes : r->chunk;
+    const Quant *q = tile_quant(mm->info->tile.kind);
+    int unit = q ? q->block : e->lanes > r->chunk ? e->lanes : r->chunk;
     int64_t whole = mm->k / unit * unit;
     r->map.at = r->at;
     map_reduce(&r->map);
     Loop u = loop_begin(e, "column", i64(e, 0), i64(e, whole), unit);
-    if (tile_quant(mm->info->tile.kind)) {
-        put_codes(r, u.index);
+    if (q) {
+        put_codes(r, q, u.index);
         loop_end(e, u);
         return; /* K is whole blocks */
     }

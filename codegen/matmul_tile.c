@@ -7,16 +7,18 @@ enum { UNITS = CHUNK / 4 }; /* 32-bit units of x in a chunk */
 
 int tile_chunk(const Tile *t)
 {
-    if (tile_quant(t->kind))
-        return tile_quant(t->kind)->block;
+    const Quant *q = tile_quant(t->kind);
+    if (q)
+        return q->subs * q->block;
     return t->kind == TILE_amx ? 4 * UNITS
            : t->kind == TILE_dot ? 2 * UNITS : UNITS;
 }
 
 int tile_chunk_bytes(const Tile *t)
 {
-    if (tile_quant(t->kind))
-        return QUANT_HEAD + 2 * tile_quant(t->kind)->block;
+    const Quant *q = tile_quant(t->kind);
+    if (q)
+        return q->subs * quant_x_bytes(q);
     return t->kind == TILE_amx ? 2 * CHUNK : CHUNK;
 }
 
@@ -34,7 +36,8 @@ int64_t tile_w_bytes(const Emit *e, const Tile *t)
 const char *tile_name(TileKind kind)
 {
     static const char *const names[] = {"f32", "wide", "half", "dot", "amx",
-                                        "q4",  "q4s",  "q4w",  "q8",  "q8w"};
+                                        "q4",  "q4s",  "q5",   "q5s", "q8",
+                                        "q4k", "q5k",  "q6k"};
     return names[kind];
 }
 

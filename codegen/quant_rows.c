@@ -66,16 +66,24 @@ void quant_pack_block(Emit *e, const Tile *t, Val x, Val to)
     store_codes(e, codes, to);
 }
 
+Val quant_x_block(Emit *e, const Tile *t, Val dst, Val column, Val step)
+{
+    const Quant *q = tile_quant(t->kind);
+    Val chunk = i64(e, tile_chunk(t));
+    Val block = quot(e, rest(e, column, chunk), i64(e, q->block));
+    Val to = at_bytes(e, dst, mul(e, quot(e, column, chunk), step));
+    return at_bytes(e, to, mul(e, block, i64(e, quant_x_bytes(q))));
+}
+
 void quant_pack_x(Emit *e, const Tile *t, Dtype from)
 {
-    int block = tile_quant(t->kind)->block;
+    const Quant *q = tile_quant(t->kind);
     Val src = param(e, 0, "src"), count = param(e, 1, "count");
     Val dst = param(e, 2, "dst"), step = param(e, 3, "step");
-    Loop i = loop_begin(e, "block", i64(e, 0),
-                        quot(e, count, i64(e, block)), 1);
-    Val p = at(e, ty_mem(e, from), src, mul(e, i.index, i64(e, block)));
-    Val x = to_float(e, load_as(e, from, block, p, NULL), ty(e, TY_f32));
-    quant_pack_block(e, t, x, at_bytes(e, dst, mul(e, i.index, step)));
+    Loop i = loop_begin(e, "column", i64(e, 0), count, q->block);
+    Val p = at(e, ty_mem(e, from), src, i.index);
+    Val x = to_float(e, load_as(e, from, q->block, p, NULL), ty(e, TY_f32));
+    quant_pack_block(e, t, x, quant_x_block(e, t, dst, i.index, step));
     loop_end(e, i);
     ret(e, NULL);
 }

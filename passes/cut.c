@@ -414,7 +414,7 @@ static Group *epilogue_of(Cut *c, const Node *n)
         return NULL;
     if (g->skeleton == SKEL_map ? g->rows_set || g->nholes
                                 : !g->nholes || g->nholes == MAX_HOLES ||
-                                      !contract_joins(g->hole[0], n))
+                                      !cut_joins(c, g->hole[0], n))
         return NULL;
     bool moved = false;
     for (int i = 0; i < info->use.n; i++) {

@@ -87,6 +87,8 @@ typedef struct {
 } Turn;
 bool contract_turns(Turn *t, const Node *out);
 bool contract_joins(const Node *a, const Node *b); /* may share a part */
+/* The same, and both weights are stored alike. */
+bool cut_joins(const Cut *c, const Node *a, const Node *b);
 
 /* May b's contract stand in a kernel of a's rows? */
 bool contract_same_rows(const Contract *a, const Contract *b);

@@ -104,6 +104,37 @@ bool contract_joins(const Node *a, const Node *b)
            ca.w->type.dtype == cb.w->type.dtype;
 }
 
+/* ---- as they are stored ---- */
+
+/* A weight of this body in the first pass that runs it; pass `stored` has made
+ * them all alike. */
+static const Weight *in_a_pass(const Cut *c, int slot)
+{
+    for (int i = 0; i < c->above->node.n; i++) {
+        const Repeat *r = c->above->node.at[i]->repeat;
+        for (int j = 0; r && j < r->n; j++)
+            if (r->at[j].body == c->g)
+                return r->at[j].weight[slot - 1];
+    }
+    BUG("no pass runs body %s", c->g->name);
+}
+
+static Dtype stored_type(const Cut *c, const Node *w)
+{
+    if (!c->o->stored)
+        return w->type.dtype;
+    return kept_type(c->o->stored, c->o->user,
+                          w->slot ? in_a_pass(c, w->slot) : w->weight);
+}
+
+bool cut_joins(const Cut *c, const Node *a, const Node *b)
+{
+    Contract ca, cb;
+    contract_read(a, &ca);
+    contract_read(b, &cb);
+    return contract_joins(a, b) && stored_type(c, ca.w) == stored_type(c, cb.w);
+}
+
 /* ---- rope behind the sums ---- */
 
 enum { MANY = 9 };
@@ -175,44 +206,13 @@ void cut_merge(Cut *c)
 
 /* ---- the kernel ---- */
 
-/* The type that the weights of a slot are stored in, in all passes of `n` that
- * run this body; `t` is what was found before. TYPE_COUNT: they differ. */
-static Dtype slot_type(const Cut *c, const Node *n, int slot, Dtype t)
-{
-    for (int i = 0; n->op == OP_repeat && i < n->repeat->n; i++) {
-        const Iteration *at = &n->repeat->at[i];
-        if (at->body != c->g)
-            continue;
-        Dtype own = c->o->stored(c->o->user, at->weight[slot - 1]);
-        if (t != own && t != TYPE_bool)
-            return TYPE_COUNT;
-        t = own;
-    }
-    return t;
-}
-
-static Dtype stored_type(const Cut *c, const Node *w)
-{
-    if (!w->slot)
-        return c->o->stored(c->o->user, w->weight);
-    Dtype t = TYPE_bool; /* none yet: no weight is bool */
-    for (int i = 0; i < c->above->node.n && t != TYPE_COUNT; i++)
-        t = slot_type(c, c->above->node.at[i], w->slot, t);
-    return t;
-}
-
 /* Keeps a pack's weights as they are stored, if kernels can read that. */
-static void keep_quantised(const Cut *c, Pack *p)
+static void keep_stored(const Cut *c, Pack *p)
 {
-    if (!c->o->stored)
-        return;
     Dtype t = stored_type(c, p->part[0]);
-    for (int i = 1; i < p->parts; i++)
-        if (stored_type(c, p->part[i]) != t)
-            return;
-    if (t != TYPE_COUNT && t != p->dtype && c->o->keeps(p, t)) {
+    if (t != p->part[0]->type.dtype && c->o->keeps(p, t)) {
         p->dtype = t;
-        p->pair = 1;
+        p->pair = t == TYPE_bf16 ? c->o->pair : 1;
     }
 }
 
@@ -232,7 +232,7 @@ static Buffer *packed(Cut *c, const Group *g, const Contract *k)
         contract_read(g->hole[i], &part);
         p->part[i] = part.w;
     }
-    keep_quantised(c, p);
+    keep_stored(c, p);
     return b;
 }
 

@@ -5,10 +5,18 @@
 
 /* ---- graph passes: one file each, one row in passes.def each ---- */
 
+/* The type that all tensors of w have in their file, or w's own. */
+typedef Dtype StoredType(void *user, const Weight *w);
+/* That if kernels may take w so: quantised, or 16 bits that w is wider than;
+ * else w's own. stored may be NULL. */
+Dtype kept_type(StoredType *stored, void *user, const Weight *w);
+
 typedef struct {
     bool training;   /* what OP_flag "training" is */
     bool last_only;  /* outputs that have the dim T: of the last token alone
                       * (T becomes a dim of size 1); generate wants that */
+    StoredType *stored; /* NULL: all weights are widened */
+    void *user;
 } PassOptions;
 
 /* All passes in order; ir_verify after each. Bodies are rewritten once and
@@ -265,10 +273,9 @@ typedef struct {
     bool on_load;     /* matmuls can compute rows of x as they load them */
     bool halves;      /* and have both halves of a head in a panel */
     bool picks;       /* routes can compute the map that picks their index */
-    /* Weights that stay quantised: the type that all tensors of w have in their
-     * file, and whether kernels can read a pack's weights as such. NULL: all
-     * are widened. */
-    Dtype (*stored)(void *user, const Weight *w);
+    /* Weights that stay as they are stored, as PassOptions had it, and whether
+     * kernels can read a pack's weights so. NULL: all are widened. */
+    StoredType *stored;
     bool (*keeps)(const Pack *p, Dtype t);
     void *user;
 } CutOptions;

@@ -153,7 +153,8 @@ typedef struct {
     const Gguf *gguf;      /* or the file whose tokenizer it has, or NULL */
     const char *const (*meta)[2]; /* provenance */
     int metas;
-    bool has_type; /* matrices become `type`, else keep theirs */
+    bool has_type; /* matrices become `type`, else keep theirs, which may be
+                    * quantised */
     Dtype type;    /* f32, f16, bf16, q8_0 (f16 where no blocks of 32 fit) */
 } GgufSpec;
 

@@ -259,7 +259,8 @@ static bool begin_file(Writer *w, Err *err)
 
 static bool known_type(Dtype t)
 {
-    return t == TYPE_f32 || t == TYPE_f16 || t == TYPE_bf16;
+    return t == TYPE_f32 || t == TYPE_f16 || t == TYPE_bf16 ||
+           type_info[t].block_len > 1;
 }
 
 Writer *gguf_begin(const char *path, const GgufSpec *spec, Err *err)

@@ -2,6 +2,7 @@
  * the widened values: every kind of block, dense and grouped, odd columns, 1 to
  * 40 rows, on every target that runs here. A row has the same bits whatever the
  * number of rows, threads, and instructions. */
+#include "codegen/matmul.h"
 #include "tests/kernel_kit.h"
 #include "tests/schedule_kit.h"
 #include "tests/files_util.h"
@@ -18,7 +19,8 @@ typedef struct {
 static const Case cases[] = {
     {TYPE_q4_0, 64, 48},  {TYPE_q4_1, 96, 33},   {TYPE_q8_0, 64, 70},
     {TYPE_q4_k, 512, 40}, {TYPE_q6_k, 256, 37},  {TYPE_q8_0, 32, 1},
-    {TYPE_q4_1, 5632, 34}, {TYPE_q6_k, 1024, 64},
+    {TYPE_q4_1, 5632, 34}, {TYPE_q6_k, 1024, 64}, {TYPE_q5_0, 96, 35},
+    {TYPE_q5_1, 64, 50},  {TYPE_q5_k, 768, 33},
 };
 
 typedef struct {
@@ -37,7 +39,9 @@ typedef struct {
 /* Where the f16 scales of a block are. */
 static int scales_at(Dtype t, int *n)
 {
-    *n = t == TYPE_q4_1 || t == TYPE_q4_k ? 2 : 1;
+    bool low = t == TYPE_q4_1 || t == TYPE_q5_1 || t == TYPE_q4_k ||
+               t == TYPE_q5_k;
+    *n = low ? 2 : 1;
     return t == TYPE_q6_k ? 208 : 0;
 }
 
@@ -47,8 +51,11 @@ static double drawn_largest(Dtype t)
     switch (t) {
     case TYPE_q4_0: return 0.02 * 8;
     case TYPE_q4_1: return 0.02 * 16;
+    case TYPE_q5_0: return 0.02 * 16;
+    case TYPE_q5_1: return 0.02 * 32;
     case TYPE_q8_0: return 0.02 * 128;
     case TYPE_q4_k: return 0.02 * 63 * 16;
+    case TYPE_q5_k: return 0.02 * 63 * 32;
     default: return 0.02 * 128 * 32;
     }
 }
@@ -304,11 +311,24 @@ static void test_blocks(void **state)
             every_target(cases[i], (Shape)shape, NULL);
 }
 
+/* In memory they are as large as in their file, but for columns that fill up a
+ * panel. */
+static void test_bytes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        Case c = cases[i];
+        assert_int_equal(quant_panel_bytes(c.stored, c.K, 32),
+                         32 * type_bytes(c.stored, c.K));
+    }
+}
+
 /* Blocks that llama.cpp made. */
 static void test_files(void **state)
 {
     (void)state;
-    static const char *const types[] = {"Q4_0", "Q4_1", "Q8_0", "Q4_K", "Q6_K"};
+    static const char *const types[] = {"Q4_0", "Q4_1", "Q5_0", "Q5_1",
+                                        "Q8_0", "Q4_K", "Q5_K", "Q6_K"};
     for (size_t i = 0; i < COUNT(types); i++) {
         const char *path = shared(intern_printf("gguf_blocks/%s.gguf",
                                                 types[i]));
@@ -373,6 +393,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_not_numbers),
         cmocka_unit_test(test_schedules),

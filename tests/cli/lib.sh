@@ -73,6 +73,27 @@ has_key() { # NAME KEY: ./out is JSON with the key
     ok "$1: has $2"
 }
 
+# apart A.npy B.npy: the largest difference, beside the largest of A.
+apart() {
+    python3 - "$1" "$2" <<'PY'
+import array, sys
+def read(path):
+    data = open(path, "rb").read()
+    a = array.array("f")
+    a.frombytes(data[10 + int.from_bytes(data[8:10], "little"):])
+    return a
+a, b = (read(p) for p in sys.argv[1:])
+assert len(a) == len(b) and len(a)
+print("%.3g" % (max(abs(x - y) for x, y in zip(a, b)) / max(map(abs, a))))
+PY
+}
+
+between() { # NAME LOW HIGH VALUE: one check
+    python3 -c "import sys; a, b, x = map(float, sys.argv[1:]); \
+        sys.exit(not a <= x <= b)" "$2" "$3" "$4" 2>err
+    ok "$1: $4 is from $2 to $3"
+}
+
 finish() {
     echo "1..$n"
     [ $failures = 0 ]

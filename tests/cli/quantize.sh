@@ -8,27 +8,6 @@
 make_tiny=$2
 ids=5,17,3,250,9,44,12,101,7,60,33
 
-# apart A.npy B.npy: the largest difference, beside the largest of A.
-apart() {
-    python3 - "$1" "$2" <<'PY'
-import array, sys
-def read(path):
-    data = open(path, "rb").read()
-    a = array.array("f")
-    a.frombytes(data[10 + int.from_bytes(data[8:10], "little"):])
-    return a
-a, b = (read(p) for p in sys.argv[1:])
-assert len(a) == len(b) and len(a)
-print("%.3g" % (max(abs(x - y) for x, y in zip(a, b)) / max(map(abs, a))))
-PY
-}
-
-between() { # NAME LOW HIGH VALUE
-    python3 -c "import sys; a, b, x = map(float, sys.argv[1:]); \
-        sys.exit(not a <= x <= b)" "$2" "$3" "$4" 2>err
-    ok "$1: $4 is from $2 to $3"
-}
-
 "$make_tiny" tiny hidden=64 inner=96 2>err
 ok "make_tiny writes a model"
 ends 0 "a mixture" apply sparse_upcycling tiny -o moe E=4 K=2
