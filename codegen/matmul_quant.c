@@ -275,11 +275,13 @@ static void spread_bytes(Block *b, Val from, Val to)
     }
 }
 
-static void ask_ahead(Block *b, int64_t bytes)
+/* Blocks share the asking for what comes after their super-block, its scales
+ * too. */
+static void ask_ahead(const Block *b, Val from, int64_t bytes)
 {
     Emit *e = b->e;
     for (int64_t k = 0; k < bytes; k += 64)
-        prefetch(e, at_bytes(e, b->codes, i64(e, b->t->ahead + k)), 3);
+        prefetch(e, at_bytes(e, from, i64(e, b->t->ahead + k)), 3);
 }
 
 /* x and w: the super-block's; bytes: room for multiples of 6 bits. */
@@ -294,7 +296,7 @@ static void super_block(Block *b, Val x, Val w, Val bytes)
     b->x = x;
     b->codes = codes;
     if (q->subs == 1) {
-        ask_ahead(b, each);
+        ask_ahead(b, w, each);
         one_block(b);
         return;
     }
@@ -307,7 +309,7 @@ static void super_block(Block *b, Val x, Val w, Val bytes)
     b->codes = at_bytes(e, codes,
                         mul(e, i.index, i64(e, code_bytes(q) * b->cols)));
     b->multiples = at_bytes(e, multiples, mul(e, i.index, i64(e, b->cols)));
-    ask_ahead(b, each);
+    ask_ahead(b, at_bytes(e, w, mul(e, i.index, i64(e, each))), each);
     one_block(b);
     loop_end(e, i);
 }
