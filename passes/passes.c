@@ -18,8 +18,22 @@ typedef struct {
 
 static Graph *run_pass(Run *r, const Graph *g, bool top);
 
-static Graph *run_body(Run *r, const Graph *g)
+Repeat *repeat_of(Arena *a, const Repeat *r, NewBody *body, void *user)
 {
+    Repeat *now = arena_alloc(a, sizeof *now);
+    now->n = r->n;
+    now->at = arena_alloc(a, (size_t)now->n * sizeof *now->at + 1);
+    for (int i = 0; i < now->n; i++) {
+        now->at[i] = r->at[i];
+        now->at[i].body = body(&r->at[i], user);
+    }
+    return now;
+}
+
+static Graph *run_body(const Iteration *pass, void *user)
+{
+    Run *r = user;
+    const Graph *g = pass->body;
     for (int i = 0; i < r->done.n; i++)
         if (r->done.at[i].from == g)
             return r->done.at[i].to;
@@ -33,16 +47,8 @@ static Node *with_new_bodies(Graph *to, Node n, const Node *old, void *user)
 {
     Run *r = user;
     (void)old;
-    if (n.op != OP_repeat)
-        return graph_add(to, n);
-    Repeat *now = arena_alloc(r->arena, sizeof *now);
-    now->n = n.repeat->n;
-    now->at = arena_alloc(r->arena, (size_t)now->n * sizeof *now->at + 1);
-    for (int i = 0; i < now->n; i++) {
-        now->at[i] = n.repeat->at[i];
-        now->at[i].body = run_body(r, n.repeat->at[i].body);
-    }
-    n.repeat = now;
+    if (n.op == OP_repeat)
+        n.repeat = repeat_of(r->arena, n.repeat, run_body, r);
     return graph_add(to, n);
 }
 

@@ -41,8 +41,9 @@ static bool serves(const Split *s, const Body *b, const Iteration *pass)
 }
 
 /* The first to need it gets the body as it was, each other kind a copy. */
-static Graph *body_of(Split *s, const Iteration *pass)
+static Graph *body_of(const Iteration *pass, void *user)
 {
+    Split *s = user;
     Body new = {pass->body, pass->weight, pass->body};
     for (int i = 0; i < s->body.n; i++) {
         if (serves(s, &s->body.at[i], pass))
@@ -60,16 +61,8 @@ static Node *split(Graph *to, Node n, const Node *old, void *user)
 {
     Split *s = user;
     (void)old;
-    if (n.op != OP_repeat)
-        return graph_add(to, n);
-    Repeat *now = arena_alloc(s->arena, sizeof *now);
-    now->n = n.repeat->n;
-    now->at = arena_alloc(s->arena, (size_t)now->n * sizeof *now->at + 1);
-    for (int i = 0; i < now->n; i++) {
-        now->at[i] = n.repeat->at[i];
-        now->at[i].body = body_of(s, &n.repeat->at[i]);
-    }
-    n.repeat = now;
+    if (n.op == OP_repeat)
+        n.repeat = repeat_of(s->arena, n.repeat, body_of, s);
     return graph_add(to, n);
 }
 
