@@ -186,7 +186,7 @@ static bool measure_model(Bench *b, Loaded *l, Err *err)
     Subject s = {.name = "model", .t = l->dtype, .context = b->context};
     if (!model_size(l->model, "V", &s.vocabulary))
         return err_set(err, "%s: its model text has no V", b->model);
-    CpuOptions o = loaded_options(l, &b->common);
+    CpuOptions o = loaded_options(l);
     o.last_only = true;
     const WeightSource source = loaded_source(l);
     s.p = program_open(model_graph(l->model, &l->arena), &b->common, &o,

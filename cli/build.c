@@ -100,8 +100,7 @@ static void drop_folder(const char *path)
 }
 
 /* Under another name first: a folder is whole or absent. */
-static bool build_into(const Args *a, Loaded *l, const Common *common,
-                       Err *err)
+static bool build_into(const Args *a, Loaded *l, Err *err)
 {
     char temp[4096];
     snprintf(temp, sizeof temp, "%s.XXXXXX", a->out);
@@ -109,7 +108,7 @@ static bool build_into(const Args *a, Loaded *l, const Common *common,
         return err_set(err, "%s: %s", a->out, strerror(errno));
     BuildOptions b = a->build;
     b.dir = temp;
-    CpuOptions o = loaded_options(l, common);
+    CpuOptions o = loaded_options(l);
     o.target = a->target;
     bool fine = cpu_build(model_graph(l->model, &l->arena), &o, &b, err);
     fine = fine && (!chmod(temp, 0755) || err_set(err, "%s: %s", temp,
@@ -183,7 +182,7 @@ int command_build(int argc, char **argv)
     Loaded l;
     Err err;
     bool fine = open_subject(&l, &a, &common, &err) &&
-                build_into(&a, &l, &common, &err);
+                build_into(&a, &l, &err);
     if (fine)
         say(&a, &common);
     loaded_close(&l);

@@ -29,7 +29,7 @@ static bool target_runs(const Common *common, Err *err)
 
 static bool compile(Engine *e, Err *err)
 {
-    CpuOptions options = loaded_options(&e->loaded, e->common);
+    CpuOptions options = loaded_options(&e->loaded);
     options.last_only = e->last_only;
     WeightSource source = loaded_source(&e->loaded);
     e->program = program_open(e->graph, e->common, &options, &source, err);

@@ -322,7 +322,7 @@ static bool write_page(const Explore *e, const Pins *found, Err *err)
 
 static bool compile(Explore *e, Loaded *l, Err *err)
 {
-    CpuOptions o = loaded_options(l, &e->common);
+    CpuOptions o = loaded_options(l);
     o.last_only = l->checkpoint != NULL;
     e->program = cpu_compile(model_graph(l->model, &l->arena), &o, err);
     return e->program != NULL;

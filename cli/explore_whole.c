@@ -105,7 +105,7 @@ static bool prepare(Explore *e, Whole *w, Loaded *l, const Graph *g,
         list_push(all->arena, &all->at, l->pins.at.at[i]);
     pins_merge(all, found);
     bool model = l->checkpoint != NULL;
-    CpuOptions o = loaded_options(l, &e->common);
+    CpuOptions o = loaded_options(l);
     o.last_only = model;
     const WeightSource s = model ? loaded_source(l) : bench_noise();
     for (int i = 0; i < 2; i++) {

@@ -138,7 +138,7 @@ bool page_code(Page *p, Err *err)
 {
     Subject *s = p->subject;
     const Model *m = s->made ? s->made : s->model[0].model;
-    CpuOptions o = loaded_options(&s->model[0], p->common);
+    CpuOptions o = loaded_options(&s->model[0]);
     o.keep_text = true;
     if (s->made) /* its weights are in no file */
         o.stored = NULL;

@@ -189,9 +189,9 @@ bool loaded_weight(void *user, const Weight *w, double *out)
     return true;
 }
 
-CpuOptions loaded_options(Loaded *l, const Common *common)
+CpuOptions loaded_options(Loaded *l)
 {
-    return (CpuOptions){.threads = common->threads, .pins = &l->pins,
+    return (CpuOptions){.threads = l->common->threads, .pins = &l->pins,
                         .stored = l->checkpoint ? loaded_stored : NULL,
                         .user = l};
 }

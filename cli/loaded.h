@@ -56,5 +56,5 @@ WeightSource loaded_source(Loaded *l);
 Dtype loaded_stored(void *user, const Weight *w);
 /* What its programs are compiled with, quantised weights as the file has them.
  */
-CpuOptions loaded_options(Loaded *l, const Common *common);
+CpuOptions loaded_options(Loaded *l);
 bool loaded_weight(void *user, const Weight *w, double *out);

@@ -39,7 +39,7 @@ static bool show_graph(const Show *s, Loaded *l, Err *err)
 
 static bool show_program(const Show *s, Loaded *l, ProgramText text, Err *err)
 {
-    CpuOptions o = loaded_options(l, &s->common);
+    CpuOptions o = loaded_options(l);
     o.keep_text = true;
     Program *p = cpu_compile(model_graph(l->model, &l->arena), &o, err);
     bool fine = p && (program_print(p, text, stdout) ||

@@ -18,16 +18,33 @@ typedef struct {
 
 static Graph *run_pass(Run *r, const Graph *g, bool top);
 
-Repeat *repeat_of(Arena *a, const Repeat *r, NewBody *body, void *user)
+typedef struct {
+    Arena *arena;
+    NewBody *body;
+    void *user;
+} Bodies;
+
+static Node *with_new_bodies(Graph *to, Node n, const Node *old, void *user)
 {
-    Repeat *now = arena_alloc(a, sizeof *now);
-    now->n = r->n;
-    now->at = arena_alloc(a, (size_t)now->n * sizeof *now->at + 1);
+    const Bodies *b = user;
+    (void)old;
+    if (n.op != OP_repeat)
+        return graph_add(to, n);
+    Repeat *now = arena_alloc(b->arena, sizeof *now);
+    now->n = n.repeat->n;
+    now->at = arena_alloc(b->arena, (size_t)now->n * sizeof *now->at + 1);
     for (int i = 0; i < now->n; i++) {
-        now->at[i] = r->at[i];
-        now->at[i].body = body(&r->at[i], user);
+        now->at[i] = n.repeat->at[i];
+        now->at[i].body = b->body(&n.repeat->at[i], b->user);
     }
-    return now;
+    n.repeat = now;
+    return graph_add(to, n);
+}
+
+Graph *graph_rebody(const Graph *g, Arena *a, NewBody *body, void *user)
+{
+    Bodies b = {a, body, user};
+    return graph_map(g, a, with_new_bodies, &b);
 }
 
 static Graph *run_body(const Iteration *pass, void *user)
@@ -43,20 +60,11 @@ static Graph *run_body(const Iteration *pass, void *user)
     return to;
 }
 
-static Node *with_new_bodies(Graph *to, Node n, const Node *old, void *user)
-{
-    Run *r = user;
-    (void)old;
-    if (n.op == OP_repeat)
-        n.repeat = repeat_of(r->arena, n.repeat, run_body, r);
-    return graph_add(to, n);
-}
-
 static Graph *run_pass(Run *r, const Graph *g, bool top)
 {
     PassOptions o = *r->o;
     o.last_only &= top;
-    return r->pass(graph_map(g, r->arena, with_new_bodies, r), r->arena, &o);
+    return r->pass(graph_rebody(g, r->arena, run_body, r), r->arena, &o);
 }
 
 /* ---- names for the text ---- */

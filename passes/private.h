@@ -7,9 +7,10 @@
 #include "passes/passes.def"
 #undef PASS
 
-/* A copy of r, each of its passes with the body that `body` gives it. */
+/* A copy of g in which each pass of its repeats has the body that `body` gives
+ * it. */
 typedef Graph *NewBody(const Iteration *pass, void *user);
-Repeat *repeat_of(Arena *a, const Repeat *r, NewBody *body, void *user);
+Graph *graph_rebody(const Graph *g, Arena *a, NewBody *body, void *user);
 
 /* ---- schedules ---- */
 

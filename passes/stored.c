@@ -57,17 +57,8 @@ static Graph *body_of(const Iteration *pass, void *user)
     return new.to;
 }
 
-static Node *split(Graph *to, Node n, const Node *old, void *user)
-{
-    Split *s = user;
-    (void)old;
-    if (n.op == OP_repeat)
-        n.repeat = repeat_of(s->arena, n.repeat, body_of, s);
-    return graph_add(to, n);
-}
-
 Graph *pass_stored(const Graph *g, Arena *a, const PassOptions *o)
 {
     Split s = {.arena = a, .o = o};
-    return graph_map(g, a, split, &s);
+    return graph_rebody(g, a, body_of, &s);
 }
