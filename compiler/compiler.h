@@ -85,15 +85,26 @@ typedef struct Weight {
     const char *other; /* read from these other models; NULL: the model's own */
 } Weight;
 
-typedef enum { ROPE_default, ROPE_linear, ROPE_llama3, ROPE_yarn } RopeKind;
+typedef enum {
+    ROPE_default,
+    ROPE_linear,
+    ROPE_llama3,
+    ROPE_yarn,
+    ROPE_dynamic,
+    ROPE_longrope
+} RopeKind;
 typedef struct {
     double theta;
     int rotary; /* leading elements of a head that turn; the rest pass */
     RopeKind kind;
     double factor, low, high, original;     /* as in Hugging Face configs */
-    double beta_fast, beta_slow, attention; /* yarn */
+    double beta_fast, beta_slow, attention; /* yarn; longrope's attention */
+    double uncut;  /* yarn: the blend's ends are not rounded where it is 1 */
+    double length; /* dynamic: tokens of the text; 0: no more than original */
+    const char *divisor; /* longrope: of each frequency, "1 1.5"; interned */
 } Rope;
-/* Fills inv_freq[rotary / 2]; *scale multiplies cos and sin (1 but for yarn).
+/* Fills inv_freq[rotary / 2]; *scale multiplies cos and sin (1 but for yarn
+ * and longrope).
  * Elements j and j + rotary / 2 turn together, by pos * inv_freq[j]. */
 void rope_frequencies(const Rope *r, double *inv_freq, double *scale);
 
@@ -340,12 +351,14 @@ typedef struct {
     const char *name, *value; /* value as the user wrote it; "8" */
 } Arg;
 
-/* The model that config.json (kept by the caller while the model lives) asks
- * for: by its architectures, with the transforms that a folder of ours names
+/* The model that config.json asks for: by its model_type or architectures, with the transforms that a folder of ours names
  * applied. `graft_text` is the folder's model.graft, or NULL. Weights and
  * modules compute in `dtype`. NULL: err, or diags, says why. */
 Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
                   const char *graft_text, Dtype dtype, Err *err);
+/* Fields of its config that no table knows ("a, b"): the model may need them.
+ * NULL: none. */
+const char *model_unknown(const Model *m);
 /* A module of the spec on its own, as a model: its parameters as given, else
  * their defaults; weights and what it computes are of `dtype`. model_graph has
  * an input for each of forward's arguments (`..` is T) and for its `input`
