@@ -1,7 +1,7 @@
 /* config.json as an architecture's own code reads it (config_fields.c,
  * config_settle.c, rope_settle.c). */
 #pragma once
-#include "compiler/elab.h"
+#include "compiler/lang/elab.h"
 
 typedef struct {
     const char *name;
