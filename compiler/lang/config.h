@@ -17,6 +17,8 @@ typedef struct {
     double part;              /* share of a head that turns; 0: all, always */
     const char *part_field;   /* its name outside rope_parameters, or NULL */
     const ConfigField *field;
+    const char *embed, *head; /* the tensors that tied embeddings make one */
+    const char *buffer[4]; /* ends of names of what is no weight, or NULL */
 } ConfigArch;
 
 extern const ConfigArch config_arch[];

@@ -105,25 +105,37 @@ static const ConfigField deepseek[] = {
     READ("first_k_dense_replace", "0"), READ("norm_topk_prob", "false"),
     ONLY("scoring_func", "\"softmax\""), END};
 
+#define WORDS "model.embed_tokens.weight", "lm_head.weight"
+#define BUFFERS \
+    {"rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached"}
 const ConfigArch config_arch[] = {
     /* class, model_type, the base of rope and the share of a head that it
      * turns where the config has neither; their names at the top level */
-    {"LlamaForCausalLM", "llama", 1e4, "rope_theta", 0, NULL, llama},
-    {"MistralForCausalLM", "mistral", 1e4, "rope_theta", 0, NULL, mistral},
-    {"MinistralForCausalLM", "ministral", 1e4, "rope_theta", 0, NULL, mistral},
-    {"MixtralForCausalLM", "mixtral", 1e6, "rope_theta", 0, NULL, mixtral},
-    {"Qwen2ForCausalLM", "qwen2", 1e4, "rope_theta", 0, NULL, qwen2},
-    {"Qwen3ForCausalLM", "qwen3", 1e4, "rope_theta", 0, NULL, qwen3},
+    {"LlamaForCausalLM", "llama", 1e4, "rope_theta", 0, NULL, llama, WORDS,
+     BUFFERS},
+    {"MistralForCausalLM", "mistral", 1e4, "rope_theta", 0, NULL, mistral,
+     WORDS, BUFFERS},
+    {"MinistralForCausalLM", "ministral", 1e4, "rope_theta", 0, NULL, mistral,
+     WORDS, BUFFERS},
+    {"MixtralForCausalLM", "mixtral", 1e6, "rope_theta", 0, NULL, mixtral,
+     WORDS, BUFFERS},
+    {"Qwen2ForCausalLM", "qwen2", 1e4, "rope_theta", 0, NULL, qwen2, WORDS,
+     BUFFERS},
+    {"Qwen3ForCausalLM", "qwen3", 1e4, "rope_theta", 0, NULL, qwen3, WORDS,
+     BUFFERS},
     {"Qwen2MoeForCausalLM", "qwen2_moe", 1e4, "rope_theta", 0, NULL,
-     qwen2_moe},
+     qwen2_moe, WORDS, BUFFERS},
     {"Qwen3MoeForCausalLM", "qwen3_moe", 1e4, "rope_theta", 0, NULL,
-     qwen3_moe},
+     qwen3_moe, WORDS, BUFFERS},
     {"StableLmForCausalLM", "stablelm", 1e4, "rope_theta", 0.25,
-     "partial_rotary_factor", stablelm},
+     "partial_rotary_factor", stablelm, WORDS, BUFFERS},
     {"GPTNeoXForCausalLM", "gpt_neox", 1e4, "rotary_emb_base", 0.25,
-     "rotary_pct", gpt_neox},
-    {"OlmoeForCausalLM", "olmoe", 1e4, "rope_theta", 0, NULL, olmoe},
-    {"DeepseekForCausalLM", "deepseek", 1e4, "rope_theta", 0, NULL, deepseek},
+     "rotary_pct", gpt_neox, "gpt_neox.embed_in.weight", "embed_out.weight",
+     {"rotary_emb.inv_freq", ".attention.bias", ".attention.masked_bias"}},
+    {"OlmoeForCausalLM", "olmoe", 1e4, "rope_theta", 0, NULL, olmoe, WORDS,
+     BUFFERS},
+    {"DeepseekForCausalLM", "deepseek", 1e4, "rope_theta", 0, NULL, deepseek,
+     WORDS, BUFFERS},
 };
 const int config_archs = COUNT(config_arch);
 

@@ -42,6 +42,10 @@ Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
 /* Fields of its config that no table knows ("a, b"): the model may need them.
  * NULL: none. */
 const char *model_unknown(const Model *m);
+/* The longest text that its config provides for: its positions, or those that
+ * rope's scaling makes of what it was trained with, if they are more. 0: it
+ * does not say. */
+int model_positions(const Model *m);
 /* A module of the spec on its own, as a model: its parameters as given, else
  * their defaults; weights and what it computes are of `dtype`. model_graph has
  * an input for each of forward's arguments (`..` is T) and for its `input`
@@ -49,6 +53,9 @@ const char *model_unknown(const Model *m);
  * and file begin in the module. NULL: diags or err say why. */
 Model *module_model(Spec *s, const Ast *def, const Arg *arg, int narg,
                     Dtype dtype, Err *err);
+/* The tensors of the embedding and of the head, as its architecture calls them;
+ * true where the config makes them one. */
+bool model_tied(const Model *m, const char **embed, const char **head);
 /* Every weight has its tensor, of the right shape, and every tensor is read,
  * but for the habitual ones. From headers alone. */
 bool model_check_tensors(const Model *m, const TensorInfo *tensor, int n,

@@ -133,3 +133,15 @@ bool config_settle_rope(const ConfigArch *a, cJSON *config, Err *err)
         complete(config, rope);
     return true;
 }
+
+int model_positions(const Model *m)
+{
+    double most = number(m->config, "max_position_embeddings", 0);
+    const cJSON *rope = get(m->config, "rope_scaling");
+    rope = cJSON_IsObject(rope) ? rope : get(m->config, "rope_parameters");
+    double factor = number(rope, "factor", 1);
+    double trained = number(rope, "original_max_position_embeddings", most);
+    if (strcmp(type_of(rope), "default") && trained * factor > most)
+        most = trained * factor;
+    return most > 0 && most < INT32_MAX ? (int)most : 0;
+}

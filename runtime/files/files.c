@@ -67,6 +67,15 @@ const FileTensor *checkpoint_find(const Checkpoint *c, const char *name)
     return i < 0 ? NULL : &c->tensor[i];
 }
 
+void checkpoint_rename(Checkpoint *c, const char *from, const char *to)
+{
+    int i = name_index_find(c->index, from);
+    const char *name = intern(to);
+    if (i < 0 || !names_add(c->index, name, i))
+        BUG("%s: %s cannot be called %s", c->path, from, to);
+    c->tensor[i].info.name = name;
+}
+
 static Dtype commonest(const Checkpoint *c)
 {
     int64_t sum[TYPE_COUNT] = {0}, count, bytes;

@@ -53,6 +53,8 @@ Checkpoint *checkpoint_open(const char *path, Err *err);
 void checkpoint_close(Checkpoint *c); /* NULL is fine */
 /* NULL: none of that name. */
 const FileTensor *checkpoint_find(const Checkpoint *c, const char *name);
+/* Calls it otherwise; the new name must be free. */
+void checkpoint_rename(Checkpoint *c, const char *from, const char *to);
 /* FNV-1a over config, every file's header and size: cheap, and different for
  * other names, shapes, types or layouts; it does not read the weights. */
 uint64_t checkpoint_hash(const Checkpoint *c);
