@@ -225,28 +225,6 @@ static void forget_value(Inst *inst, void *user)
     }
 }
 
-/* A copy that lives as long as the arena. */
-static cJSON *json_keep(Arena *a, const cJSON *from)
-{
-    cJSON *to = arena_alloc(a, sizeof *to), *last = NULL;
-    *to = *from;
-    to->next = to->prev = to->child = NULL;
-    if (from->string)
-        to->string = arena_strn(a, from->string, strlen(from->string));
-    if (from->valuestring)
-        to->valuestring =
-            arena_strn(a, from->valuestring, strlen(from->valuestring));
-    for (const cJSON *v = from->child; v; v = v->next) {
-        cJSON *kid = json_keep(a, v);
-        kid->prev = last;
-        *(last ? &last->next : &to->child) = kid;
-        last = kid;
-    }
-    if (last)
-        to->child->prev = last; /* as cJSON has it */
-    return to;
-}
-
 /* The config as its architecture's own code takes it. */
 static bool settled(Model *m, const char *class, const cJSON *config, Err *err)
 {
@@ -256,6 +234,7 @@ static bool settled(Model *m, const char *class, const cJSON *config, Err *err)
     m->config = json_keep(m->arena, s.config);
     m->aside = json_keep(m->arena, s.aside);
     m->unknown = s.unknown;
+    m->filled = s.filled;
     config_settled_free(&s);
     return true;
 }
@@ -434,26 +413,22 @@ static const Ast *reader(const Spec *spec, const char *class, AstKind *kind)
                                 makes_architecture);
 }
 
-/* By model_type where it is known, as AutoModel goes; a class that a text reads
- * and no table has stays. */
-static const char *class_of(const Spec *spec, const cJSON *config)
+/* By model_type, as AutoModel goes, where that is known; but a class that is in
+ * no table stays: it may be another model's. */
+static const char *class_of(const cJSON *config)
 {
-    AstKind kind;
     const char *class = architecture(config);
     const cJSON *type = json_field(config, "model_type");
     const ConfigArch *a =
         config_arch_of(NULL, cJSON_IsString(type) ? type->valuestring : NULL);
-    if (!a || (class && !config_arch_of(class, NULL) &&
-               reader(spec, class, &kind)))
-        return class;
-    return a->class;
+    return a && (!class || config_arch_of(class, NULL)) ? a->class : class;
 }
 
 Model *model_named(Arena *arena, Spec *spec, const cJSON *config, Dtype dtype,
                    Err *err)
 {
     AstKind kind;
-    const char *class = class_of(spec, config);
+    const char *class = class_of(config);
     const Ast *def = class ? reader(spec, class, &kind) : NULL;
     if (def && kind == AST_model)
         return bound(arena, spec, def, class, config, dtype, err);

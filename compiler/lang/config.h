@@ -5,7 +5,7 @@
 
 typedef struct {
     const char *name;
-    const char *absent; /* JSON: what it is where the config has none, or NULL */
+    const char *absent; /* JSON: what it is where there is none, or NULL */
     const char *also;   /* another name of the same, or NULL */
     const char *only;   /* JSON: the one value that graft computes, or NULL */
 } ConfigField;
@@ -31,16 +31,18 @@ bool config_harmless(const char *name); /* changes nothing that is computed */
 bool config_others(const char *name);   /* some architecture reads it */
 
 /* A config made what the code of `class` takes it for: absent fields as they
- * are then taken, rope's in one place and complete. Fields that this architecture does
- * not read but another does go to `aside`. Of an architecture that is in no
- * table all stays as it is. */
+ * are then taken, rope's in one place and complete. Fields that only other
+ * architectures read go to `aside`. Of an architecture that is in no table all
+ * stays as it is. */
 typedef struct {
     cJSON *config, *aside; /* the caller deletes both */
-    const char *unknown;   /* fields that nobody knows: "a, b"; or NULL */
+    const char *filled;  /* numbers that it lacked: "a 1, b 2"; or NULL */
+    const char *unknown; /* fields that nobody knows: "a, b"; or NULL */
 } Settled;
 bool config_settle(const char *class, const cJSON *raw, Settled *out,
                    Err *err);
 void config_settled_free(Settled *s);
+cJSON *json_keep(Arena *a, const cJSON *from); /* a copy in the arena */
 
 /* rope_settle.c: theta, scaling and share of `config`, in place. */
 bool config_settle_rope(const ConfigArch *a, cJSON *config, Err *err);

@@ -1,6 +1,7 @@
 /* A config as its architecture's own code takes it: absent fields filled in,
  * fields of others put aside, the rest known, harmless or named. */
 #include "compiler/lang/config.h"
+#include <math.h>
 #include <string.h>
 
 static const cJSON *get(const cJSON *o, const char *name)
@@ -19,12 +20,37 @@ static void set_class(cJSON *config, const char *class)
                  cJSON_CreateStringArray(&class, 1));
 }
 
-static void fill(const ConfigArch *a, cJSON *config)
+static bool has(const cJSON *config, const char *name)
+{
+    return name && cJSON_GetObjectItemCaseSensitive(config, name);
+}
+
+/* Fewer heads than an architecture has key heads by habit: it has as many. */
+static bool too_many(const cJSON *config, const char *name, const cJSON *v)
+{
+    const cJSON *heads = get(config, "num_attention_heads");
+    return !strcmp(name, "num_key_value_heads") && cJSON_IsNumber(heads) &&
+           fmod(heads->valuedouble, v->valuedouble) != 0;
+}
+
+static void fill_one(Settled *s, const ConfigField *f)
+{
+    cJSON *v = cJSON_Parse(f->absent);
+    if (too_many(s->config, f->name, v)) {
+        cJSON_Delete(v);
+        return;
+    }
+    cJSON_AddItemToObject(s->config, f->name, v);
+    if (cJSON_IsNumber(v))
+        s->filled = intern_printf("%s%s%s %s", s->filled ? s->filled : "",
+                                  s->filled ? ", " : "", f->name, f->absent);
+}
+
+static void fill(const ConfigArch *a, Settled *s)
 {
     for (const ConfigField *f = a->field; f->name; f++)
-        if (f->absent && !cJSON_HasObjectItem(config, f->name) &&
-            !(f->also && cJSON_HasObjectItem(config, f->also)))
-            cJSON_AddItemToObject(config, f->name, cJSON_Parse(f->absent));
+        if (f->absent && !has(s->config, f->name) && !has(s->config, f->also))
+            fill_one(s, f);
 }
 
 /* Names of one function: written out as the one that all programs know. */
@@ -88,7 +114,7 @@ bool config_settle(const char *class, const cJSON *raw, Settled *out,
     if (!a)
         return true;
     set_class(out->config, class);
-    fill(a, out->config);
+    fill(a, out);
     one_name(out->config);
     if (!refused(a, out->config, err)) {
         sort_out(a, out);
@@ -104,4 +130,25 @@ void config_settled_free(Settled *s)
     cJSON_Delete(s->config);
     cJSON_Delete(s->aside);
     *s = (Settled){0};
+}
+
+cJSON *json_keep(Arena *a, const cJSON *from)
+{
+    cJSON *to = arena_alloc(a, sizeof *to), *last = NULL;
+    *to = *from;
+    to->next = to->prev = to->child = NULL;
+    if (from->string)
+        to->string = arena_strn(a, from->string, strlen(from->string));
+    if (from->valuestring)
+        to->valuestring =
+            arena_strn(a, from->valuestring, strlen(from->valuestring));
+    for (const cJSON *v = from->child; v; v = v->next) {
+        cJSON *kid = json_keep(a, v);
+        kid->prev = last;
+        *(last ? &last->next : &to->child) = kid;
+        last = kid;
+    }
+    if (last)
+        to->child->prev = last; /* as cJSON has it */
+    return to;
 }

@@ -138,6 +138,7 @@ struct Model {
     const cJSON *config; /* as its architecture takes it; in the arena */
     const cJSON *aside;  /* fields that only other architectures read */
     const char *unknown; /* fields that nobody knows, or NULL */
+    const char *filled;  /* sizes that it lacked: "hidden_size 4096"; or NULL */
     LIST(Applied *) applied;
     Names written; /* config fields that defaults filled in */
     bool symbolic;

@@ -34,9 +34,10 @@ typedef struct {
     const char *name, *value; /* value as the user wrote it; "8" */
 } Arg;
 
-/* The model that config.json asks for: by its model_type or architectures, with the transforms that a folder of ours names
- * applied. `graft_text` is the folder's model.graft, or NULL. Weights and
- * modules compute in `dtype`. NULL: err, or diags, says why. */
+/* The model that config.json asks for: by its model_type or architectures, with
+ * the transforms that a folder of ours names applied. `graft_text` is the
+ * folder's model.graft, or NULL. Weights and modules compute in `dtype`. NULL:
+ * err, or diags, says why. */
 Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
                   const char *graft_text, Dtype dtype, Err *err);
 /* Fields of its config that no table knows ("a, b"): the model may need them.

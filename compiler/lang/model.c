@@ -185,6 +185,11 @@ bool model_check_tensors(const Model *m, const TensorInfo *tensor, int n,
         while (ok && weight_next(w[i], index));
     }
     ok = ok && all_read(m, &f, err);
+    if (!ok && m->filled) {
+        Err why = *err;
+        err_set(err, "%s; the config lacks fields, which are then %.200s",
+                why.text, m->filled);
+    }
     free(f.tensor);
     free(f.read);
     return ok;

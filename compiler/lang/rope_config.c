@@ -119,7 +119,8 @@ static const char *longrope(const cJSON *o, Rope *r)
         return why;
     const char *name = length > r->original ? "long_factor" : "short_factor";
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(o, name);
-    if (!cJSON_IsArray(list) || !list->child)
+    if (!cJSON_IsArray(list) || !list->child ||
+        cJSON_GetArraySize(list) > 4096)
         return intern_printf("has no list %s", name);
     r->divisor = "";
     for (const cJSON *v = list->child; v; v = v->next) {

@@ -206,8 +206,9 @@ static bool read_shards(Checkpoint *c, const char *path, const cJSON *map,
             good = err_set(err, "%s: tensor %.200s: its file must be a name "
                            "in the same folder", path, i->string);
         else if (names_add(&seen, i->valuestring, 0))
-            good = safetensors_shard(c, arena_printf(&c->arena, "%s/%s", c->path,
-                                              i->valuestring), err);
+            good = safetensors_shard(c,
+                                     arena_printf(&c->arena, "%s/%s", c->path,
+                                                  i->valuestring), err);
     }
     names_free(&seen);
     return good;
