@@ -183,6 +183,18 @@ static const char *const harmless[] = {
     "rotary_pct", "partial_rotary_factor",
     "original_max_position_embeddings"};
 
+/* Fields of architectures that have no table here; those that do pass over
+ * them. */
+static const char *const elsewhere[] = {
+    "routed_scaling_factor", "topk_method", "topk_group", "n_group", "ep_size",
+    "q_lora_rank", "kv_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim",
+    "v_head_dim", "num_nextn_predict_layers", "parallel_attn",
+    "multi_query", "new_decoder_architecture", "alibi",
+    "final_logit_softcapping", "attn_logit_softcapping",
+    "query_pre_attn_scalar", "embedding_multiplier", "residual_multiplier",
+    "attention_multiplier", "logits_scaling", "no_rope_layers",
+    "no_rope_layer_interval", "shared_intermediate_size"};
+
 const ConfigArch *config_arch_of(const char *class, const char *type)
 {
     for (int i = 0; i < config_archs; i++)
@@ -212,6 +224,9 @@ bool config_others(const char *name)
 {
     for (int i = 0; i < config_archs; i++)
         if (config_field_of(&config_arch[i], name))
+            return true;
+    for (size_t i = 0; i < COUNT(elsewhere); i++)
+        if (!strcmp(elsewhere[i], name))
             return true;
     return false;
 }
