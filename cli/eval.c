@@ -99,6 +99,10 @@ static bool score(const Eval *v, const Common *common, Engine *e,
     int limit = engine_limit(e), length = v->length ? v->length : 1024;
     if (limit > 0 && length > limit)
         length = limit;
+    if ((size_t)length > ids->n)
+        length = (int)ids->n;
+    if (!engine_for(e, length, err))
+        return false;
     size_t row = (size_t)engine_vocabulary(e) * sizeof(float);
     float *logits = xmalloc(PIECE * row);
     Progress p = progress_begin(common, "eval", "tokens", (int64_t)ids->n);
