@@ -1,5 +1,5 @@
 /* The table of operations, by column. */
-#include "compiler/compiler.h"
+#include "compiler/graph/graph.h"
 #include <math.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@ const OpInfo op_info[OP_COUNT] = {
            work, grad, to, run) \
     {#name, nargs, CLASS_##class, flags, least, most, over, WORK_##work, \
      nargs > 0, NULL, to},
-#include "compiler/ops.def"
+#include "compiler/graph/ops.def"
 #undef MAP
 #undef OP
 };
@@ -56,7 +56,7 @@ double op_value(Op op, double a, double b, double c)
             ...) \
     case OP_##name: return value;
 #define OP(name, ...)
-#include "compiler/ops.def"
+#include "compiler/graph/ops.def"
 #undef MAP
 #undef OP
     default: BUG("op %d has no value", op);
@@ -71,7 +71,7 @@ bool op_positive(Op op, bool a, bool b, bool c)
     case OP_##name: return positive;
 #define OP(name, nargs, class, type, flags, least, most, over, positive, ...) \
     case OP_##name: return positive;
-#include "compiler/ops.def"
+#include "compiler/graph/ops.def"
 #undef MAP
 #undef OP
     default: return false;
