@@ -1,5 +1,5 @@
-/* Expression trees: the llvm column of compiler/graph/ops.def, and the walk over a
- * tree of elementwise ops. */
+/* Expression trees: the llvm column of compiler/graph/ops.def, and the walk
+ * over a tree of elementwise ops. */
 #include "codegen/emit/emit.h"
 
 /* ---- the column: what an op is on values in registers ---- */

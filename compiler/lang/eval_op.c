@@ -91,7 +91,8 @@ Node *elementwise(Scope *s, Op op, Node *a, Node *b, const Ast *at)
                  dims_text(x), dims_text(y), clash(x, y), hiding(s, at));
         return NULL;
     }
-    if (!(op_info[op].flags & IS_order) && (!is_quantity(a, at) || !is_quantity(b, at)))
+    if (!(op_info[op].flags & IS_order) &&
+        (!is_quantity(a, at) || !is_quantity(b, at)))
         return NULL;
     return g_map2(s->g, op, a, b);
 }
