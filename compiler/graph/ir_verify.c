@@ -74,6 +74,17 @@ static bool attrs_hold(const Node *n, Complaint *c)
     return dims_hold(n, c);
 }
 
+/* The pairs of a head that turn: unknown in a text without a config. */
+static bool rope_holds(const Node *n, Complaint *c)
+{
+    const Rope *r = n->rope;
+    double size;
+    return !r ||
+           (r->rotary > 0 && r->rotary % 2 == 0 && r->theta > 0 &&
+            (!size_is_num(n->type.dim[2]->size, &size) || r->rotary <= size)) ||
+           refuse(c, n, "%d elements of a head turn", r->rotary);
+}
+
 bool node_holds(const Node *n, Complaint *c)
 {
     if (n->op >= OP_COUNT)
@@ -94,7 +105,7 @@ bool node_holds(const Node *n, Complaint *c)
     if (!same_type(&type, &n->type))
         return refuse(c, n, "is %s, its rule gives %s", type_text(&n->type),
                       type_text(&type));
-    return true;
+    return rope_holds(n, c);
 }
 
 /* ---- a repeat and its bodies ---- */

@@ -421,14 +421,8 @@ static const char *rule_attend(const Node *n, Type *out)
 
 static const char *rule_rope(const Node *n, Type *out)
 {
-    const Rope *r = n->rope;
-    double hd;
     *out = n->arg[0]->type;
-    if (out->rank != 3)
-        return "an argument [T, H, hd]";
-    bool turns = r && r->theta > 0 && r->rotary > 0 && r->rotary % 2 == 0 &&
-                 (!size_is_num(out->dim[2]->size, &hd) || r->rotary <= hd);
-    return turns ? NULL : "pairs of elements of a head that turn";
+    return out->rank == 3 ? NULL : "an argument [T, H, hd]";
 }
 
 static const char *rule_repeat(const Node *n, Type *out)

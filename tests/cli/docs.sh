@@ -99,13 +99,7 @@ done
 language=$repo/docs/language.md
 "$repo/scripts/docs_ops" --check >out 2>err
 ok "docs list the operations of ops.def (scripts/docs_ops)"
-{
-    awk -F', *' '/^MAP\(/ && $7 == "0" { sub(/MAP\(/, "", $1); print $1 }' \
-        "$(find "$repo/compiler" -name ops.def)"
-    sed -n '/^static const Builtin builtins/,/^};/p' \
-        "$(find "$repo/compiler" -name builtin.c)" |
-        sed -n 's/^    {"\([a-z0-9_]*\)".*/\1/p'
-} | sort >built
+builtins >built
 sed -n '/^## Built-in functions/,$p' "$language" | grep '^|' | cut -d'|' -f2 |
     grep -oE '`[a-z0-9_]+\(' | tr -d '`(' | sort -u >listed
 diff built listed >out 2>err
