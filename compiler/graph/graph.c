@@ -135,17 +135,23 @@ static void mark_needed(const Node *n, bool *needed)
         mark_needed(n->arg[i], needed);
 }
 
+bool *graph_needed(const Graph *g, Arena *a)
+{
+    bool *needed = arena_alloc(a, (size_t)g->node.n + 1);
+    for (int i = 0; i < g->output.n; i++)
+        mark_needed(g->output.at[i].node, needed);
+    return needed;
+}
+
 Graph *graph_map(const Graph *g, Arena *a,
                  Node *(*map)(Graph *to, Node n, const Node *old, void *user),
                  void *user)
 {
     Graph *to = graph_new(a, g->name);
     to->nslots = g->nslots;
-    bool *needed = xmalloc((size_t)g->node.n + 1);
-    Node **now = xmalloc(((size_t)g->node.n + 1) * sizeof *now);
-    memset(needed, 0, (size_t)g->node.n + 1);
-    for (int i = 0; i < g->output.n; i++)
-        mark_needed(g->output.at[i].node, needed);
+    Arena scratch = {0};
+    const bool *needed = graph_needed(g, &scratch);
+    Node **now = arena_alloc(&scratch, ((size_t)g->node.n + 1) * sizeof *now);
     for (int i = 0; i < g->node.n; i++) {
         if (!needed[i])
             continue;
@@ -156,8 +162,7 @@ Graph *graph_map(const Graph *g, Arena *a,
     }
     for (int i = 0; i < g->output.n; i++)
         graph_output(to, g->output.at[i].name, now[g->output.at[i].node->id]);
-    free(needed);
-    free(now);
+    arena_free(&scratch);
     return to;
 }
 
