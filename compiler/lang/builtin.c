@@ -143,6 +143,11 @@ bool is_builtin(const char *name)
     return builtin(name, &b);
 }
 
+const char *builtin_name(int i)
+{
+    return i < (int)COUNT(builtins) ? builtins[i].name : NULL;
+}
+
 const char *builtin_nearest(const char *name)
 {
     const char *names[COUNT(builtins) + OP_COUNT];

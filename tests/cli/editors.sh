@@ -77,4 +77,10 @@ else
     skip "Vim: a file is known and coloured" "no vim here"
 fi
 
+if command -v node >/dev/null; then
+    node "$repo/tests/cli/vscode.js" "$graft" >out 2>err
+    ok "VS Code: the extension asks the server and shows what it says"
+else
+    skip "VS Code: the extension" "no node here"
+fi
 finish
