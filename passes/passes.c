@@ -109,8 +109,7 @@ static void label_leaves(Named *d, Graph *g, const Iteration *pass)
         return;
     for (int i = 0; i < g->node.n; i++) {
         Node *n = g->node.at[i];
-        const Weight *w = n->slot && pass ? pass->weight[n->slot - 1]
-                                          : n->weight;
+        const Weight *w = node_weight(n, pass);
         if (!n->label && n->op == OP_input)
             n->label = n->name;
         else if (!n->label && n->op == OP_weight && w)

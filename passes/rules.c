@@ -1,6 +1,7 @@
-/* Pass rules: graphs made cheaper by the rules that proofs use. What does not depend on a dim is computed
- * once, not along it (equal experts, work that experts share), and copied out
- * only where an operation needs the dim; branches of weight 0 go. */
+/* Pass rules: graphs made cheaper by the rules that proofs use. What does not
+ * depend on a dim is computed once, not along it (equal experts, work that
+ * experts share), and copied out only where an operation needs the dim;
+ * branches of weight 0 go. */
 #include "compiler/prove/prove.h"
 #include "passes/private.h"
 #include "passes/rewrite.h"

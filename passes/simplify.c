@@ -4,13 +4,6 @@
 #include "passes/rewrite.h"
 #include <string.h>
 
-static bool same_type(const Type *a, const Type *b)
-{
-    return a->dtype == b->dtype && a->index_of == b->index_of &&
-           a->rank == b->rank &&
-           !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
-}
-
 /* x * 1, x + 0 and such; stop(x); copies that change nothing */
 static Node *take_arg(const Node *n)
 {
@@ -46,7 +39,7 @@ static bool drop_expands(Node *n)
             continue;
         while (n->arg[i]->op == OP_expand)
             n->arg[i] = n->arg[i]->arg[0];
-        if (op_type(n, &t) || !same_type(&t, &n->type))
+        if (op_type(n, &t) || !type_same(&t, &n->type))
             n->arg[i] = old;
         else
             any = true;
@@ -58,11 +51,11 @@ static bool drop_expands(Node *n)
 static Node *as_type(Graph *to, Node *a, const Node *n)
 {
     Type own = a->type;
-    if (same_type(&own, &n->type))
+    if (type_same(&own, &n->type))
         return a;
     if (type_is_float(own.dtype) && type_is_float(n->type.dtype))
         own.dtype = n->type.dtype;
-    if (n->op == OP_cast || !same_type(&own, &n->type))
+    if (n->op == OP_cast || !type_same(&own, &n->type))
         return NULL;
     return graph_add(to, (Node){.op = OP_cast, .num = own.dtype, .arg = {a},
                                 .src = n->src, .loc = n->loc,

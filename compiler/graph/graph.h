@@ -117,6 +117,11 @@ Graph *graph_at(Arena *a, int n, Node *const *node, int nsym,
 /* By id: does an output need the node? In `a`. */
 bool *graph_needed(const Graph *g, Arena *a);
 
+/* What a weight node reads in a pass (outside bodies: NULL) of its graph. */
+const Weight *node_weight(const Node *n, const Iteration *pass);
+/* The first pass of above's repeats that runs the body, or NULL. */
+const Iteration *graph_pass_of(const Graph *above, const Graph *body);
+
 /* Shorthands of graph_add. */
 Node *g_num(Graph *g, Dtype t, double v);
 Node *g_scalar(Graph *g, Dtype t, const Size *s); /* a number when known */
