@@ -22,7 +22,7 @@ compiler/prove: dsl compiler/interp
 compiler/lang: dsl stdlib compiler/graph
 compiler/check: compiler/lang compiler/prove +compiler/lang/elab.h
 compiler/check: +compiler/prove/term.h
-passes: compiler/prove compiler/check
+passes: compiler/prove compiler/check +compiler/prove/pattern.h
 passes/kernels: passes dsl
 codegen/emit: passes/kernels codegen/jit codegen/program
 codegen/emit: +codegen/jit/measure.h
@@ -40,7 +40,8 @@ runtime: runtime/run runtime/tokens runtime/files
 cli/common: base dsl
 cli/driver: cli/common codegen/program compiler/check runtime
 cli/tools: cli/driver codegen/cuda
-cli: cli/tools codegen/build +codegen/jit/machine.h
+cli/lsp: compiler/check
+cli: cli/tools cli/lsp codegen/build +codegen/jit/machine.h
 '
 
 # may: "ROOM OTHER" for all that a room may use, itself too.
