@@ -104,7 +104,7 @@ for case in g_chat_template_list g_chat_template_more; do
     put "$case"
     run apply copy "$case" -o "$case.gguf"
     tr '\0' '.' <"$case.gguf" >keys
-    grep -qa 'tokenizer.chat_template\.\.' keys &&
+    grep -qa 'tokenizer.chat_template[^s.]' keys &&
         grep -qa 'tokenizer.chat_template.tool_use' keys &&
         grep -qa 'tokenizer.chat_templates' keys
     ok "$case: both templates are in the file"
@@ -125,9 +125,23 @@ ok "g_pattern_raw_newlines: known by either spelling; .GGUF is a file"
 
 put g_bos_is_a_word
 run apply copy g_bos_is_a_word -o word.gguf
-run generate word.gguf -p "it's  a \"test\" #1" -n 0 --json
+run generate word.gguf -p "it's  a \"test\" #1" -n 1 --json
 grep -q '278,280,32,283,285,287,289,34,292,49' <(tr -d ' \n' <out)
 ok "g_bos_is_a_word: a plain token is no special one"
+
+# ---- what is refused by what it is ----
+
+cp -r g_yarn g_yarn_q
+for method in gptq awq bitsandbytes fp8; do
+    sed "s/\"hidden_act\"/\"quantization_config\": {\"quant_method\": \"$method\"}, &/" g_yarn/config.json >g_yarn_q/config.json
+    ends 1 "weights by $method" logits g_yarn_q --ids 1,2 -o x.npy
+    says err "weights by $method" "$method"
+done
+mkdir adapter
+printf '{"peft_type": "LORA", "base_model_name_or_path": "org/base"}' \
+    >adapter/adapter_config.json
+ends 1 "a PEFT adapter" logits adapter --ids 1,2 -o x.npy
+says err "a PEFT adapter" org/base
 
 # Weights that are no longer quantised are not said to be.
 sed 's/"hidden_act"/"quantization_config": {"quant_method": "none"}, &/' \
