@@ -1,5 +1,5 @@
-/* A folder's chat templates: chat_template in tokenizer_config.json is a text or
- * a list of named ones; the files chat_template.jinja and
+/* A folder's chat templates: chat_template in tokenizer_config.json is a text
+ * or a list of named ones; the files chat_template.jinja and
  * additional_chat_templates/NAME.jinja win over it. */
 #include "runtime/files/files_private.h"
 #include "runtime/tokens/tokenizer_impl.h"

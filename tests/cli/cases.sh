@@ -133,7 +133,8 @@ ok "g_bos_is_a_word: a plain token is no special one"
 
 cp -r g_yarn g_yarn_q
 for method in gptq awq bitsandbytes fp8; do
-    sed "s/\"hidden_act\"/\"quantization_config\": {\"quant_method\": \"$method\"}, &/" g_yarn/config.json >g_yarn_q/config.json
+    by="\"quantization_config\": {\"quant_method\": \"$method\"}"
+    sed "s/\"hidden_act\"/$by, &/" g_yarn/config.json >g_yarn_q/config.json
     ends 1 "weights by $method" logits g_yarn_q --ids 1,2 -o x.npy
     says err "weights by $method" "$method"
 done
