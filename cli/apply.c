@@ -216,7 +216,8 @@ static bool put_converted(Job *j, Writer *w, const FileTensor *t,
 static bool put_copy(Job *j, Writer *w, const FileTensor *t,
                      const TensorInfo *as, Err *err)
 {
-    bool as_it_lies = t->info.dtype == as->dtype && t->rows == ROWS_plain;
+    bool as_it_lies = !t->made && t->info.dtype == as->dtype &&
+                      t->rows == ROWS_plain;
     bool fine = as_it_lies ? writer_copy(w, t, err)
                            : put_converted(j, w, t, as, err);
     tensor_release(t);
