@@ -8,11 +8,12 @@ usage: loads.py [MODEL...]      (default: all of the shared tiny ones)
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
 
-from common import (CACHE, DATA, LlamaCpp, graft, graft_logits, table,
+from common import (CACHE, DATA, REPO, LlamaCpp, graft, graft_logits, table,
                     transformers_logits)
 
 # What is written: a name, the source, the transform and its parameters.
@@ -41,6 +42,26 @@ WANTED = [
     ("gpt_neox, half of a head turned", "made:gpt_neox", ["copy"]),
     ("olmoe, 4 key heads", "made:olmoe", ["copy"]),
     ("deepseek", "made:deepseek", ["copy"]),
+    ("llama, biases everywhere", "case:m_llama_biases", ["copy"]),
+    ("llama, a share to turn that it passes over",
+     "case:g_llama_partial_rotary", ["copy"]),
+    ("llama, a window that it passes over", "case:m_llama_sliding_window",
+     ["copy"]),
+    ("llama, yarn", "case:m_yarn_no_original", ["copy"]),
+    ("llama, dynamic rope", "case:m_rope_dynamic", ["copy"]),
+    ("qwen2, yarn", "case:g_yarn", ["copy"]),
+    ("mistral, window 8, sparse_upcycling E=2 K=1", "case:g_upcycle_window",
+     ["sparse_upcycling", "E=2", "K=1"]),
+    ("mixtral, its defaults", "case:m_mixtral_defaults", ["copy"]),
+    ("olmoe, tied", "case:g_tied_olmoe", ["copy"]),
+    ("stablelm, tied", "case:g_tied_stablelm", ["copy"]),
+    ("gpt_neox, gelu_fast", "case:m_neox_gelu_fast", ["copy"]),
+    ("deepseek, a scale that it passes over", "case:g_deepseek_scale",
+     ["copy"]),
+    ("deepseek, normed weights of one expert", "case:m_deepseek_k1_norm",
+     ["copy"]),
+    ("llama of GPTQ", "case:q_gptq", ["copy"]),
+    ("llama of nf4", "case:q_nf4", ["copy"]),
 ]
 LENGTH = 40
 
@@ -120,8 +141,20 @@ def made(kind, out):
     return out
 
 
+def case(name, out):
+    """A folder of tests/cases, put together."""
+    cases = REPO / "tests" / "cases"
+    shutil.copytree(cases / name, out)
+    for line in (out / "weights").read_text().splitlines():
+        own, there = line.split()
+        shutil.copy(cases / "weights" / there, out / own)
+    return out
+
+
 def found(source, scratch):
     kind, _, name = source.rpartition(":")
+    if kind == "case":
+        return case(name, scratch / "case")
     if kind == "made":
         return made(name, scratch / "made")
     if kind == "cache":
@@ -130,8 +163,9 @@ def found(source, scratch):
 
 
 def ids_for(model):
-    """Some ids that every vocabulary has."""
-    return [1 + (7 * i * i + 3 * i) % 120 for i in range(LENGTH)]
+    """Some ids that its vocabulary has."""
+    most = 90 if str(model).startswith("case:") else 120
+    return [1 + (7 * i * i + 3 * i) % most for i in range(LENGTH)]
 
 
 def difference(a, b):

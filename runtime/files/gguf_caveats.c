@@ -135,9 +135,9 @@ static const char *odd_share(const cJSON *config)
 static const char *gelu(const cJSON *config)
 {
     return is_class(config, "GPTNeoXForCausalLM") &&
-                   !strcmp(config_text(config, "hidden_act"), "gelu")
-               ? "llama.cpp computes gelu by its approximation with tanh: "
-                 "logits differ in the third decimal" : NULL;
+                   !strncmp(config_text(config, "hidden_act"), "gelu", 4)
+               ? "llama.cpp computes gelu by its approximation with tanh, in "
+                 "16 bits: logits differ in the third decimal" : NULL;
 }
 
 int gguf_caveats(const cJSON *config, const char *out[GGUF_CAVEATS])
