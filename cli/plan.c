@@ -173,7 +173,7 @@ static const FileTensor *first_read(const Sources *s, const Node *n)
     const FileTensor *t = NULL;
     if (n->op == OP_weight && n->weight)
         return sources_tensor(s, n->weight, 0);
-    for (int i = 0; i < op_info[n->op].nargs && !t; i++)
+    for (int i = 0; i < node_args(n) && !t; i++)
         t = first_read(s, n->arg[i]);
     return t;
 }

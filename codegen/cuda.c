@@ -50,7 +50,7 @@ static const char *rule(Cu *c, const Node *n, bool root, int inside);
 static const char *call_rule(Cu *c, const Node *n)
 {
     const char *s = cu_text(c, "%s(", op_info[n->op].name);
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         s = cu_text(c, "%s%s%s", s, i ? ", " : "",
                     rule(c, n->arg[i], false, 0));
     for (int i = 0; i < n->ndim; i++)

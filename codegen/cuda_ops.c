@@ -129,7 +129,7 @@ Expr cu_op(Cu *c, const Node *n, const Expr *arg)
     if (!forms[n->op].form)
         BUG("no CUDA C for %s", op_info[n->op].name);
     Expr in[MAX_ARGS] = {{0}};
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
+    for (int i = 0; i < node_args(n); i++) {
         bool kept = is_test(n->op) || (n->op == OP_select && i == 0);
         in[i] = kept ? arg[i]
                      : converted(c, arg[i], n->arg[i]->type.dtype, to);

@@ -47,7 +47,7 @@ typedef struct {
 } Dim;
 const Dim *dim_new(const char *name, const Size *size); /* kept for good */
 
-enum { MAX_ARGS = 3 };
+enum { MAX_ARGS = 16 };
 typedef struct {
     Dtype dtype;              /* f64 f32 bf16 f16; i32 an index; bool */
     const Dim *index_of;      /* i32: which dim it points into */
@@ -102,16 +102,36 @@ typedef struct {
     Graph *body;
     const Weight **weight; /* body->nslots of them */
 } Iteration;
+/* A further value that goes in, besides the input "x" that the output "y" of
+ * the pass before is: named as the bodies' input (a body may lack it). */
+typedef struct {
+    const char *name;
+    const char *next; /* the bodies' output that the next pass has it from;
+                       * NULL: the same in every pass */
+    const Dim *each;  /* each pass takes a part of its own along this, the
+                       * argument's first dim; NULL: all of it */
+    int nparts;       /* then as many as passes: */
+    const int *part;  /* which one each pass takes; -1: none */
+} RepeatIn;
+/* A further value that comes out (OP_result): the bodies' output of that name
+ * of each pass that has it, one after the other along a dim of its own. */
+typedef struct {
+    const char *name;
+    const Dim *dim; /* as many as passes have it */
+} RepeatOut;
 typedef struct {
     int n;
     Iteration *at;
+    int nin, nout;
+    const RepeatIn *in; /* of arguments 1 .. nin */
+    const RepeatOut *out;
 } Repeat;
 
 struct Node {
     Op op;
     int id;    /* its place in graph->node: its arguments' are smaller */
     Type type; /* as its rule gives it */
-    Node *arg[MAX_ARGS];
+    Node *arg[MAX_ARGS]; /* node_args of them */
     /* attributes; which of them count is the op's affair (ops.def); the rest
      * are zero */
     int ndim;
@@ -157,6 +177,7 @@ Graph *graph_new(Arena *a, const char *name);
 Node *graph_add(Graph *g, Node n);
 void graph_output(Graph *g, const char *name, Node *n);
 Node *graph_find_output(const Graph *g, const char *name); /* or NULL */
+int node_args(const Node *n); /* how many: op_info's, and a repeat's further */
 /* Why its rule refuses the node, or NULL with *type filled in. */
 const char *op_type(const Node *n, Type *type);
 /* A new graph with each node that outputs need rebuilt through `map` (NULL:
@@ -176,6 +197,10 @@ Node *g_along(Graph *g, Op op, Node *a, int n, const Dim *const *dim);
 Node *g_contract(Graph *g, Node *a, Node *b, int n, const Dim *const *dim);
 Node *g_gather(Graph *g, Node *a, const Dim *d, Node *index);
 Node *g_weight(Graph *g, const Weight *w);
+Node *g_result(Graph *g, Node *repeat, const char *name);
+/* The type of the bodies' output of that name (NULL: none has it), and how many
+ * passes have it. */
+const Type *repeat_output(const Repeat *r, const char *name, int *passes);
 
 typedef enum { FACT_none, FACT_pos, FACT_pos1, FACT_row } Fact;
 typedef struct {
@@ -376,6 +401,10 @@ char *model_graft_text(const Model *m);
 void model_print(const Model *m, FILE *out); /* show --stage model */
 /* The forward pass: input "token" [T], output "y" [T, V]. */
 Graph *model_graph(const Model *m, Arena *arena);
+/* Besides y: an output "loss.NAME" for the sum of the losses of that name, and
+ * "stat.PATH.NAME" for the stat of a module, of those of a repeated layer along
+ * the passes that have it. */
+Graph *model_graph_whole(const Model *m, Arena *arena);
 /* Numbers of the config as bound: size of a parameter of the model text ("V",
  * "L"), false if it has none of the name. */
 bool model_size(const Model *m, const char *name, int64_t *out);

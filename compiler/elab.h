@@ -164,6 +164,7 @@ typedef struct Scope {
     const Weight *target; /* of an initialiser */
     struct Body *body; /* inside a repeated layer */
     bool effects;       /* losses and stats become outputs */
+    const Inst *top;    /* whose forward is run */
     const Ast *site;
     const struct Applied *applying;
     int depth;
@@ -210,6 +211,9 @@ static inline Val val_string(const char *t)
 }
 
 void run_statement(Scope *s, const Ast *a);
+/* Outputs: losses of one name are added up, stats of one get a number. */
+void add_loss(Graph *g, const char *name, Node *n);
+void add_stat(Graph *g, const char *name, Node *n);
 const char *type_shape(const Type *t); /* "[128, 48]" */
 const char *dims_text(const Type *t); /* "[T, D]" */
 bool is_lifted(const Scope *s, const Dim *d);

@@ -19,6 +19,11 @@ bool op_find(const char *name, Op *out)
     return false;
 }
 
+int node_args(const Node *n)
+{
+    return op_info[n->op].nargs + (n->repeat ? n->repeat->nin : 0);
+}
+
 double op_value(Op op, double a, double b, double c)
 {
     (void)a, (void)b, (void)c;
@@ -47,7 +52,7 @@ static uint64_t mix(uint64_t h, const void *p)
 static uint64_t node_hash(const Node *n)
 {
     uint64_t h = hash_bytes((uint64_t)n->op, &n->num, sizeof n->num);
-    for (int i = 0; i < MAX_ARGS; i++)
+    for (int i = 0; i < MAX_ARGS && n->arg[i]; i++)
         h = mix(h, n->arg[i]);
     for (int i = 0; i < n->ndim; i++)
         h = mix(h, n->dim[i]);
@@ -158,7 +163,7 @@ static void mark_needed(const Node *n, bool *needed)
     if (needed[n->id])
         return;
     needed[n->id] = true;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         mark_needed(n->arg[i], needed);
 }
 
@@ -177,7 +182,7 @@ Graph *graph_map(const Graph *g, Arena *a,
         if (!needed[i])
             continue;
         Node n = *g->node.at[i];
-        for (int j = 0; j < op_info[n.op].nargs; j++)
+        for (int j = 0; j < node_args(&n); j++)
             n.arg[j] = now[n.arg[j]->id];
         now[i] = map ? map(to, n, g->node.at[i], user) : graph_add(to, n);
     }
@@ -253,4 +258,10 @@ Node *g_gather(Graph *g, Node *a, const Dim *d, Node *index)
 Node *g_weight(Graph *g, const Weight *w)
 {
     return graph_add(g, (Node){.op = OP_weight, .type = w->type, .weight = w});
+}
+
+Node *g_result(Graph *g, Node *repeat, const char *name)
+{
+    return graph_add(g, (Node){.op = OP_result, .arg = {repeat},
+                               .name = intern(name)});
 }

@@ -33,6 +33,7 @@ const IrAttrs ir_attrs[OP_COUNT] = {
     [OP_attend] = {HAS_window, 0, 0},
     [OP_rope] = {HAS_rope, 0, 0},
     [OP_repeat] = {HAS_repeat, 0, 0},
+    [OP_result] = {HAS_name, 0, 0},
 };
 
 const RopeField rope_field[ROPE_FIELDS] = {
@@ -86,6 +87,6 @@ void formula_of(Arena *a, const Node *value, Formula *out)
     for (int i = out->n - 1; i > at; i--)
         out->at[i] = out->at[i - 1];
     out->at[at] = value;
-    for (int i = 0; i < op_info[value->op].nargs; i++)
+    for (int i = 0; i < node_args(value); i++)
         formula_of(a, value->arg[i], out);
 }

@@ -46,7 +46,7 @@ static uint64_t hash_pointers(uint64_t h, const void *at, int n)
 /* A leaf is known by what it reads, not by the names of its dims. */
 static bool is_read(const Node *n)
 {
-    return !op_info[n->op].nargs && n->op != OP_number && n->op != OP_scalar;
+    return !node_args(n) && n->op != OP_number && n->op != OP_scalar;
 }
 
 static uint64_t hash_leaf(uint64_t h, const Node *n)

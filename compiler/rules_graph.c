@@ -61,7 +61,7 @@ static Node *folded(Simple *s, const Node *n)
     double v[MAX_ARGS] = {0};
     if (n->op == OP_cast && n->arg[0]->op != OP_number)
         return NULL;
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
+    for (int i = 0; i < node_args(n); i++) {
         if (n->arg[i]->op != OP_number)
             return NULL;
         v[i] = n->arg[i]->num;
@@ -296,7 +296,7 @@ static const Repeat *bodies(Simple *s, const Repeat *old)
 {
     Arena *arena = s->kept;
     Repeat *r = arena_alloc(arena, sizeof *r);
-    r->n = old->n;
+    *r = *old;
     r->at = arena_alloc(arena, (size_t)old->n * sizeof *r->at);
     for (int i = 0; i < old->n; i++) {
         r->at[i] = old->at[i];
@@ -313,7 +313,7 @@ static const Repeat *bodies(Simple *s, const Repeat *old)
 static Node *as_it_stands(Simple *s, const Node *old)
 {
     Node n = *old;
-    for (int i = 0; i < op_info[n.op].nargs; i++)
+    for (int i = 0; i < node_args(&n); i++)
         n.arg[i] = whole(s, old->arg[i]);
     if (n.op == OP_repeat)
         n.repeat = bodies(s, old->repeat);
@@ -345,7 +345,7 @@ static Node *core_of(Simple *s, const Node *old)
     if (op_info[old->op].fact != FACT_row)
         return as_it_stands(s, old);
     Node n = *old;
-    for (int i = 0; i < op_info[n.op].nargs; i++)
+    for (int i = 0; i < node_args(&n); i++)
         n.arg[i] = core(s, old->arg[i]);
     return elementwise(s, n);
 }
@@ -355,7 +355,7 @@ static void mark(const Node *n, bool *needed)
     if (needed[n->id])
         return;
     needed[n->id] = true;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         mark(n->arg[i], needed);
 }
 

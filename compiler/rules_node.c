@@ -44,7 +44,7 @@ double node_cost(const Node *n)
     case OP_topk:
         return elements(&n->arg[0]->type);
     default:
-        return op_info[n->op].nargs ? elements(&n->type) : 0;
+        return node_args(n) ? elements(&n->type) : 0;
     }
 }
 

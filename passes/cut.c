@@ -72,7 +72,7 @@ static void find_costs(Cut *c)
             continue;
         info->reduces = kind == NODE_reduce;
         info->cost = own_cost(n);
-        for (int j = 0; j < op_info[n->op].nargs; j++) {
+        for (int j = 0; j < node_args(n); j++) {
             if (n->op != OP_gather || j == 0)
                 info->cost += c->info[n->arg[j]->id].cost;
             info->reduces |= c->info[n->arg[j]->id].reduces;
@@ -90,7 +90,7 @@ static void mark_needed(Cut *c, const Node *n)
     if (c->info[n->id].needed)
         return;
     c->info[n->id].needed = true;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         mark_needed(c, n->arg[i]);
 }
 
@@ -157,7 +157,7 @@ static void use(Cut *c, Node *n, Group *g, const Moved *m)
 
 static void use_args(Cut *c, const Node *n, Group *g, const Moved *m)
 {
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
+    for (int i = 0; i < node_args(n); i++) {
         Moved to = *m;
         if (!cut_moves(n, i, &to))
             c->info[n->arg[i]->id].stored = true;
@@ -377,7 +377,7 @@ static void own_kernel(Cut *c, Node *n)
     Skeleton s = cut_own_skeleton(n);
     Group *g = group_new(c, s);
     store_in(c, n, g);
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
+    for (int i = 0; i < node_args(n); i++) {
         c->info[n->arg[i]->id].stored |= s != SKEL_scatter;
         use(c, n->arg[i], g, &nowhere);
     }

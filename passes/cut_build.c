@@ -106,7 +106,7 @@ static bool picks(Cut *c, const Node *n, bool *seen)
     seen[n->id] = true;
     if (n->op == OP_topk)
         return true;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         if (!c->info[n->arg[i]->id].home && picks(c, n->arg[i], seen))
             return true;
     return false;
@@ -148,7 +148,7 @@ void cut_own_kernel(Cut *c, Node *n, Kernel *k)
     }
     k->node = n;
     if (k->skeleton != SKEL_scatter)
-        for (int i = 0; i < op_info[n->op].nargs; i++)
+        for (int i = 0; i < node_args(n); i++)
             kernel_reads(k, cut_stored(c, n->arg[i]));
 }
 

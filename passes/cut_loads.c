@@ -61,7 +61,7 @@ static void look(Look *l, const Node *n, bool root)
     for (int i = 0; l->g && i < l->g->nholes; i++)
         if (l->g->hole[i] == n)
             return;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         look(l, n->arg[i], false);
 }
 

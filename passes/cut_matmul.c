@@ -156,13 +156,13 @@ static int ropes(const Turn *t, const Node *n, bool root)
         return 0;
     if (*known)
         return *known - 1;
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
+    for (int i = 0; i < node_args(n); i++) {
         int own = ropes(t, n->arg[i], false);
         most = own > most ? own : most;
     }
     if (n->op == OP_rope)
         most += whole_head(t, n) ? 1 : MANY;
-    else if (op_info[n->op].nargs && op_info[n->op].fact != FACT_row &&
+    else if (node_args(n) && op_info[n->op].fact != FACT_row &&
              n->op != OP_expand && n->op != OP_order)
         most = MANY;
     *known = (most < MANY ? most : MANY) + 1;

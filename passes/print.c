@@ -76,7 +76,7 @@ static void count_uses(Printer *p, const Node *n, bool root)
         return;
     if (root && kernel_leaf(p->k, n))
         return;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         count_uses(p, n->arg[i], false);
 }
 
@@ -95,8 +95,8 @@ static bool is_let(const Printer *p, const Node *n)
         return false;
     if (node_kind(n) == NODE_reduce)
         return true;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
-        if (!ends(p->k, n->arg[i]) && op_info[n->arg[i]->op].nargs)
+    for (int i = 0; i < node_args(n); i++)
+        if (!ends(p->k, n->arg[i]) && node_args(n->arg[i]))
             return true;
     return false;
 }
@@ -113,7 +113,7 @@ static void print_tree(const Printer *p, const Node *n, bool root)
     } else {
         const char *comma = "";
         fprintf(p->out, "%s(", op_info[n->op].name);
-        for (int i = 0; i < op_info[n->op].nargs; i++, comma = ", ") {
+        for (int i = 0; i < node_args(n); i++, comma = ", ") {
             fputs(comma, p->out);
             print_tree(p, n->arg[i], false);
         }

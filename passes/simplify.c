@@ -63,7 +63,7 @@ static Node *fold(Graph *to, const Node *n)
     double v[MAX_ARGS] = {0};
     if (op_info[n->op].fact != FACT_row || n->type.rank)
         return NULL;
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
+    for (int i = 0; i < node_args(n); i++) {
         if (n->arg[i]->op != OP_number)
             return NULL;
         v[i] = n->arg[i]->num;
@@ -81,7 +81,7 @@ static bool drop_expands(Node *n)
     if (op_info[n->op].fact != FACT_row)
         return false;
     bool any = false;
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
+    for (int i = 0; i < node_args(n); i++) {
         Node *old = n->arg[i];
         if (old->op != OP_expand)
             continue;

@@ -62,7 +62,7 @@ static bool may_compute(Verify *v, const Node *n, bool root)
 
 static bool enter_args(Verify *v, const Node *n)
 {
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
+    for (int i = 0; i < node_args(n); i++) {
         Moved m = v->moved[n->id], *to = &v->moved[n->arg[i]->id];
         if (!cut_moves(n, i, &m))
             return verify_refuse(v, "too many dims move at %s",
@@ -281,7 +281,7 @@ static bool matmul_holds(Verify *v)
 
 static bool reads_args(Verify *v, const Node *n)
 {
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         if (!kernel_leaf(v->k, n->arg[i]))
             return verify_refuse(v, "does not read %s",
                                  verify_name(n->arg[i]));
