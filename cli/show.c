@@ -34,7 +34,7 @@ static bool show_model(const Show *s, Loaded *l, Err *err)
 static bool show_graph(const Show *s, Loaded *l, Err *err)
 {
     (void)s, (void)err;
-    ir_print(model_graph(l->model, &l->arena), stdout);
+    ir_print(model_graph_whole(l->model, &l->arena), stdout);
     return true;
 }
 

@@ -11,6 +11,21 @@ typedef struct Engine Engine;
  * engine_run gives the logits of the last token alone. NULL with err set. */
 Engine *engine_open(const char *path, const Common *common, bool last_only,
                     Err *err);
+
+/* What a model has besides its logits: the losses and stats of its modules. */
+typedef struct {
+    const char *name; /* "loss.balance", "stat.layer.ffn.usage" */
+    int64_t count, rows; /* numbers; of as many passes of a repeated layer, which
+                          * are numbered: (0: it is of no layer) */
+    const int *layer;
+    double *at; /* of the last engine_run */
+} Effect;
+/* The same with the model's losses, and with its stats if `stats`; logits are
+ * of all tokens. A sequence must then be run at once: they are of the tokens
+ * that one engine_run has. */
+Engine *engine_open_effects(const char *path, const Common *common, bool stats,
+                            Err *err);
+int engine_effects(const Engine *e, const Effect **out);
 void engine_close(Engine *e); /* NULL is fine */
 
 const Checkpoint *engine_checkpoint(const Engine *e);

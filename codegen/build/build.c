@@ -169,7 +169,7 @@ static void set_columns(Build *b, Instance *in)
     for (int i = 0; i < in->plan->buffer.n; i++) {
         const Buffer *buffer = in->plan->buffer.at[i];
         bool input = buffer->kind == BUF_input &&
-                     (top || buffer->node->name != intern("x"));
+                     (top || !repeat_gives(in->repeat, buffer->node->name));
         if (input)
             in->at[i] = &b->column[column_of(b, buffer, false) - b->in];
         else if (top && buffer->kind == BUF_output)

@@ -8,6 +8,7 @@
 typedef struct Instance {
     Plan *plan;
     const Iteration *pass; /* NULL at the top */
+    const Repeat *repeat;  /* that the pass is of, or NULL */
     uint64_t place;        /* for draws: random_place */
     struct Instance *parent;
     void **at; /* by Buffer.id */

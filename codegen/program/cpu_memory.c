@@ -74,9 +74,30 @@ typedef struct {
     int64_t base, end; /* its values; then what repeats carry; then bodies */
 } Region;
 
-static int64_t carried(const Looped *l, int64_t T)
+/* A value that goes from pass to pass: x and the table's further ones. */
+static bool is_carried(const Looped *l, int arg)
 {
-    return round_up64(buffer_bytes(l->kernel->in[0], T) + 1);
+    return !arg || l->kernel->repeat.node->repeat->in[arg - 1].next;
+}
+
+static Buffer *loop_arg(const Looped *l, int arg)
+{
+    return kernel_leaf(l->kernel, l->kernel->repeat.node->arg[arg]);
+}
+
+/* Of one of the two places that an argument's value is in by turns. */
+static int64_t carrier_bytes(const Looped *l, int arg, int64_t T)
+{
+    return is_carried(l, arg)
+               ? round_up64(buffer_bytes(loop_arg(l, arg), T) + 1) : 0;
+}
+
+static int64_t carriers_bytes(const Looped *l, int64_t T)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < node_args(l->kernel->repeat.node); i++)
+        bytes += 2 * carrier_bytes(l, i, T);
+    return bytes;
 }
 
 /* Bytes that instance `in` and all below it need from base on. Pointers are
@@ -95,7 +116,7 @@ static int64_t set_instance(Program *p, Instance *in, int64_t T, int64_t base,
         Looped *l = &p->loop.at[i];
         if (l->in != in)
             continue;
-        int64_t size = carried(l, T), after = end + 2 * size;
+        int64_t after = end + carriers_bytes(l, T);
         for (int j = 0; j < l->n; j++) {
             int64_t e = set_instance(p, l->pass[j], T, after, memory);
             most = e > most ? e : most;
@@ -104,35 +125,74 @@ static int64_t set_instance(Program *p, Instance *in, int64_t T, int64_t base,
     return most;
 }
 
-static Buffer *buffer_of(const Plan *plan, BufferKind kind, const char *name)
+/* A body's input of that name, or its output. */
+static void set_value(Instance *body, BufferKind kind, const char *name,
+                      void *to)
 {
+    const Plan *plan = body->plan;
+    const Node *out = graph_find_output(plan->graph, name);
     for (int i = 0; i < plan->buffer.n; i++) {
-        Buffer *b = plan->buffer.at[i];
-        if (b->kind == kind && (!name || b->node->name == name))
-            return b;
+        const Buffer *b = plan->buffer.at[i];
+        if (b->kind == kind && (kind == BUF_input ? !strcmp(b->node->name, name)
+                                                  : b->node == out))
+            body->at[i] = to;
     }
-    return NULL;
 }
 
-/* x and y of each pass: the repeat's argument, two carriers in turn, its
- * result. A pass may read its x anywhere, so y is never x. */
-static void set_carried(Program *p, const Looped *l, char *carrier, int64_t T)
+/* A carried value's places: the repeat's argument, two carriers in turn, its
+ * result if that is read. A pass may read its input anywhere, so its output is
+ * never there. */
+static void set_carried(const Looped *l, int arg, const char *in,
+                        const char *out, char *carrier, int64_t T)
 {
-    const Instance *in = l->in;
-    void *x = in->at[l->kernel->in[0]->id];
+    const Buffer *last = kernel_result(l->kernel, out);
+    void *x = l->in->at[loop_arg(l, arg)->id];
     for (int i = 0; i < l->n; i++) {
-        Instance *body = l->pass[i];
-        void *y = carrier + (i & 1) * carried(l, T);
-        if (i == l->n - 1)
-            y = in->at[l->kernel->out[0]->id];
-        Buffer *bx = buffer_of(body->plan, BUF_input, intern("x"));
-        Buffer *by = buffer_of(body->plan, BUF_output, NULL);
-        if (bx)
-            body->at[bx->id] = x;
-        body->at[by->id] = y;
+        void *y = carrier + (i & 1) * carrier_bytes(l, arg, T);
+        if (i == l->n - 1 && last)
+            y = l->in->at[last->id];
+        set_value(l->pass[i], BUF_input, in, x);
+        set_value(l->pass[i], BUF_output, out, y);
         x = y;
     }
-    (void)p;
+}
+
+static void set_given(const Looped *l, int arg, const RepeatIn *in, int64_t T)
+{
+    const Buffer *b = loop_arg(l, arg);
+    char *at = l->in->at[b->id];
+    int64_t part = in->each ? buffer_bytes(b, T) / size_at(in->each->size, T)
+                            : 0;
+    for (int i = 0; i < l->n; i++)
+        set_value(l->pass[i], BUF_input, in->name,
+                  in->each && in->part[i] > 0 ? at + in->part[i] * part : at);
+}
+
+static void set_stacked(const Looped *l, const RepeatOut *out, int64_t T)
+{
+    const Buffer *b = kernel_result(l->kernel, out->name);
+    char *at = b ? l->in->at[b->id] : NULL;
+    for (int i = 0; b && i < l->n; i++) {
+        if (!graph_find_output(l->pass[i]->plan->graph, out->name))
+            continue;
+        set_value(l->pass[i], BUF_output, out->name, at);
+        at += buffer_bytes(b, T) / size_at(out->dim->size, T);
+    }
+}
+
+static void set_values(const Looped *l, char *carriers, int64_t T)
+{
+    const Repeat *r = l->kernel->repeat.node->repeat;
+    set_carried(l, 0, "x", "y", carriers, T);
+    for (int i = 0; i < r->nin; i++) {
+        carriers += 2 * carrier_bytes(l, i, T);
+        if (r->in[i].next)
+            set_carried(l, 1 + i, r->in[i].name, r->in[i].next, carriers, T);
+        else
+            set_given(l, 1 + i, &r->in[i], T);
+    }
+    for (int i = 0; i < r->nout; i++)
+        set_stacked(l, &r->out[i], T);
 }
 
 /* After inputs and outputs of the top are known: what flows into bodies. */
@@ -145,9 +205,9 @@ static void set_loops(Program *p, Instance *in, int64_t T, int64_t base)
         Looped *l = &p->loop.at[i];
         if (l->in != in)
             continue;
-        set_carried(p, l, p->memory + end, T);
+        set_values(l, p->memory + end, T);
         for (int j = 0; j < l->n; j++)
-            set_loops(p, l->pass[j], T, end + 2 * carried(l, T));
+            set_loops(p, l->pass[j], T, end + carriers_bytes(l, T));
     }
 }
 
@@ -196,7 +256,7 @@ bool program_memory(Program *p, int64_t T, Err *err)
     Instance *top = p->instance.at[0];
     int64_t bytes = set_instance(p, top, T, 0, NULL);
     for (int i = 0; i < p->loop.n; i++)
-        bytes += 2 * carried(&p->loop.at[i], T);
+        bytes += carriers_bytes(&p->loop.at[i], T);
     if (bytes > p->memory_bytes) {
         free(p->memory);
         p->memory_bytes = 0;

@@ -81,7 +81,7 @@ static bool set_inputs(Run *r, Err *err)
         for (int j = 0; j < in->plan->buffer.n; j++) {
             const Buffer *b = in->plan->buffer.at[j];
             if (b->kind != BUF_input ||
-                (in->parent && b->node->name == intern("x")))
+                (in->repeat && repeat_gives(in->repeat, b->node->name)))
                 continue;
             if (!set_input(r, b, &in->at[j], err))
                 return false;

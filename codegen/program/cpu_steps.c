@@ -151,6 +151,7 @@ static void add_repeat(Program *p, Instance *in, Kernel *k)
         const Iteration *it = &k->repeat.node->repeat->at[i];
         l.pass[i] = instance_new(p, k->repeat.body[i], it, in,
                                  random_place(in->place, i));
+        l.pass[i]->repeat = k->repeat.node->repeat;
         add_steps(p, l.pass[i]);
     }
     list_push(&p->arena, &p->loop, l);

@@ -265,3 +265,11 @@ Node *g_result(Graph *g, Node *repeat, const char *name)
     return graph_add(g, (Node){.op = OP_result, .arg = {repeat},
                                .name = intern(name)});
 }
+
+bool repeat_gives(const Repeat *r, const char *name)
+{
+    for (int i = 0; i < r->nin; i++)
+        if (!strcmp(r->in[i].name, name))
+            return true;
+    return !strcmp(name, "x");
+}

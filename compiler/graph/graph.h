@@ -148,6 +148,7 @@ Node *g_result(Graph *g, Node *repeat, const char *name);
 /* The type of the bodies' output of that name (NULL: none has it), and how many
  * passes have it. */
 const Type *repeat_output(const Repeat *r, const char *name, int *passes);
+bool repeat_gives(const Repeat *r, const char *name); /* an input to bodies? */
 
 typedef enum { FACT_none, FACT_pos, FACT_pos1, FACT_row } Fact;
 typedef struct {

@@ -30,6 +30,7 @@ NodeKind node_kind(const Node *n)
     case OP_attend:
     case OP_scatter:
     case OP_repeat:
+    case OP_result:
     case OP_largest:
     case OP_place:
     case OP_uniform:
@@ -367,16 +368,34 @@ Skeleton cut_own_skeleton(const Node *n)
     switch (n->op) {
     case OP_attend: return SKEL_attend;
     case OP_scatter: return SKEL_scatter;
-    case OP_repeat: return SKEL_repeat;
+    case OP_repeat:
+    case OP_result: return SKEL_repeat;
     default: return SKEL_call;
     }
+}
+
+/* A repeat's group, which its results are met before. */
+static Group *repeat_group(Cut *c, Node *repeat)
+{
+    Group *g = c->info[repeat->id].home;
+    if (!g) {
+        g = group_new(c, SKEL_repeat);
+        store_in(c, repeat, g);
+    }
+    return g;
 }
 
 static void own_kernel(Cut *c, Node *n)
 {
     Skeleton s = cut_own_skeleton(n);
-    Group *g = group_new(c, s);
-    store_in(c, n, g);
+    if (n->op == OP_result) {
+        c->info[n->arg[0]->id].stored = true;
+        store_in(c, n, repeat_group(c, n->arg[0]));
+        return;
+    }
+    Group *g = s == SKEL_repeat ? repeat_group(c, n) : group_new(c, s);
+    if (!c->info[n->id].home)
+        store_in(c, n, g);
     for (int i = 0; i < node_args(n); i++) {
         c->info[n->arg[i]->id].stored |= s != SKEL_scatter;
         use(c, n->arg[i], g, &nowhere);
@@ -475,15 +494,10 @@ static void copy_leaf(Cut *c, Node *n)
     use(c, n, g, &nowhere);
 }
 
-int cut_outputs(const Cut *c)
-{
-    return c->above && c->g->output.n > 1 ? 1 : c->g->output.n;
-}
-
 void cut_groups(Cut *c)
 {
     find_costs(c);
-    for (int i = 0; i < cut_outputs(c); i++) {
+    for (int i = 0; i < c->g->output.n; i++) {
         Node *n = c->g->output.at[i].node;
         mark_needed(c, n);
         if (node_kind(n) == NODE_leaf && !c->info[n->id].home)

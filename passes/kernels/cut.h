@@ -101,9 +101,6 @@ void moved_drop(Moved *m, const Dim *d);
 bool cut_moves(const Node *n, int arg, Moved *m);
 int cut_rows_of(const Node *n, const Dim **out); /* of a reduction */
 Skeleton cut_own_skeleton(const Node *n); /* of a NODE_own */
-/* How many of the outputs are computed: of a body the first, which goes round.
- */
-int cut_outputs(const Cut *c);
 void cut_maps(Cut *c);    /* cut_maps.c: maps of the same rows */
 void cut_merge(Cut *c);   /* cut_matmul.c: matmuls that read one x */
 void cut_loads(Cut *c);   /* cut_loads.c: maps into the matmul that loads x */

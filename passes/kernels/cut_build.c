@@ -21,7 +21,7 @@ Buffer *cut_buffer(Cut *c, BufferKind kind, Node *n)
 
 bool cut_is_output(const Cut *c, const Node *n)
 {
-    for (int i = 0; i < cut_outputs(c); i++)
+    for (int i = 0; i < c->g->output.n; i++)
         if (c->g->output.at[i].node == n)
             return true;
     return false;
@@ -156,7 +156,10 @@ static void own_kernel(Cut *c, Group *g, Kernel *k)
 {
     Node *n = g->out.at[0];
     cut_own_kernel(c, n, k);
-    k->out[k->nout++] = cut_stored(c, n);
+    if (g->out.n > KERNEL_ARGS)
+        BUG("%s: more results than a kernel can have", k->name);
+    for (int i = 0; i < g->out.n; i++)
+        k->out[k->nout++] = cut_stored(c, g->out.at[i]);
 }
 
 static const char *kernel_name(Cut *c, const Kernel *k, const Node *n)
@@ -269,6 +272,6 @@ static void add_group(Cut *c, Group *g)
 
 void cut_kernels(Cut *c)
 {
-    for (int i = 0; i < cut_outputs(c); i++)
+    for (int i = 0; i < c->g->output.n; i++)
         add_group(c, c->info[c->g->output.at[i].node->id].home);
 }

@@ -13,6 +13,25 @@ Buffer *kernel_leaf(const Kernel *k, const Node *n)
     return NULL;
 }
 
+Buffer *kernel_result(const Kernel *k, const char *name)
+{
+    if (!strcmp(name, "y"))
+        return k->out[0];
+    for (int i = 1; i < k->nout; i++)
+        if (!strcmp(k->out[i]->node->name, name))
+            return k->out[i];
+    return NULL;
+}
+
+bool kernel_takes(const Kernel *k, const char *name)
+{
+    const Repeat *r = k->repeat.node->repeat;
+    for (int i = 0; i < r->nin; i++)
+        if (r->in[i].next && !strcmp(r->in[i].next, name))
+            return true;
+    return kernel_result(k, name) != NULL;
+}
+
 bool kernel_hole(const Kernel *k, const Node *n)
 {
     if (k->skeleton == SKEL_attend)

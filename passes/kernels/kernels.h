@@ -151,6 +151,11 @@ typedef struct Plan {
 } Plan;
 
 Buffer *kernel_leaf(const Kernel *k, const Node *n); /* of `in`, or NULL */
+/* Of a repeat: the out that holds its result of that name ("y": the repeat
+ * itself), or NULL. */
+Buffer *kernel_result(const Kernel *k, const char *name);
+/* Of a repeat: does a body's output of that name go anywhere? */
+bool kernel_takes(const Kernel *k, const char *name);
 bool kernel_hole(const Kernel *k, const Node *n);
 int kernel_results(const Kernel *k); /* outs that hold nodes: not a route */
 const Buffer *kernel_rope(const Kernel *k, const Rope *r); /* of `in` */

@@ -312,7 +312,8 @@ static void own_end(PlanReader *r)
     Kernel *k = r->k;
     Node *n = k->out[0]->node;
     int64_t window = k->attend.window;
-    if (k->nout > 1 || node_kind(n) != NODE_own ||
+    if ((k->nout > 1 && n->op != OP_repeat) || n->op == OP_result ||
+        node_kind(n) != NODE_own ||
         cut_own_skeleton(n) != k->skeleton) {
         ir_mistake(&r->ir, r->loc, "%s needs one result, of an op that is a "
                    "%s", k->name, skeleton_name[k->skeleton]);

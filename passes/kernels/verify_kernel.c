@@ -288,6 +288,20 @@ static bool reads_args(Verify *v, const Node *n)
     return true;
 }
 
+/* Each output of a body goes somewhere. */
+static bool outputs_taken(Verify *v)
+{
+    const Kernel *k = v->k;
+    for (int i = 0; i < k->repeat.n; i++) {
+        const Graph *body = k->repeat.body[i]->graph;
+        for (int j = 0; j < body->output.n; j++)
+            if (!kernel_takes(k, body->output.at[j].name))
+                return verify_refuse(v, "nothing takes %s of body %s",
+                                     body->output.at[j].name, body->name);
+    }
+    return true;
+}
+
 static bool repeat_holds(Verify *v, const Node *n)
 {
     const Kernel *k = v->k;
@@ -296,14 +310,19 @@ static bool repeat_holds(Verify *v, const Node *n)
     for (int i = 0; i < k->repeat.n; i++)
         if (k->repeat.body[i]->graph != n->repeat->at[i].body)
             return verify_refuse(v, "pass %d runs another body", i);
-    return true;
+    for (int i = 1; i < k->nout; i++)
+        if (k->out[i]->node->op != OP_result || k->out[i]->node->arg[0] != n)
+            return verify_refuse(v, "stores %s, no result of its own",
+                                 verify_name(k->out[i]->node));
+    return outputs_taken(v);
 }
 
 static bool own_holds(Verify *v)
 {
     const Kernel *k = v->k;
     const Node *n = k->out[0]->node;
-    if (k->nout != 1 || node_kind(n) != NODE_own ||
+    if ((k->nout != 1 && k->skeleton != SKEL_repeat) ||
+        n->op == OP_result || node_kind(n) != NODE_own ||
         cut_own_skeleton(n) != k->skeleton)
         return verify_refuse(v, "is not of the op it stores");
     if (k->skeleton == SKEL_scatter)
