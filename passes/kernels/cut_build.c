@@ -158,7 +158,8 @@ static void own_kernel(Cut *c, Group *g, Kernel *k)
     cut_own_kernel(c, n, k);
     if (g->out.n > KERNEL_ARGS)
         BUG("%s: more results than a kernel can have", k->name);
-    for (int i = 0; i < g->out.n; i++)
+    k->out[k->nout++] = cut_stored(c, n);
+    for (int i = g->out.n - 1; i > 0; i--) /* results, met from the last */
         k->out[k->nout++] = cut_stored(c, g->out.at[i]);
 }
 
