@@ -70,8 +70,8 @@ ProgramWork kernel_work(const Kernel *k, int64_t T)
 ProgramWork program_work(const Program *p, int64_t before, int64_t T)
 {
     ProgramWork w = {0};
-    for (int i = 0; i < p->instance.n; i++) {
-        const Plan *plan = p->instance.at[i]->plan;
+    for (int i = 0; i < p->steps.instance.n; i++) {
+        const Plan *plan = p->steps.instance.at[i]->plan;
         for (int j = 0; j < plan->kernel.n; j++) {
             const Kernel *k = plan->kernel.at[j];
             if (k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped)
