@@ -20,17 +20,6 @@ const char *ir_node_name(const Node *n)
     return n->label ? n->label : intern_printf("%%%d", n->id);
 }
 
-bool same_type(const Type *a, const Type *b)
-{
-    if (a->dtype != b->dtype || a->index_of != b->index_of ||
-        a->rank != b->rank)
-        return false;
-    for (int i = 0; i < a->rank; i++)
-        if (a->dim[i] != b->dim[i])
-            return false;
-    return true;
-}
-
 bool same_shape(const Type *a, const Type *b)
 {
     if (a->dtype != b->dtype || a->rank != b->rank)
