@@ -80,7 +80,9 @@ bool op_positive(Op op, bool a, bool b, bool c)
 
 bool op_flows(Op op, int arg)
 {
-    return strchr(op_info[op].flows_to, 'a' + arg) != NULL;
+    int nargs = op_info[op].nargs; /* a repeat's further ones are as its first */
+    return strchr(op_info[op].flows_to,
+                  'a' + (arg < nargs ? arg : nargs - 1)) != NULL;
 }
 
 int op_over(const Node *n)
