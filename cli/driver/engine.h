@@ -15,8 +15,8 @@ Engine *engine_open(const char *path, const Common *common, bool last_only,
 /* What a model has besides its logits: the losses and stats of its modules. */
 typedef struct {
     const char *name; /* "loss.balance", "stat.layer.ffn.usage" */
-    int64_t count, rows; /* numbers; of as many passes of a repeated layer, which
-                          * are numbered: (0: it is of no layer) */
+    int64_t count, rows; /* numbers; of as many passes of a repeated layer,
+                          * which are numbered: (0: it is of no layer) */
     const int *layer;
     double *at; /* of the last engine_run */
 } Effect;
