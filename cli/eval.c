@@ -108,6 +108,10 @@ static bool score(const Eval *v, const Common *common, Engine *e,
     int limit = engine_limit(e), length = v->length ? v->length : 1024;
     if (limit > 0 && length > limit)
         length = limit;
+    if ((size_t)length > ids->n)
+        length = (int)ids->n;
+    if (!engine_for(e, length, err))
+        return false;
     const Effect *effect;
     int piece = engine_effects(e, &effect) ? length : PIECE;
     size_t row = (size_t)engine_vocabulary(e) * sizeof(float);

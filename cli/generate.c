@@ -145,6 +145,8 @@ static int allowed(const Work *w)
 static bool generate(Work *w, Err *err)
 {
     int vocabulary = engine_vocabulary(w->engine), most = allowed(w);
+    if (!engine_for(w->engine, (int64_t)w->prompt.n + most, err))
+        return false;
     float *logits = xmalloc((size_t)vocabulary * sizeof *logits);
     bool fine = true;
     const int32_t *next = w->prompt.at;

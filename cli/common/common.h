@@ -30,6 +30,7 @@ typedef struct {
     bool has_quantize;
     Dtype quantize; /* q8_0, q4_1 */
     bool json, quiet;
+    int64_t length; /* of the texts to come, where rope depends on it; or 0 */
 } Common;
 
 /* ---- flags (options.c) ---- */

@@ -10,6 +10,7 @@
 struct Engine {
     Loaded loaded;
     const Common *common;
+    Common longer; /* the same for longer texts */
     Arena arena;
     Graph *graph;
     Tokenizer *tokenizer;
@@ -169,18 +170,44 @@ Engine *engine_open_effects(const char *path, const Common *common, bool stats,
     return NULL;
 }
 
-void engine_close(Engine *e)
+static void unmake(Engine *e)
 {
-    if (!e)
-        return;
     if (e->state)
         state_free(e->state);
     if (e->program)
         program_free(e->program);
+    e->state = NULL;
+    e->program = NULL;
+    arena_free(&e->arena);
+    e->arena = (Arena){0};
+    memset(&e->effect, 0, sizeof e->effect);
+    loaded_close(&e->loaded);
+}
+
+bool engine_for(Engine *e, int64_t tokens, Err *err)
+{
+    Arena scratch = {0};
+    const char *path = arena_printf(&scratch, "%s",
+                                    e->loaded.checkpoint->path);
+    bool fine = true;
+    if (model_stretches(e->loaded.model, tokens)) {
+        e->longer = *e->common;
+        e->longer.length = tokens;
+        e->common = &e->longer;
+        unmake(e);
+        fine = make_ready(e, path, err);
+    }
+    arena_free(&scratch);
+    return fine;
+}
+
+void engine_close(Engine *e)
+{
+    if (!e)
+        return;
+    unmake(e);
     ids_free(&e->seen);
     tokenizer_close(e->tokenizer);
-    arena_free(&e->arena);
-    loaded_close(&e->loaded);
     free(e);
 }
 

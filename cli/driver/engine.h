@@ -40,3 +40,6 @@ bool engine_run(Engine *e, const int32_t *ids, int n, float *logits, Err *err);
 void engine_restart(Engine *e); /* the sequence is empty again */
 /* The sequence will be of so many tokens: makes room for them, if there is. */
 void engine_expect(Engine *e, int64_t tokens);
+/* Before anything is run: makes the model anew if its rope is another one for
+ * texts of so many tokens. False with err set; engine_close in any case. */
+bool engine_for(Engine *e, int64_t tokens, Err *err);

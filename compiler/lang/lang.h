@@ -62,6 +62,10 @@ const char *model_unknown(const Model *m);
  * rope's scaling makes of what it was trained with, if they are more. 0: it
  * does not say. */
 int model_positions(const Model *m);
+/* Is its rope another one for texts of so many tokens? Then CONFIG_LENGTH,
+ * a field of the config that it is bound to, makes it that one. */
+bool model_stretches(const Model *m, int64_t tokens);
+#define CONFIG_LENGTH "graft_text_length"
 /* A module of the spec on its own, as a model: its parameters as given, else
  * their defaults; weights and what it computes are of `dtype`. model_graph has
  * an input for each of forward's arguments (`..` is T) and for its `input`

@@ -178,13 +178,38 @@ const char *weights_hint(Checkpoint *c)
 
 /* ---- a folder ---- */
 
+/* Says so: only what was trained beside a model. */
+static bool is_adapter(Checkpoint *c, Err *err)
+{
+    size_t len;
+    Err none;
+    const char *path = arena_printf(&c->arena, "%s/adapter_config.json",
+                                    c->path);
+    char *text = path_exists(path) ? read_file(path, &len, &none) : NULL;
+    cJSON *o = text ? json_object(path, text, len, &none) : NULL;
+    const cJSON *kind = cJSON_GetObjectItemCaseSensitive(o, "peft_type");
+    const cJSON *base = cJSON_GetObjectItemCaseSensitive(
+        o, "base_model_name_or_path");
+    bool said = o != NULL;
+    if (said)
+        err_set(err, "%s: a PEFT adapter (%.20s) for %.200s, no model: merge "
+                "it first (merge_and_unload)", c->path,
+                cJSON_IsString(kind) ? kind->valuestring : "of no kind",
+                cJSON_IsString(base) ? base->valuestring : "another model");
+    cJSON_Delete(o);
+    free(text);
+    return said;
+}
+
 static bool read_config(Checkpoint *c, Err *err)
 {
     size_t len;
     const char *path = arena_printf(&c->arena, "%s/config.json", c->path);
     if (!path_exists(path))
-        return err_set(err, "%s: no config.json in this folder%s", c->path,
-                       weights_hint(c));
+        return is_adapter(c, err) ? false
+                                  : err_set(err, "%s: no config.json in this "
+                                            "folder%s", c->path,
+                                            weights_hint(c));
     char *text = read_file(path, &len, err);
     if (!text)
         return false;
@@ -212,9 +237,23 @@ static bool read_graft(Checkpoint *c, Err *err)
     return good;
 }
 
+/* Weights in a form of another program's, which "none" is not. */
+static bool check_quantised(const Checkpoint *c, Err *err)
+{
+    const cJSON *q = cJSON_GetObjectItemCaseSensitive(c->config,
+                                                      "quantization_config");
+    const cJSON *how = cJSON_GetObjectItemCaseSensitive(q, "quant_method");
+    const char *method = cJSON_IsString(how) ? how->valuestring : "none";
+    return !strcmp(method, "none") ||
+           err_set(err, "%s: its weights are quantised by %.60s, which graft "
+                   "does not read: give the model they were made of, or a "
+                   "GGUF file", c->path, method);
+}
+
 static bool folder_open(Checkpoint *c, Err *err)
 {
-    if (!read_config(c, err) || !list_others(c, err) ||
+    if (!read_config(c, err) || !check_quantised(c, err) ||
+        !list_others(c, err) ||
         !safetensors_open(c, err) || !packed_split(c, err) ||
         !read_graft(c, err))
         return false;

@@ -265,6 +265,10 @@ typedef enum {
     KIND_byte
 } TokenKind; /* as GGUF counts them */
 
+typedef struct {
+    const char *name, *text;
+} NamedTemplate;
+
 /* A vocabulary as a GGUF file has it; texts are UTF-8, without NUL, each once.
  */
 typedef struct {
@@ -279,6 +283,7 @@ typedef struct {
     LIST(int) end;          /* eos and others */
     bool add_bos, space_prefix;
     const char *chat_template; /* or NULL */
+    LIST(NamedTemplate) template; /* those with a name of their own */
 } Vocabulary;
 void write_tokenizer(FILE *f, const Vocabulary *v);
 void write_tokenizer_config(FILE *f, const Vocabulary *v);
@@ -286,6 +291,10 @@ void write_generation_config(FILE *f, const Vocabulary *v);
 /* SentencePiece merges what makes the best piece: its merges, best first
  * (tokenizer_pieces.c). */
 void pieces_to_merges(Arena *a, Vocabulary *v);
+/* Chat templates of the files beside tokenizer.json, in all three forms that
+ * they have: a text, a list of named ones, files (tokenizer_chat.c). */
+void vocabulary_templates(Vocabulary *v, Arena *a, const char *path,
+                          const cJSON *config);
 /* The vocabulary that tokenizer.json at `path` and the files beside it
  * describe, for an embedding of `rows` rows; in `a` (tokenizer_export.c). */
 bool vocabulary_of_folder(const char *path, int64_t rows, Arena *a,
