@@ -28,15 +28,26 @@ typedef struct Weight {
     const char *other; /* read from these other models; NULL: the model's own */
 } Weight;
 
-typedef enum { ROPE_default, ROPE_linear, ROPE_llama3, ROPE_yarn } RopeKind;
+typedef enum {
+    ROPE_default,
+    ROPE_linear,
+    ROPE_llama3,
+    ROPE_yarn,
+    ROPE_dynamic,
+    ROPE_longrope
+} RopeKind;
 typedef struct {
     double theta;
     int rotary; /* leading elements of a head that turn; the rest pass */
     RopeKind kind;
     double factor, low, high, original;     /* as in Hugging Face configs */
-    double beta_fast, beta_slow, attention; /* yarn */
+    double beta_fast, beta_slow, attention; /* yarn; longrope's attention */
+    double uncut;  /* yarn: the blend's ends are not rounded where it is 1 */
+    double length; /* dynamic: tokens of the text; 0: no more than original */
+    const char *divisor; /* longrope: of each frequency, "1 1.5"; interned */
 } Rope;
-/* Fills inv_freq[rotary / 2]; *scale multiplies cos and sin (1 but for yarn).
+/* Fills inv_freq[rotary / 2]; *scale multiplies cos and sin (1 but for yarn
+ * and longrope).
  * Elements j and j + rotary / 2 turn together, by pos * inv_freq[j]. */
 void rope_frequencies(const Rope *r, double *inv_freq, double *scale);
 

@@ -7,9 +7,9 @@ typedef struct {
     const char *name;
     size_t at; /* offset of a double */
 } RopeField;
-enum { ROPE_FIELDS = 8 };
+enum { ROPE_FIELDS = 10 };
 extern const RopeField rope_field[ROPE_FIELDS];
-extern const char *const rope_kind[4]; /* names of RopeKind */
+extern const char *const rope_kind[6]; /* names of RopeKind */
 
 /* A rule that a graph breaks, and where. */
 typedef struct {

@@ -11,9 +11,12 @@ const RopeField rope_field[ROPE_FIELDS] = {
     {"beta_fast", offsetof(Rope, beta_fast)},
     {"beta_slow", offsetof(Rope, beta_slow)},
     {"attention", offsetof(Rope, attention)},
+    {"uncut", offsetof(Rope, uncut)},
+    {"length", offsetof(Rope, length)},
 };
 
-const char *const rope_kind[4] = {"default", "linear", "llama3", "yarn"};
+const char *const rope_kind[6] = {"default", "linear",  "llama3",
+                                  "yarn",    "dynamic", "longrope"};
 
 const char *ir_node_name(const Node *n)
 {
