@@ -56,14 +56,18 @@ double rounded_to(Dtype t, double v)
     return type_load(t, &cell, 0);
 }
 
+static bool arg_positive(void *user, const void *n)
+{
+    (void)user;
+    return node_positive(n);
+}
+
 bool node_positive(const Node *n)
 {
-    bool above[MAX_ARGS] = {false};
     if (n->op == OP_number)
         return n->num > 0;
     if (n->op == OP_scalar)
         return size_positive(n->size);
-    for (int i = 0; i < node_args(n); i++)
-        above[i] = node_positive(n->arg[i]);
-    return op_positive(n->op, above[0], above[1], above[2]);
+    return op_positive_by(n->op, (void *const *)n->arg, arg_positive,
+                          NULL);
 }

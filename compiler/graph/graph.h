@@ -218,6 +218,9 @@ bool op_is_function(Op op);
 double op_value(Op op, double a, double b, double c); /* of a map */
 /* Is the result known to be above 0 where that is known of the arguments? */
 bool op_positive(Op op, bool a, bool b, bool c);
+/* The same of arguments that `is` knows; asks no more than it needs. */
+bool op_positive_by(Op op, void *const *arg,
+                    bool (*is)(void *user, const void *arg), void *user);
 bool op_flows(Op op, int arg); /* does a gradient go to the argument? */
 int op_over(const Node *n); /* the first so many of dim[] are taken together */
 
