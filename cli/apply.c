@@ -16,8 +16,10 @@ static const struct argp_option options[] = {
      "What to make: a folder, or a GGUF file where it ends in .gguf; it must "
      "not exist",
      1},
-    {"with", 'w', "other=MODEL", 0,
-     "Another model that the transform asks for; again for several", 1},
+    {"with", 'w', "NAME=MODEL", 0,
+     "Another model that the transform asks for, under its name there "
+     "(other=DIR); again for several",
+     1},
     {0}};
 
 static void key_arg(Apply *a, const char *arg, struct argp_state *state)
@@ -39,11 +41,6 @@ static void key_end(const Apply *a, struct argp_state *state)
     if (a->common.has_dtype && a->common.dtype == TYPE_q8_0 &&
         !output_is_gguf(a->out))
         argp_error(state, "--dtype q8_0 needs -o OUT.gguf");
-    for (int i = 1; i < a->with.n; i++)
-        if (strcmp(a->with.at[i].name, a->with.at[0].name))
-            argp_error(state, "--with %s and --with %s: there is one name "
-                              "for other models",
-                       a->with.at[0].name, a->with.at[i].name);
 }
 
 static error_t key(int k, char *arg, struct argp_state *state)
@@ -110,31 +107,6 @@ static bool read_spec(Job *j, Err *err)
                                               "file's");
 }
 
-/* A transform's parameter that is another model, or NULL. */
-static const char *other_name(const Job *j)
-{
-    const Ast *def = spec_find(j->spec, AST_transform, j->name);
-    const Ast *params = def->nkid ? def->kid[0] : NULL;
-    for (int i = 0; params && i < params->nkid; i++)
-        if (params->kid[i]->kind == AST_param_model)
-            return params->kid[i]->text;
-    return NULL;
-}
-
-static bool check_with(const Job *j, Err *err)
-{
-    const char *other = other_name(j);
-    const Apply *a = j->a;
-    if (other && a->with.n == 0)
-        return err_set(err, "%s needs another model: --with %s=MODEL", j->name,
-                       other);
-    if (a->with.n > 0 && (!other || strcmp(other, a->with.at[0].name)))
-        return err_set(err, "%s has no `%s` that is a model%s%s%s", j->name,
-                       a->with.at[0].name, other ? " (did you mean `" : "",
-                       other ? other : "", other ? "`?)" : "");
-    return true;
-}
-
 static bool open_sources(Job *j, Err *err)
 {
     Apply *a = j->a;
@@ -142,6 +114,7 @@ static bool open_sources(Job *j, Err *err)
     /* formulas are f32, whatever the weights are */
     const Common f32 = {.has_dtype = true, .dtype = TYPE_f32};
     s->at = xmalloc((size_t)(1 + a->with.n) * sizeof *s->at);
+    s->with = &a->with;
     for (int i = 0; i <= a->with.n; i++) {
         const char *path = i ? a->with.at[i - 1].value : a->model;
         s->n++;
@@ -157,12 +130,10 @@ static bool transform(Job *j, Err *err)
 {
     Apply *a = j->a;
     Err why = {""};
-    Model **with =
-        arena_alloc(&a->arena, (size_t)(a->with.n + 1) * sizeof *with);
-    for (int i = 0; i < a->with.n; i++)
-        with[i] = j->sources.at[0].model; /* its shape, and its dims */
-    j->made = model_transform(j->spec, j->sources.at[0].model, j->name,
-                              a->arg.at, a->arg.n, with, a->with.n, &why);
+    Model *m = j->sources.at[0].model;
+    j->made = model_transform(j->spec, m, j->name, a->arg.at, a->arg.n,
+                              with_shape(&a->arena, &a->with, m), a->with.n,
+                              &why);
     if (!j->made)
         return err_set(err, "%s", *why.text ? why.text
                                             : "it cannot be applied, see "
@@ -324,8 +295,7 @@ int command_apply(int argc, char **argv)
     Job j = {.a = &a};
     Err err;
     double began = seconds_now();
-    bool fine = read_spec(&j, &err) && check_with(&j, &err) &&
-                open_sources(&j, &err) && transform(&j, &err) &&
+    bool fine = read_spec(&j, &err) && open_sources(&j, &err) && transform(&j, &err) &&
                 write_out(&j, &err);
     if (fine)
         say_done(&j, seconds_now() - began);

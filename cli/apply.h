@@ -8,6 +8,7 @@
 typedef struct {
     Loaded *at;
     int n;
+    const ArgList *with; /* names of the others, from at[1] on */
     const Weight *const *weight; /* of the first, as the text has them */
     const Weight **sorted;       /* the same by pointer */
     int nweight;

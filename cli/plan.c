@@ -42,6 +42,16 @@ static const Weight *counterpart(const Sources *s, const Weight *w)
     return NULL;
 }
 
+/* The nth of the models given under a name. */
+static const Loaded *source_named(const Sources *s, const char *name,
+                                  int64_t nth)
+{
+    for (int i = 0; i < s->with->n; i++)
+        if (!strcmp(s->with->at[i].name, name) && nth-- == 0)
+            return &s->at[1 + i];
+    return NULL;
+}
+
 const FileTensor *sources_tensor(const Sources *s, const Weight *w,
                                  int64_t index)
 {
@@ -53,9 +63,9 @@ const FileTensor *sources_tensor(const Sources *s, const Weight *w,
     const Weight *own = counterpart(s, w);
     if (!own)
         return NULL;
-    int64_t each = weight_stacked(own), model = 1 + index / each;
-    return model < s->n ? loaded_tensor(&s->at[model], own, index % each)
-                        : NULL;
+    int64_t each = weight_stacked(own);
+    const Loaded *l = source_named(s, w->other, index / each);
+    return l ? loaded_tensor(l, own, index % each) : NULL;
 }
 
 /* ---- copies ---- */

@@ -233,6 +233,75 @@ static Model *bound(Arena *arena, const Spec *spec, const Ast *def,
     return model_fill(m, err) ? m : NULL;
 }
 
+/* ---- configs before transforms ---- */
+
+/* A copy that lives as long as the arena. */
+static cJSON *json_keep(Arena *a, const cJSON *from)
+{
+    cJSON *to = arena_alloc(a, sizeof *to), *last = NULL;
+    *to = *from;
+    to->next = to->prev = to->child = NULL;
+    if (from->string)
+        to->string = arena_strn(a, from->string, strlen(from->string));
+    if (from->valuestring)
+        to->valuestring =
+            arena_strn(a, from->valuestring, strlen(from->valuestring));
+    for (const cJSON *v = from->child; v; v = v->next) {
+        cJSON *kid = json_keep(a, v);
+        kid->prev = last;
+        *(last ? &last->next : &to->child) = kid;
+        last = kid;
+    }
+    if (last)
+        to->child->prev = last; /* as cJSON has it */
+    return to;
+}
+
+static void set_or_drop(cJSON *base, const char *name, const cJSON *old)
+{
+    if (!old || cJSON_IsNull(old))
+        cJSON_DeleteItemFromObjectCaseSensitive(base, name);
+    else
+        json_set(base, name, cJSON_Duplicate(old, true));
+}
+
+/* The config before transforms: fields that they set get their old values. */
+static cJSON *base_config(Arena *a, const cJSON *config)
+{
+    cJSON *base = cJSON_Duplicate(config, true);
+    const cJSON *graft = cJSON_GetObjectItemCaseSensitive(config, "graft");
+    const cJSON *old = cJSON_GetObjectItemCaseSensitive(graft, "base");
+    for (const cJSON *v = old ? old->child : NULL; v; v = v->next)
+        set_or_drop(base, v->string, v);
+    cJSON_DeleteItemFromObjectCaseSensitive(base, "graft");
+    cJSON *kept = json_keep(a, base);
+    cJSON_Delete(base);
+    return kept;
+}
+
+/* The same of a folder that only names the architecture t makes of `def`: as
+ * its `graft` has it, or without the fields that t sets. */
+static cJSON *made_base(Arena *a, const Ast *def, const Ast *t,
+                        const cJSON *config)
+{
+    const cJSON *graft = cJSON_GetObjectItemCaseSensitive(config, "graft");
+    const cJSON *old = cJSON_GetObjectItemCaseSensitive(graft, "base");
+    const Ast *names = config_of(def) ? config_of(def)->kid[0] : NULL;
+    const char *arch = names && names->nkid ? names->kid[0]->text : "";
+    cJSON *base = base_config(a, config);
+    if (cJSON_GetObjectItemCaseSensitive(old, "architectures"))
+        return base;
+    cJSON *copy = cJSON_Duplicate(base, true);
+    for (int i = 1; i < config_of(t)->nkid; i++)
+        if (config_of(t)->kid[i]->kind == AST_field)
+            set_or_drop(copy, config_of(t)->kid[i]->text, NULL);
+    json_set(copy, "architectures", cJSON_CreateStringArray(&arch, 1));
+    json_set(copy, "model_type", cJSON_CreateString(def->text));
+    base = json_keep(a, copy);
+    cJSON_Delete(copy);
+    return base;
+}
+
 /* ---- Mixtral and such: read as a transform of their base model ---- */
 
 static int args_from_config(const Ast *t, const cJSON *config, Arena *a,
@@ -265,7 +334,8 @@ static Model *bind_made(Arena *arena, Spec *spec, const Ast *t,
                 architecture(config));
         return NULL;
     }
-    Model *m = bound(arena, spec, def, config, dtype, err);
+    Model *m = bound(arena, spec, def, made_base(arena, def, t, config), dtype,
+                     err);
     if (m)
         m = model_transform(spec, m, t->text, arg, n, NULL, 0, err);
     if (m)
@@ -291,69 +361,31 @@ static int args_of(const cJSON *params, Arena *a, Arg *arg)
     return n;
 }
 
-/* A copy that lives as long as the arena. */
-static cJSON *json_keep(Arena *a, const cJSON *from)
-{
-    cJSON *to = arena_alloc(a, sizeof *to), *last = NULL;
-    *to = *from;
-    to->next = to->prev = to->child = NULL;
-    if (from->string)
-        to->string = arena_strn(a, from->string, strlen(from->string));
-    if (from->valuestring)
-        to->valuestring =
-            arena_strn(a, from->valuestring, strlen(from->valuestring));
-    for (const cJSON *v = from->child; v; v = v->next) {
-        cJSON *kid = json_keep(a, v);
-        kid->prev = last;
-        *(last ? &last->next : &to->child) = kid;
-        last = kid;
-    }
-    if (last)
-        to->child->prev = last; /* as cJSON has it */
-    return to;
-}
-
-/* The config before transforms: fields that they set get their old values. */
-static cJSON *base_config(Arena *a, const cJSON *config)
-{
-    cJSON *base = cJSON_Duplicate(config, true);
-    const cJSON *graft = cJSON_GetObjectItemCaseSensitive(config, "graft");
-    const cJSON *old = cJSON_GetObjectItemCaseSensitive(graft, "base");
-    for (const cJSON *v = old ? old->child : NULL; v; v = v->next) {
-        if (cJSON_IsNull(v))
-            cJSON_DeleteItemFromObjectCaseSensitive(base, v->string);
-        else
-            json_set(base, v->string, cJSON_Duplicate(v, true));
-    }
-    cJSON_DeleteItemFromObjectCaseSensitive(base, "graft");
-    cJSON *kept = json_keep(a, base);
-    cJSON_Delete(base);
-    return kept;
-}
-
 /* Other models that made it are not at hand, nor needed: their weights are in
  * the files. The model itself stands for them; how many there were is among the
  * parameters. */
 static int stand_ins(const Ast *def, Model *m, Arg *arg, int *narg,
-                     Model **with)
+                     With *with, int room)
 {
-    int count = 0;
+    int n = 0;
+    bool counted[64] = {false};
     for (int i = 0; def && i < def->kid[0]->nkid; i++) {
         const Ast *p = def->kid[0]->kid[i];
-        if (p->kind != AST_param_model)
-            continue;
-        count = 1;
-        for (int j = 0; p->nkid && p->kid[0] && j < *narg; j++)
+        int count = p->kind == AST_param_model;
+        for (int j = 0; count && p->nkid && p->kid[0] && j < *narg; j++)
             if (!strcmp(arg[j].name, p->kid[0]->text)) {
                 count = atoi(arg[j].value);
-                memmove(arg + j, arg + j + 1,
-                        (size_t)(--*narg - j) * sizeof *arg);
+                counted[j] = true;
             }
+        for (int j = 0; j < count && n < room; j++)
+            with[n++] = (With){p->text, m};
     }
-    count = count < 0 ? 0 : count > 64 ? 64 : count;
-    for (int i = 0; i < count; i++)
-        with[i] = m;
-    return count;
+    int kept = 0;
+    for (int j = 0; j < *narg; j++)
+        if (!counted[j])
+            arg[kept++] = arg[j];
+    *narg = kept;
+    return n;
 }
 
 static Model *apply_listed(Spec *spec, Model *m, const cJSON *graft, Err *err)
@@ -368,10 +400,10 @@ static Model *apply_listed(Spec *spec, Model *m, const cJSON *graft, Err *err)
             err_set(err, "config.json: a transform of `graft` has no name");
             return NULL;
         }
-        Model *with[64];
+        With with[64];
         int nwith = stand_ins(spec_find(spec, AST_transform,
                                         name->valuestring),
-                              m, arg, &n, with);
+                              m, arg, &n, with, COUNT(with));
         Model *next = model_transform(spec, m, intern(name->valuestring), arg,
                                       n, with, nwith, err);
         if (next)
@@ -384,16 +416,8 @@ static Model *apply_listed(Spec *spec, Model *m, const cJSON *graft, Err *err)
 static Model *bind_graft(Arena *arena, Spec *spec, const cJSON *config,
                          Dtype dtype, Err *err)
 {
-    cJSON *base = base_config(arena, config);
-    const char *arch = architecture(base);
-    const Ast *def = arch ? find_def(spec, AST_model, arch, names_architecture)
-                          : NULL;
-    if (!def) {
-        err_set(err, "config.json: no model text reads its base \"%s\"",
-                arch ? arch : "");
-        return NULL;
-    }
-    Model *m = bound(arena, spec, def, base, dtype, err);
+    Model *m = model_named(arena, spec, base_config(arena, config), dtype,
+                           err);
     const cJSON *graft = cJSON_GetObjectItemCaseSensitive(config, "graft");
     return m ? apply_listed(spec, m, graft, err) : NULL;
 }
@@ -443,7 +467,7 @@ bool model_lowers(const Model *m, Err *err)
            err_set(err, "the model's text does not fit the config");
 }
 
-Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
+Model *model_read(Arena *arena, Diags *diags, const cJSON *config,
                   const char *graft_text, Dtype dtype, Err *err)
 {
     Spec *spec = spec_new(arena, diags);
@@ -454,9 +478,15 @@ Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
                                                    : "the library");
         return NULL;
     }
-    Model *m = lists_known(spec, config)
-                   ? bind_graft(arena, spec, config, dtype, err)
-                   : model_named(arena, spec, config, dtype, err);
+    return lists_known(spec, config)
+               ? bind_graft(arena, spec, config, dtype, err)
+               : model_named(arena, spec, config, dtype, err);
+}
+
+Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
+                  const char *graft_text, Dtype dtype, Err *err)
+{
+    Model *m = model_read(arena, diags, config, graft_text, dtype, err);
     return m && model_lowers(m, err) ? m : NULL;
 }
 

@@ -160,7 +160,7 @@ Scope right_scope(const Scope *s, const Left *left)
 
 static bool same_module(const Inst *a, const Inst *b)
 {
-    return a->def == b->def || dsl_equal(a->def, b->def);
+    return def_alike(a->def, b->def);
 }
 
 static void copy_part(Scope *s, const Left *left, const Val *from,

@@ -231,7 +231,7 @@ const Weight *others_same(Scope *s, const Weight *w);
 Inst *inst_at(Inst *inst, const char *path);
 /* Adds how many other models there are, for who reads the result. */
 void others_count(Scope *s, const Ast *def, Names *param);
-bool bind_others(Scope *s, const Ast *def, Model *const *with, int nwith,
+bool bind_others(Scope *s, const Ast *def, const With *with, int nwith,
                  Err *err);
 
 /* bind.c, model.c */
@@ -240,6 +240,9 @@ bool model_fill(Model *m, Err *err); /* config, weights, parts */
 /* Bound by the architecture that the config names. */
 Model *model_named(Arena *arena, Spec *spec, const cJSON *config, Dtype dtype,
                    Err *err);
+/* model_bind without its last look at the forward pass. */
+Model *model_read(Arena *arena, Diags *diags, const cJSON *config,
+                  const char *graft_text, Dtype dtype, Err *err);
 bool model_lowers(const Model *m, Err *err);
 /* The model that a definition's file is about: its own first, else the first
  * of a file that it uses; NULL: none. (spec.c) */
@@ -249,6 +252,9 @@ void json_set(cJSON *o, const char *name, cJSON *v);
 /* The field that a dim of the model's text was read from, or NULL. */
 const char *field_of_dim(const Model *m, const Dim *d);
 bool applied_alive(const Model *m, const struct Applied *a);
+bool replaces(const Ast *transform);
+/* Equal but for numbers that names end in, as in `moe__2` (written_text.c). */
+bool def_alike(const Ast *a, const Ast *b);
 const char *weight_origin(const Weight *w); /* "file NAME", "copy of PATH" */
 
 /* bind_left.c, bind_value.c, bind_each.c: `left = right` of transforms */
