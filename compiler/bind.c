@@ -467,17 +467,10 @@ bool model_lowers(const Model *m, Err *err)
            err_set(err, "the model's text does not fit the config");
 }
 
-Model *model_read(Arena *arena, Diags *diags, const cJSON *config,
-                  const char *graft_text, Dtype dtype, Err *err)
+Model *model_read(Arena *arena, Spec *spec, const cJSON *config, Dtype dtype,
+                  Err *err)
 {
-    Spec *spec = spec_new(arena, diags);
     err->text[0] = 0;
-    if (graft_text ? !spec_text(spec, "model.graft", graft_text)
-                   : (spec_whole_library(spec), diags->errors > 0)) {
-        err_set(err, "%s has mistakes", graft_text ? "model.graft"
-                                                   : "the library");
-        return NULL;
-    }
     return lists_known(spec, config)
                ? bind_graft(arena, spec, config, dtype, err)
                : model_named(arena, spec, config, dtype, err);
@@ -486,7 +479,14 @@ Model *model_read(Arena *arena, Diags *diags, const cJSON *config,
 Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
                   const char *graft_text, Dtype dtype, Err *err)
 {
-    Model *m = model_read(arena, diags, config, graft_text, dtype, err);
+    Spec *spec = spec_new(arena, diags);
+    if (graft_text ? !spec_text(spec, "model.graft", graft_text)
+                   : (spec_whole_library(spec), diags->errors > 0)) {
+        err_set(err, "%s has mistakes", graft_text ? "model.graft"
+                                                   : "the library");
+        return NULL;
+    }
+    Model *m = model_read(arena, spec, config, dtype, err);
     return m && model_lowers(m, err) ? m : NULL;
 }
 

@@ -166,6 +166,7 @@ typedef struct Scope {
     bool effects;       /* losses and stats become outputs */
     const Ast *site;
     const struct Applied *applying;
+    const char *at; /* the path of a transform's match; NULL: of none */
     int depth;
 } Scope;
 
@@ -240,9 +241,10 @@ bool model_fill(Model *m, Err *err); /* config, weights, parts */
 /* Bound by the architecture that the config names. */
 Model *model_named(Arena *arena, Spec *spec, const cJSON *config, Dtype dtype,
                    Err *err);
-/* model_bind without its last look at the forward pass. */
-Model *model_read(Arena *arena, Diags *diags, const cJSON *config,
-                  const char *graft_text, Dtype dtype, Err *err);
+/* What model_bind makes of a config with these texts, before its last look at
+ * the forward pass. */
+Model *model_read(Arena *arena, Spec *spec, const cJSON *config, Dtype dtype,
+                  Err *err);
 bool model_lowers(const Model *m, Err *err);
 /* The model that a definition's file is about: its own first, else the first
  * of a file that it uses; NULL: none. (spec.c) */

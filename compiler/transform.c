@@ -295,6 +295,7 @@ static void plain_assign(Scope *s, const Ast *item)
 Inst *transform_match(Scope *s, const Ast *def, Inst *match, Applied *applied)
 {
     Shape t = shape_of(def);
+    s->at = match ? match->path : NULL;
     if (match && !bind_pattern(s, pattern_of(s->spec, match, t.match), match))
         return NULL;
     if (match && t.match->text)

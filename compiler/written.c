@@ -147,20 +147,51 @@ static bool is_base(const Model *m)
     return model_fill(fresh, &err) && same_tree(m->root, fresh->root);
 }
 
-/* Read with this text, or the library's (NULL), is it this model? */
-static bool reads_back(const Model *m, const cJSON *config, const char *text,
-                       Err *err)
+/* The texts that a folder is read with. */
+typedef struct {
+    Arena arena;
+    Diags diags;
+    Spec *spec;
+} Texts;
+
+/* text: the folder's own; NULL: the library. */
+static bool texts_open(Texts *t, const char *text)
+{
+    *t = (Texts){.diags.quiet = true};
+    t->spec = spec_new(&t->arena, &t->diags);
+    if (text)
+        return spec_text(t->spec, "model.graft", text);
+    spec_whole_library(t->spec);
+    return true;
+}
+
+static void texts_free(Texts *t)
+{
+    diags_free(&t->diags);
+    arena_free(&t->arena);
+}
+
+/* Read with these texts, is it this model? */
+static bool reads_back(const Model *m, Texts *t, const cJSON *config, Err *err)
 {
     Arena scratch = {0};
-    Diags diags = {.quiet = true};
-    Model *again = model_read(&scratch, &diags, config, text, m->dtype, err);
+    Model *again = model_read(&scratch, t->spec, config, m->dtype, err);
     bool same = again && same_tree(m->root, again->root);
     if (again && !same)
         err_set(err, "other modules are read than were written");
-    else if (!again && diags.said.n)
-        err_set(err, "%s", diags.said.at[0].text);
-    diags_free(&diags);
+    else if (!again && t->diags.said.n)
+        err_set(err, "%s", t->diags.said.at[0].text);
+    t->diags.errors = 0;
     arena_free(&scratch);
+    return same;
+}
+
+static bool own_text_reads(const Model *m, const Written *w, Err *err)
+{
+    Texts own;
+    bool same = texts_open(&own, w->text) &&
+                reads_back(m, &own, w->config, err);
+    texts_free(&own);
     return same;
 }
 
@@ -250,19 +281,19 @@ static void close_form(Form *f, bool listed)
 }
 
 /* None of its transforms is left: the model's own config. */
-static bool write_plain(const Model *m, Written *out)
+static bool write_plain(const Model *m, Texts *library, Written *out)
 {
     Err err;
     if (!is_base(m))
         return false;
     *out = (Written){.config = plain_config(m)};
-    if (reads_back(m, out->config, NULL, &err))
+    if (reads_back(m, library, out->config, &err))
         return true;
     ModelText *t = defs_new(m);
     defs_add(t, m->spec, m->root->def);
     out->text = defs_print(t);
     defs_free(t);
-    if (reads_back(m, out->config, out->text, &err))
+    if (own_text_reads(m, out, &err))
         return true;
     written_free(out);
     return false;
@@ -270,12 +301,12 @@ static bool write_plain(const Model *m, Written *out)
 
 /* The architecture that its transforms name holds it (Mixtral has no biases
  * and no dense layers between), and the library reads that. */
-static bool write_known(const Model *m, Written *out)
+static bool write_known(const Model *m, Texts *library, Written *out)
 {
     Err err;
     Form f = form_new(m);
     if (!cJSON_HasObjectItem(f.base, "architectures") ||
-        !reads_back(m, f.config, NULL, &err)) {
+        !reads_back(m, library, f.config, &err)) {
         form_free(&f);
         return false;
     }
@@ -283,7 +314,7 @@ static bool write_known(const Model *m, Written *out)
     cJSON *kept = cJSON_Duplicate(f.config, true);
     cJSON *base = cJSON_Duplicate(f.base, true);
     close_form(&f, true);
-    if (reads_back(m, f.out.config, NULL, &err)) {
+    if (reads_back(m, library, f.out.config, &err)) {
         cJSON_Delete(kept);
         cJSON_Delete(base);
     } else { /* the library calls other transforms so */
@@ -313,7 +344,7 @@ static bool write_ours(const Model *m, Listed which, Written *out, Err *err)
     f.out.text = defs_print(t);
     defs_free(t);
     *out = f.out;
-    if (reads_back(m, out->config, out->text, err))
+    if (own_text_reads(m, out, err))
         return true;
     written_free(out);
     return false;
@@ -322,7 +353,12 @@ static bool write_ours(const Model *m, Listed which, Written *out, Err *err)
 bool model_write(const Model *m, Written *out, Err *err)
 {
     Err why = {""};
-    if (write_plain(m, out) || write_known(m, out))
+    Texts library;
+    bool done = texts_open(&library, NULL) &&
+                (write_plain(m, &library, out) ||
+                 write_known(m, &library, out));
+    texts_free(&library);
+    if (done)
         return true;
     for (Listed which = LIST_alive; which <= LIST_all; which++)
         if (write_ours(m, which, out, &why))
