@@ -1,7 +1,8 @@
 /* Chains of the library's transforms: every pair that fits is applied in
  * memory, and also with a model written and read back after each; both must
  * compute the same. */
-#include "compiler/compiler.h"
+#include "compiler/interp/interp.h"
+#include "compiler/lang/lang.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
