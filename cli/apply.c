@@ -295,8 +295,8 @@ int command_apply(int argc, char **argv)
     Job j = {.a = &a};
     Err err;
     double began = seconds_now();
-    bool fine = read_spec(&j, &err) && open_sources(&j, &err) && transform(&j, &err) &&
-                write_out(&j, &err);
+    bool fine = read_spec(&j, &err) && open_sources(&j, &err) &&
+                transform(&j, &err) && write_out(&j, &err);
     if (fine)
         say_done(&j, seconds_now() - began);
     else

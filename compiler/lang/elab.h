@@ -241,6 +241,13 @@ bool model_fill(Model *m, Err *err); /* config, weights, parts */
 /* Bound by the architecture that the config names. */
 Model *model_named(Arena *arena, Spec *spec, const cJSON *config, Dtype dtype,
                    Err *err);
+const Ast *config_of(const Ast *def); /* its config { }, or NULL */
+/* The config before transforms: fields that they set get their old values. It
+ * lives in `a`. (bind_base.c) */
+cJSON *base_config(Arena *a, const cJSON *config);
+/* The same of a folder that only names the architecture t makes of `def`: as
+ * its `graft` has it, or without the fields that t sets. */
+cJSON *made_base(Arena *a, const Ast *def, const Ast *t, const cJSON *config);
 /* What model_bind makes of a config with these texts, before its last look at
  * the forward pass. */
 Model *model_read(Arena *arena, Spec *spec, const cJSON *config, Dtype dtype,
