@@ -400,7 +400,7 @@ static void models_bound_apart(void **state)
 
 /* ---- config { } ---- */
 
-static cJSON *config_of(const Model *m)
+static cJSON *written_config(const Model *m)
 {
     Written w;
     Err err;
@@ -415,7 +415,7 @@ static void fields_come_and_go(void **state)
     (void)state;
     Lab *l = lab(CONFIG(", \"note\": \"kept\""));
     Model *m = apply(l, l->m, "up", 0, NULL, 0);
-    cJSON *c = config_of(m);
+    cJSON *c = written_config(m);
     assert_int_equal(cJSON_GetObjectItem(c, "experts")->valueint, 3);
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(c, "sizes")), 2);
     assert_string_equal(cJSON_GetObjectItem(c, "kind")->valuestring, "moe");
@@ -424,7 +424,7 @@ static void fields_come_and_go(void **state)
     assert_non_null(cJSON_GetObjectItem(c, "graft"));
     cJSON_Delete(c);
     m = apply(l, m, "back", 0, NULL, 0);
-    c = config_of(m);
+    c = written_config(m);
     assert_null(cJSON_GetObjectItem(c, "experts")); /* its module is gone */
     assert_null(cJSON_GetObjectItem(c, "graft"));
     cJSON_Delete(c);
