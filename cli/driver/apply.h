@@ -48,6 +48,14 @@ void values_free(Values *v);
 bool values_compute(Values *v, const Weight *w, Dtype dtype, void *out,
                     Err *err);
 
+/* Is all finite that w's formula reads? */
+bool values_inputs_finite(Values *v, const Weight *w);
+
+/* Writes the weights of the plan in its order (put.c). False with err set: also
+ * where one turns NaN or infinite that is made of finite ones. */
+bool weights_put(Sources *s, const FilePlan *plan, const Common *common,
+                 Writer *w, Err *err);
+
 /* ---- where it goes (output.c) ---- */
 
 /* What is written: a Hugging Face folder, or a GGUF file where the path ends

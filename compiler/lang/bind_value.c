@@ -86,6 +86,9 @@ static Node *by_name(Scope *s, Node *n, const Left *left, const Ast *at)
             size = size_mul(size, dim[from]->size);
             f.dim[f.ndim++] = dim[from++];
         }
+        while (i == want->rank - 1 && from < rank &&
+               dim[from]->size == size_num(1)) /* one neuron an expert */
+            f.dim[f.ndim++] = dim[from++];
         if (size != want->dim[i]->size) {
             misfit(at, left->slot->w, n);
             return NULL;
