@@ -3,6 +3,7 @@
  * read. */
 #include "cli/cli.h"
 #include "cli/driver/driver.h"
+#include "compiler/check/check.h"
 #include <string.h>
 
 typedef struct {
@@ -146,6 +147,26 @@ static void say_types(const Job *j)
                     text);
 }
 
+/* What `check` says of the transform: it may be applied all the same. */
+static void repeat_warnings(Job *j)
+{
+    Claims claims = {0};
+    const Ast *def = spec_find(j->spec, AST_transform, j->name);
+    j->diags.quiet = j->a->common.json;
+    spec_check_transform(j->spec, def, &claims);
+    for (int i = 0; i < claims.n; i++) {
+        const Claim *c = &claims.at[i];
+        if (c->silent || c->proof->result == PROOF_proved)
+            continue;
+        warning_at(c->at->src, c->at->loc, "%s: %s",
+                   c->proof->result == PROOF_refuted
+                       ? "this does not hold"
+                       : "neither proved nor refuted",
+                   c->proof->why);
+    }
+    j->diags.quiet = false;
+}
+
 static bool transform(Job *j, Err *err)
 {
     Apply *a = j->a;
@@ -162,7 +183,23 @@ static bool transform(Job *j, Err *err)
     file_plan_make(&j->plan, &a->arena, &j->sources, j->made,
                    output_is_gguf(a->out) ? &as_it_is : &a->common);
     say_types(j);
+    repeat_warnings(j);
     return true;
+}
+
+static cJSON *warnings_json(const Job *j)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (int i = 0; i < j->diags.said.n; i++) {
+        const Diag *d = &j->diags.said.at[i];
+        int line, col;
+        loc_place(d->src, d->loc.at, &line, &col);
+        cJSON_AddItemToArray(
+            list, cJSON_CreateString(arena_printf(&j->a->arena, "%s:%d:%d: %s",
+                                                  d->src->path, line, col,
+                                                  d->text)));
+    }
+    return list;
 }
 
 /* ---- writing ---- */
@@ -248,10 +285,11 @@ static void say_done(Job *j, double seconds)
     for (int t = 0; t < TYPE_COUNT && as_planned; t++)
         if (count[t])
             cJSON_AddNumberToObject(types, type_info[t].name, count[t]);
-    cJSON_AddItemToObject(o, "types", types);
     cJSON_AddStringToObject(o, "out", j->a->out);
     cJSON_AddNumberToObject(o, "tensors", p->tensor.n);
     cJSON_AddNumberToObject(o, "bytes", (double)p->bytes);
+    cJSON_AddItemToObject(o, "types", types);
+    cJSON_AddItemToObject(o, "warnings", warnings_json(j));
     cJSON_AddNumberToObject(o, "seconds", seconds);
     report_json(o);
 }

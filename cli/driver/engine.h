@@ -23,5 +23,6 @@ int engine_limit(const Engine *e);      /* positions; 0: no limit known */
  * the last alone, [V]. */
 bool engine_run(Engine *e, const int32_t *ids, int n, float *logits, Err *err);
 void engine_restart(Engine *e); /* the sequence is empty again */
-/* The sequence will be of so many tokens: makes room for them, if there is. */
+/* The sequence will be of so many tokens, a step each: makes room for them, if
+ * there is; says so where each step computes all of them. */
 void engine_expect(Engine *e, int64_t tokens);

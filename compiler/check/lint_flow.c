@@ -153,6 +153,8 @@ static bool over_tokens(const Node *n)
 {
     int dims = n->op == OP_topk ? 1 : n->ndim;
     switch (n->op) {
+    case OP_gather: /* x[T: 3] */
+        return n->dim[0] == dim_T() && n->arg[1]->op == OP_number;
     case OP_sum: case OP_max: case OP_softmax: case OP_logsumexp:
     case OP_topk: case OP_largest: case OP_contract:
         for (int i = 0; i < dims; i++)
