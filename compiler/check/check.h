@@ -19,6 +19,10 @@ bool spec_check(Spec *s, Claims *claims);
 /* Of one transform, whichever file it is of: its claims, and warnings about it
  * and the modules that it puts in. */
 void spec_check_transform(Spec *s, const Ast *def, Claims *claims);
+/* Reports what became of a claim at its place: refuted is a mistake, open a
+ * warning. True: it was refuted. */
+bool claim_report(const Claim *c);
+
 
 /* ---- looking at models, for pictures and pages (view.c) ---- */
 
