@@ -1,28 +1,6 @@
 /* Configs as they were before transforms set fields in them. */
-#include "compiler/lang/elab.h"
+#include "compiler/lang/config.h"
 #include <string.h>
-
-/* A copy that lives as long as the arena. */
-static cJSON *json_keep(Arena *a, const cJSON *from)
-{
-    cJSON *to = arena_alloc(a, sizeof *to), *last = NULL;
-    *to = *from;
-    to->next = to->prev = to->child = NULL;
-    if (from->string)
-        to->string = arena_strn(a, from->string, strlen(from->string));
-    if (from->valuestring)
-        to->valuestring =
-            arena_strn(a, from->valuestring, strlen(from->valuestring));
-    for (const cJSON *v = from->child; v; v = v->next) {
-        cJSON *kid = json_keep(a, v);
-        kid->prev = last;
-        *(last ? &last->next : &to->child) = kid;
-        last = kid;
-    }
-    if (last)
-        to->child->prev = last; /* as cJSON has it */
-    return to;
-}
 
 static void set_or_drop(cJSON *base, const char *name, const cJSON *old)
 {
@@ -45,23 +23,49 @@ cJSON *base_config(Arena *a, const cJSON *config)
     return kept;
 }
 
-cJSON *made_base(Arena *a, const Ast *def, const Ast *t,
-                        const cJSON *config)
+/* Fields that are set and that code of this class would pass over. */
+static int lost(const char *class, const cJSON *config)
 {
-    const cJSON *graft = cJSON_GetObjectItemCaseSensitive(config, "graft");
+    const ConfigArch *a = config_arch_of(class, NULL);
+    int n = 0;
+    for (const cJSON *v = config->child; a && v; v = v->next)
+        n += !cJSON_IsNull(v) && !cJSON_IsFalse(v) &&
+             !config_harmless(v->string) && config_others(v->string) &&
+             !config_field_of(a, v->string);
+    return n;
+}
+
+/* Of the architectures that a text reads the first that reads all there is: a
+ * window makes a Mistral. */
+static const char *fitting(const Ast *names, const cJSON *config)
+{
+    for (int j = 0; names && j < names->nkid; j++)
+        if (!lost(names->kid[j]->text, config))
+            return names->kid[j]->text;
+    return names && names->nkid ? names->kid[0]->text : "";
+}
+
+cJSON *made_base(Arena *a, const Ast *def, const Ast *t, const cJSON *config,
+                 const cJSON *raw)
+{
+    const cJSON *graft = cJSON_GetObjectItemCaseSensitive(raw, "graft");
     const cJSON *old = cJSON_GetObjectItemCaseSensitive(graft, "base");
-    const Ast *names = config_of(def) ? config_of(def)->kid[0] : NULL;
-    const char *arch = names && names->nkid ? names->kid[0]->text : "";
-    cJSON *base = base_config(a, config);
-    if (cJSON_GetObjectItemCaseSensitive(old, "architectures"))
-        return base;
-    cJSON *copy = cJSON_Duplicate(base, true);
+    cJSON *base = cJSON_Duplicate(config, true);
     for (int i = 1; i < config_of(t)->nkid; i++)
         if (config_of(t)->kid[i]->kind == AST_field)
-            set_or_drop(copy, config_of(t)->kid[i]->text, NULL);
-    json_set(copy, "architectures", cJSON_CreateStringArray(&arch, 1));
-    json_set(copy, "model_type", cJSON_CreateString(def->text));
-    base = json_keep(a, copy);
-    cJSON_Delete(copy);
-    return base;
+            set_or_drop(base, config_of(t)->kid[i]->text, NULL);
+    for (const cJSON *v = old ? old->child : NULL; v; v = v->next)
+        set_or_drop(base, v->string, v);
+    cJSON_DeleteItemFromObjectCaseSensitive(base, "graft");
+    if (!cJSON_GetObjectItemCaseSensitive(base, "architectures")) {
+        const Ast *own = config_of(def);
+        const char *class = fitting(own ? own->kid[0] : NULL, base);
+        const ConfigArch *known = config_arch_of(class, NULL);
+        json_set(base, "architectures", cJSON_CreateStringArray(&class, 1));
+        json_set(base, "model_type",
+                 cJSON_CreateString(known ? known->type : def->text));
+    }
+    cJSON *kept = json_keep(a, base);
+    cJSON_Delete(base);
+    return kept;
 }

@@ -2,6 +2,7 @@
  * carries where the library alone does not read it. Whatever is written was
  * read back before: forms are tried from the plainest on, and the first that
  * gives the same modules and tensors is taken. */
+#include "compiler/lang/config.h"
 #include "compiler/lang/written.h"
 #include <string.h>
 
@@ -94,12 +95,19 @@ static cJSON *applied_json(const Applied *a, const char *name)
 
 /* ---- the same model? ---- */
 
+static bool same_value(const Val *a, const Val *b)
+{
+    return a->kind == V_json && b->kind == V_json
+               ? cJSON_Compare(a->json, b->json, true)
+               : !strcmp(val_text(a), val_text(b));
+}
+
 static bool same_names(const Names *a, const Names *b)
 {
     if (a->n != b->n)
         return false;
     for (int i = 0; i < a->n; i++)
-        if (strcmp(val_text(&a->at[i].value), val_text(&b->at[i].value)))
+        if (!same_value(&a->at[i].value, &b->at[i].value))
             return false;
     return true;
 }
@@ -209,6 +217,26 @@ static void write_defaults(const Model *m, cJSON *config)
     }
 }
 
+static const char *class_in(const cJSON *config)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(config,
+                                                         "architectures");
+    const cJSON *first = cJSON_GetArrayItem(list, 0);
+    return cJSON_IsString(first) ? first->valuestring : "";
+}
+
+/* What its architecture passed over comes along where it is passed over
+ * again. */
+static void add_aside(const Model *m, cJSON *config)
+{
+    if (!m->config || strcmp(class_in(config), class_in(m->config)))
+        return;
+    for (const cJSON *v = m->aside ? m->aside->child : NULL; v; v = v->next)
+        if (!cJSON_HasObjectItem(config, v->string) &&
+            strcmp(v->string, "graft"))
+            cJSON_AddItemToObject(config, v->string, cJSON_Duplicate(v, true));
+}
+
 static cJSON *plain_config(const Model *m)
 {
     cJSON *config = m->config ? cJSON_Duplicate(m->config, true)
@@ -287,6 +315,7 @@ static bool write_plain(const Model *m, Texts *library, Written *out)
     if (!is_base(m))
         return false;
     *out = (Written){.config = plain_config(m)};
+    add_aside(m, out->config);
     if (reads_back(m, library, out->config, &err))
         return true;
     ModelText *t = defs_new(m);
