@@ -1,6 +1,7 @@
 /* A model made ready to run, and the sequence that it is at. On the CPU the
  * step is compiled and remembers what it has seen; the interpreter runs the
- * whole sequence again at each step. */
+ * whole sequence again at each step, and so does either where a layer looks at
+ * all tokens. */
 #include "compiler/interp/interp.h"
 #include "cli/driver/engine.h"
 #include "cli/driver/loaded.h"
@@ -20,7 +21,8 @@ struct Engine {
     LIST(Effect) effect;
     Program *program; /* TARGET_cpu */
     State *state;
-    Ids seen; /* TARGET_interp */
+    bool whole; /* each step is of all tokens so far */
+    Ids seen;   /* where each step is of all */
 };
 
 static bool target_runs(const Common *common, Err *err)
@@ -145,6 +147,7 @@ static bool make_ready(Engine *e, const char *path, Err *err)
     if (!y)
         return err_set(err, "%s: the model returns nothing", path);
     e->vocabulary = (int)type_count(&y->type, 1);
+    e->whole = graph_looks_ahead(e->graph);
     return e->common->target == TARGET_interp || compile(e, err);
 }
 
@@ -236,6 +239,9 @@ int engine_limit(const Engine *e)
 void engine_expect(Engine *e, int64_t tokens)
 {
     Err err;
+    if (e->whole)
+        report_note(e->common, "a layer of this model looks at all tokens: "
+                               "each step computes the whole text again");
     if (e->state)
         state_reserve(e->state, tokens, &err);
 }
@@ -249,8 +255,8 @@ void engine_restart(Engine *e)
 
 /* ---- the CPU ---- */
 
-static bool run_compiled(Engine *e, const int32_t *ids, int n, float *logits,
-                         Err *err)
+static bool run_step(Engine *e, const int32_t *ids, int n, float *logits,
+                     Err *err)
 {
     int32_t *pos = xmalloc((size_t)n * sizeof *pos);
     for (int i = 0; i < n; i++)
@@ -267,6 +273,29 @@ static bool run_compiled(Engine *e, const int32_t *ids, int n, float *logits,
     free(out);
     free(pos);
     return fine;
+}
+
+/* All tokens so far, of which the last n are new. */
+static bool run_whole(Engine *e, int n, float *logits, Err *err)
+{
+    size_t row = (size_t)e->vocabulary, all = e->seen.n;
+    state_truncate(e->state, 0);
+    if (e->last_only || (size_t)n == all)
+        return run_step(e, e->seen.at, (int)all, logits, err);
+    float *each = xmalloc(all * row * sizeof *each);
+    bool fine = run_step(e, e->seen.at, (int)all, each, err);
+    if (fine)
+        memcpy(logits, each + (all - (size_t)n) * row,
+               (size_t)n * row * sizeof *each);
+    free(each);
+    return fine;
+}
+
+static bool run_compiled(Engine *e, const int32_t *ids, int n, float *logits,
+                         Err *err)
+{
+    return e->whole ? run_whole(e, n, logits, err)
+                    : run_step(e, ids, n, logits, err);
 }
 
 /* ---- the interpreter ---- */
@@ -305,11 +334,8 @@ static void take_outputs(Engine *e, Tensor *const *out, int n, float *logits)
     }
 }
 
-static bool run_interpreted(Engine *e, const int32_t *ids, int n,
-                            float *logits, Err *err)
+static bool run_interpreted(Engine *e, int n, float *logits, Err *err)
 {
-    for (int i = 0; i < n; i++)
-        ids_push(&e->seen, ids[i]);
     int total = (int)e->seen.n;
     Arena arena = {0};
     int32_t *pos = arena_alloc(&arena, (size_t)total * sizeof *pos);
@@ -330,6 +356,8 @@ static bool run_interpreted(Engine *e, const int32_t *ids, int n,
 
 bool engine_run(Engine *e, const int32_t *ids, int n, float *logits, Err *err)
 {
+    for (int i = 0; i < n && (e->whole || !e->program); i++)
+        ids_push(&e->seen, ids[i]);
     return e->program ? run_compiled(e, ids, n, logits, err)
-                      : run_interpreted(e, ids, n, logits, err);
+                      : run_interpreted(e, n, logits, err);
 }

@@ -38,7 +38,8 @@ int engine_limit(const Engine *e);      /* positions; 0: no limit known */
  * the last alone, [V]. */
 bool engine_run(Engine *e, const int32_t *ids, int n, float *logits, Err *err);
 void engine_restart(Engine *e); /* the sequence is empty again */
-/* The sequence will be of so many tokens: makes room for them, if there is. */
+/* The sequence will be of so many tokens, a step each: makes room for them, if
+ * there is; says so where each step computes all of them. */
 void engine_expect(Engine *e, int64_t tokens);
 /* Before anything is run: makes the model anew if its rope is another one for
  * texts of so many tokens. False with err set; engine_close in any case. */

@@ -126,6 +126,7 @@ bool program_cut(Program *p, const Graph *g, Err *err)
                      .vectors = 1, .pair = 2, .on_load = true, .halves = true,
                      .picks = true, .stored = p->o.stored,
                      .keeps = pack_keeps, .user = p->o.user};
+    p->limits = graph_limits(g, &p->arena);
     p->plan = kernels_cut(passes_run(g, &p->arena, &po), &p->arena, &co);
     return choose_schedules(p, err);
 }

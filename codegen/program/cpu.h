@@ -34,6 +34,7 @@ struct Program {
     CpuOptions o;
     const Target *target;
     Plan *plan;
+    Limits limits; /* of how many tokens a run has */
     Jit *jit;
     LIST(Code) code;
     Steps steps;

@@ -183,6 +183,8 @@ bool program_run(Program *p, State *s, int64_t T, const int32_t *pos,
         return err_set(err, "weights were not loaded");
     if (T < 1)
         return err_set(err, "no tokens");
+    if (!limits_hold(&p->limits, T, err))
+        return false;
     Run r = {.p = p, .T = T, .in = in, .nin = nin, .out = out, .nout = nout};
     if (!s) {
         s = p->own;

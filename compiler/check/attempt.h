@@ -26,6 +26,8 @@ bool try_pattern(Spec *s, const Ast *def, const Ast *call, bool defaults,
                  Attempt *t);
 bool transform_has(const Ast *def, const Ast *arg); /* claims.c */
 void lint_spec(Spec *s, const Rules *rules); /* lint.c */
+/* A transform, and the modules that it puts in with their parts. */
+void lint_put_in(Spec *s, const Rules *rules, const Ast *transform);
 void check_recipe(Spec *s, const Ast *def); /* recipe.c */
 void judge_transform(Judge *j, const Ast *def); /* claims.c */
 void judge_prove(Judge *j, const Ast *def);

@@ -262,3 +262,10 @@ bool spec_check(Spec *s, Claims *claims)
         lint_spec(s, j.rules);
     return !s->diags->errors;
 }
+
+void spec_check_transform(Spec *s, const Ast *def, Claims *claims)
+{
+    Judge j = {s, rules_for(s), claims};
+    judge_transform(&j, def);
+    lint_put_in(s, j.rules, def);
+}

@@ -146,6 +146,16 @@ Graph *graph_map(const Graph *g, Arena *a,
 Graph *graph_at(Arena *a, int n, Node *const *node, int nsym,
                 const char *const *sym, const double *value, Dtype leaf);
 
+/* Does a token's result depend on later ones, or on how many are in flight?
+ * Then a step that only has the new ones is another computation. */
+bool graph_looks_ahead(const Graph *g);
+/* Nodes that some numbers of tokens are too few for: a top-k over T, a position
+ * of T. They live in `a`, but for what their places point to. */
+typedef LIST(Node) Limits;
+Limits graph_limits(const Graph *g, Arena *a);
+/* False with err set: not with T tokens. */
+bool limits_hold(const Limits *l, int64_t T, Err *err);
+
 /* By id: does an output need the node? In `a`. */
 bool *graph_needed(const Graph *g, Arena *a);
 

@@ -217,6 +217,7 @@ bool interp_run(const Graph *g, const InterpEnv *env, Arena *arena,
 {
     Run r = {.g = g, .env = env, .err = err};
     Results results = {arena, out};
-    return check_positions(env, err) &&
+    Limits limits = graph_limits(g, arena);
+    return check_positions(env, err) && limits_hold(&limits, env->T, err) &&
            interp_graph(&r, NULL, take_output, &results);
 }

@@ -174,6 +174,7 @@ typedef struct Scope {
     const Inst *top;    /* whose forward is run */
     const Ast *site;
     const struct Applied *applying;
+    const char *at; /* the path of a transform's match; NULL: of none */
     int depth;
 } Scope;
 
@@ -245,7 +246,7 @@ const Weight *others_same(Scope *s, const Weight *w);
 Inst *inst_at(Inst *inst, const char *path);
 /* Adds how many other models there are, for who reads the result. */
 void others_count(Scope *s, const Ast *def, Names *param);
-bool bind_others(Scope *s, const Ast *def, Model *const *with, int nwith,
+bool bind_others(Scope *s, const Ast *def, const With *with, int nwith,
                  Err *err);
 
 /* bind.c, model.c */
@@ -254,6 +255,19 @@ bool model_fill(Model *m, Err *err); /* config, weights, parts */
 /* Bound by the architecture that the config names. */
 Model *model_named(Arena *arena, Spec *spec, const cJSON *config, Dtype dtype,
                    Err *err);
+const Ast *config_of(const Ast *def); /* its config { }, or NULL */
+/* The config before transforms: fields that they set get their old values. It
+ * lives in `a`. (bind_base.c) */
+cJSON *base_config(Arena *a, const cJSON *config);
+/* The same of a folder that only names the architecture t makes of `def`: as
+ * the `graft` of its config as it was read (`raw`) has it, or without the
+ * fields that t sets. */
+cJSON *made_base(Arena *a, const Ast *def, const Ast *t, const cJSON *config,
+                 const cJSON *raw);
+/* What model_bind makes of a config with these texts, before its last look at
+ * the forward pass. */
+Model *model_read(Arena *arena, Spec *spec, const cJSON *config, Dtype dtype,
+                  Err *err);
 bool model_lowers(const Model *m, Err *err);
 /* The model that a definition's file is about: its own first, else the first
  * of a file that it uses; NULL: none. (spec.c) */
@@ -264,6 +278,9 @@ void json_set(cJSON *o, const char *name, cJSON *v);
 /* The field that a dim of the model's text was read from, or NULL. */
 const char *field_of_dim(const Model *m, const Dim *d);
 bool applied_alive(const Model *m, const struct Applied *a);
+bool replaces(const Ast *transform);
+/* Equal but for numbers that names end in, as in `moe__2` (written_text.c). */
+bool def_alike(const Ast *a, const Ast *b);
 const char *weight_origin(const Weight *w); /* "file NAME", "copy of PATH" */
 
 /* bind_left.c, bind_value.c, bind_each.c: `left = right` of transforms */

@@ -19,6 +19,11 @@ static Shape shape_of(const Ast *def)
     return t;
 }
 
+bool replaces(const Ast *transform)
+{
+    return shape_of(transform).replace != NULL;
+}
+
 /* ---- copies of a model's tree ---- */
 
 static Inst *copy_inst(Model *m, const Inst *old, Inst *parent)
@@ -62,7 +67,7 @@ static const Ast *pattern_of(const Spec *spec, const Inst *inst,
     for (int i = 0; i < patterns->nkid; i++) {
         const Ast *call = patterns->kid[i];
         const Ast *def = spec_find(spec, AST_module, call_name(call));
-        if (def && (def == inst->def || dsl_equal(def, inst->def)))
+        if (def && def_alike(def, inst->def))
             return call;
     }
     return NULL;
@@ -290,6 +295,7 @@ static void plain_assign(Scope *s, const Ast *item)
 Inst *transform_match(Scope *s, const Ast *def, Inst *match, Applied *applied)
 {
     Shape t = shape_of(def);
+    s->at = match ? match->path : NULL;
     if (match && !bind_pattern(s, pattern_of(s->spec, match, t.match), match))
         return NULL;
     if (match && t.match->text)
@@ -415,7 +421,7 @@ bool apply_to(Scope *s, const Ast *def, Applied *applied, Err *err)
 }
 
 Model *model_transform(Spec *spec, Model *m, const char *name, const Arg *arg,
-                       int narg, Model *const *with, int nwith, Err *err)
+                       int narg, const With *with, int nwith, Err *err)
 {
     const Ast *def = spec_find(spec, AST_transform, name);
     err->text[0] = 0;
