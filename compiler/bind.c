@@ -112,7 +112,8 @@ static bool bind_config(Scope *s, const Ast *config, Err *err)
         const Ast *item = config->kid[i];
         if (item->kind == AST_field && s->model->symbolic)
             names_set(s->model->arena, &s->inst->param, item->text,
-                      val_size(size_sym(item->text)));
+                      val_size(model_unknown(s->model, item, "config",
+                                             item->text)));
         else if (item->kind == AST_field ? !bind_field(s, item, err)
                                          : !s->model->symbolic &&
                                                !bind_require(s, item, err))
@@ -194,6 +195,7 @@ Model *model_new(Arena *arena, const Spec *spec, const Ast *def, Dtype dtype)
     m->arena = arena;
     m->dtype = dtype;
     m->weights = graph_new(arena, "weights");
+    m->symbols = symbols_new(arena);
     m->root = inst_new(m, spec, def, NULL, "", "");
     return m;
 }

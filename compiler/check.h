@@ -8,6 +8,7 @@ typedef struct {
     Scope scope;
     Applied applied;
     Inst *match, *fresh;
+    Follow follow; /* of the match's defaults */
 } Attempt;
 
 typedef struct {
@@ -15,6 +16,14 @@ typedef struct {
     const Rules *rules;
     Claims *claims;
 } Judge;
+
+/* Mistakes made between the two are not told; unhush says if there were none.*/
+typedef struct {
+    int errors, told, said;
+    bool quiet;
+} Hush;
+Hush hush(Spec *s);
+bool unhush(Spec *s, Hush h);
 
 bool is_asked(const Spec *s, const Ast *def); /* of a file asked for */
 bool check_text(const Ast *def); /* check_text.c; false: reported */

@@ -32,7 +32,20 @@ const Size *size_subst(const Size *s, const char *sym, const Size *by);
 double size_value(const Size *s, int64_t T);
 int64_t size_at(const Size *s, int64_t T);
 bool size_is_term(const Size *s); /* a number times powers, not a sum */
-bool size_positive(const Size *s); /* known to be above 0 */
+bool size_positive(const Size *s); /* above 0 if its unknowns are */
+/* What s is at least (strict: is above), by what `of` says of its unknowns. */
+typedef struct {
+    double at;
+    bool strict;
+} SizeLow;
+SizeLow size_low(const Size *s, SizeLow (*of)(void *user, const char *sym),
+                 void *user);
+/* Calls visit for each unknown, some more than once. */
+void size_symbols(const Size *s, void (*visit)(void *user, const char *sym),
+                  void *user);
+/* ... for what s has in a denominator. */
+void size_divisors(const Size *s, void (*visit)(void *user, const Size *by),
+                   void *user);
 const Size *size_quotient(const Size *a, const Size *b); /* exact, or NULL */
 /* s = above / below, if it has a quotient by a sum. */
 bool size_over(const Size *s, const Size **above, const Size **below);
@@ -92,6 +105,7 @@ typedef struct {
     RopeKind kind;
     double factor, low, high, original;     /* as in Hugging Face configs */
     double beta_fast, beta_slow, attention; /* yarn */
+    const Size *scaling, *share; /* what is not known of them; or NULL */
 } Rope;
 /* Fills inv_freq[rotary / 2]; *scale multiplies cos and sin (1 but for yarn).
  * Elements j and j + rotary / 2 turn together, by pos * inv_freq[j]. */

@@ -139,6 +139,7 @@ struct Model {
     LIST(Applied *) applied;
     Names written; /* config fields that defaults filled in */
     bool symbolic;
+    struct Symbols *symbols; /* of what is unknown; copies share them */
 };
 
 /* ---- scopes ---- */
@@ -286,6 +287,22 @@ bool args_known(const Ast *def, const Arg *arg, int narg, Err *err);
 /* rope_config.c: fills r but for theta and rotary; why it cannot, or NULL. */
 const char *rope_of_config(const cJSON *o, Rope *r);
 
+/* symbols.c */
+struct Symbols *symbols_new(Arena *a);
+/* What the owner (any pointer; messages call it `of`) has under a name and
+ * does not know: one symbol, the same each time. */
+const Size *model_unknown(Model *m, const void *owner, const char *of,
+                          const char *name);
+/* Which element of an unrolled array: l of layer[l]. */
+const Size *index_unknown(Model *m, const Part *part, const char *name);
+/* What is made of unknowns and is no size: a number (a truth value) of its own,
+ * the same for the same key. Instances drawn for it may be none that there
+ * are: model_guesses says so. */
+const Size *made_unknown(Model *m, const char *key, const char *name);
+bool model_guesses(const Model *m);
+/* The truth of `text` is not known. */
+Val unknown_truth(Scope *s, const char *text);
+
 /* names.c */
 Val *names_find(const Names *n, const char *name);
 void names_set(Arena *a, Names *n, const char *name, Val v);
@@ -328,7 +345,14 @@ const char *call_name(const Ast *call);
 const char *params_text(const Ast *params);
 const char *join_path(const char *a, const char *b);
 bool read_dims(Scope *s, const Ast *dims, Type *t);
-/* A module on its own, every parameter unknown. */
+/* How much of a module's defaults is taken for granted. */
+typedef enum { FOLLOW_none, FOLLOW_formulas, FOLLOW_all, FOLLOW_COUNT } Follow;
+/* A module on its own, every parameter unknown but for those defaults;
+ * `pattern`: how a transform calls them, or NULL. */
 Inst *inst_unknown(Model *m, const Spec *spec, const Ast *def,
-                   const char *name);
+                   const char *name, const Ast *pattern, Follow follow);
+/* The array that a `for` of the module's forward runs through, or NULL. */
+const Part *looped_part(const Inst *inst, const Ast *loop);
+/* A tree of its own over the same weights. */
+Inst *inst_copy(Model *m, const Inst *old, Inst *parent);
 

@@ -202,6 +202,28 @@ static Val eval_logic(Scope *s, const Ast *e)
     return node_op(s, e, l, r);
 }
 
+/* An unknown against none, true or a string. */
+static bool unknown_equal(Scope *s, const Ast *e, const Val *l, const Val *r,
+                          Val *out)
+{
+    const Val *plain = is_plain(l) ? l : r, *other = plain == l ? r : l;
+    Val flag;
+    if (!s->model->symbolic || other->kind != V_size ||
+        size_is_num(other->size, NULL))
+        return false;
+    bool same = *e->text == '=';
+    if (plain->kind == V_bool) {
+        flag = flag_value(s, size_text(other->size));
+        same = same == plain->truth;
+    } else {
+        flag = unknown_truth(s, intern_printf("%s == %s",
+                                              size_text(other->size),
+                                              val_text(plain)));
+    }
+    *out = same ? flag : val_node(g_map1(s->g, OP_not, flag.node));
+    return true;
+}
+
 static bool is_equality(const char *op)
 {
     return !strcmp(op, "==") || !strcmp(op, "!=");
@@ -216,9 +238,12 @@ Val eval_binary(Scope *s, const Ast *e)
     if (l.kind == V_error || r.kind == V_error)
         return val_error;
     if (is_equality(e->text) && (is_plain(&l) || is_plain(&r)) &&
-        l.kind != V_node && r.kind != V_node &&
-        !(s->model->symbolic && (l.kind == V_size || r.kind == V_size)))
-        return val_bool(plain_equal(&l, &r) == (*e->text == '='));
+        l.kind != V_node && r.kind != V_node) {
+        Val v;
+        return unknown_equal(s, e, &l, &r, &v)
+                   ? v
+                   : val_bool(plain_equal(&l, &r) == (*e->text == '='));
+    }
     if (l.kind != V_size || r.kind != V_size || *e->text == '@')
         return node_op(s, e, l, r);
     if (strchr("+-*/%^", *e->text))
@@ -248,6 +273,15 @@ Val eval_neg(Scope *s, const Ast *e)
     return n ? val_node(g_map1(s->g, OP_neg, n)) : val_error;
 }
 
+/* A window or none. */
+static Val unknown_choice(Scope *s, const Val *c, const Val *a, const Val *b)
+{
+    const char *key = intern_printf("%p ? %s : %s", (void *)c->node,
+                                    val_text(a), val_text(b));
+    return val_size(made_unknown(s->model, key,
+                                 val_text(a->kind == V_size ? a : b)));
+}
+
 Val eval_cond(Scope *s, const Ast *e)
 {
     Val c = eval(s, e->kid[0]);
@@ -256,11 +290,11 @@ Val eval_cond(Scope *s, const Ast *e)
     Val a = eval(s, e->kid[1]), b = eval(s, e->kid[2]);
     if (c.kind == V_error || a.kind == V_error || b.kind == V_error)
         return val_error;
-    if (s->model->symbolic && a.kind != V_node && b.kind != V_node &&
-        (a.kind == V_none || b.kind == V_none))
-        return a.kind == V_none ? b : a; /* a window or none */
     if (c.kind == V_size) /* a parameter that is true or false */
         c = flag_value(s, size_text(c.size));
+    if (s->model->symbolic && c.kind == V_node && a.kind != V_node &&
+        b.kind != V_node && (is_plain(&a) || is_plain(&b)))
+        return unknown_choice(s, &c, &a, &b);
     Dtype t = a.kind == V_node   ? a.node->type.dtype
               : b.kind == V_node ? b.node->type.dtype
                                  : TYPE_f32;

@@ -71,7 +71,8 @@ static bool same_rope(const Rope *a, const Rope *b)
             a->kind == b->kind && a->factor == b->factor && a->low == b->low &&
             a->high == b->high && a->original == b->original &&
             a->beta_fast == b->beta_fast && a->beta_slow == b->beta_slow &&
-            a->attention == b->attention);
+            a->attention == b->attention && a->scaling == b->scaling &&
+            a->share == b->share);
 }
 
 static bool same_node(const Node *a, const Node *b)

@@ -50,8 +50,9 @@ bool bind_others(Scope *s, const Ast *def, Model *const *with, int nwith,
         o->name = p->text;
         o->model = nwith ? with[0] : s->model;
         if (count) {
-            Val n = val_size(s->model->symbolic && !nwith ? size_sym(count)
-                                                          : size_num(nwith));
+            Val n = val_size(s->model->symbolic && !nwith
+                                 ? model_unknown(s->model, p, def->text, count)
+                                 : size_num(nwith));
             o->dim = val_dim(&n, count);
             names_set(s->model->arena, &s->local, count, n);
         }
@@ -79,8 +80,11 @@ void others_count(Scope *s, const Ast *def, Names *param)
 /* The instance at a path such as "layer[3].ffn"; NULL: none there. */
 Inst *inst_at(Inst *inst, const char *path)
 {
+    size_t root = strlen(inst->path);
     if (!strcmp(inst->path, path)) /* a match that stands alone */
         return inst;
+    if (root && !strncmp(inst->path, path, root) && path[root] == '.')
+        path += root + 1;
     while (*path && inst) {
         size_t len = strcspn(path, ".[");
         Part *part = inst_part(inst, intern_n(path, len));

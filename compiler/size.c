@@ -244,7 +244,7 @@ const Size *size_sub(const Size *a, const Size *b)
 
 const Size *size_div(const Size *a, const Size *b)
 {
-    if (a == b)
+    if (a == b && b->nterm)
         return size_num(1);
     if (b->nterm != 1) /* also x / 0, which stays as it is written */
         return b->nterm

@@ -21,7 +21,7 @@ static Shape shape_of(const Ast *def)
 
 /* ---- copies of a model's tree ---- */
 
-static Inst *copy_inst(Model *m, const Inst *old, Inst *parent)
+Inst *inst_copy(Model *m, const Inst *old, Inst *parent)
 {
     Inst *inst = arena_alloc(m->arena, sizeof *inst);
     *inst = *old;
@@ -36,7 +36,7 @@ static Inst *copy_inst(Model *m, const Inst *old, Inst *parent)
         part.inst = arena_alloc(m->arena,
                                 (size_t)(n + 1) * sizeof *part.inst);
         for (int j = 0; j < n; j++)
-            part.inst[j] = copy_inst(m, old->part.at[i].inst[j], inst);
+            part.inst[j] = inst_copy(m, old->part.at[i].inst[j], inst);
         list_push(m->arena, &inst->part, part);
     }
     return inst;
@@ -46,7 +46,7 @@ static Model *copy_model(Model *old)
 {
     Model *m = arena_alloc(old->arena, sizeof *m);
     *m = *old;
-    m->root = copy_inst(m, old->root, NULL);
+    m->root = inst_copy(m, old->root, NULL);
     m->applied.at = NULL, m->applied.n = m->applied.room = 0;
     for (int i = 0; i < old->applied.n; i++)
         list_push(m->arena, &m->applied, old->applied.at[i]);
@@ -94,7 +94,8 @@ static bool in_place(Scope *s, const Inst *inst, const Ast *in)
         if (in->kind == AST_index && in->kid[1]->kind == AST_name)
             names_set(s->model->arena, &s->local, in->kid[1]->text,
                       val_size(s->model->symbolic
-                                   ? size_sym(in->kid[1]->text)
+                                   ? index_unknown(s->model, p,
+                                                   in->kid[1]->text)
                                    : size_num(at)));
         return true;
     }
