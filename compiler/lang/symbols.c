@@ -1,6 +1,6 @@
 /* Names of unknowns. Each stands for one number of one owner (a module, a
  * transform, an array's index): two that share a name in the text are two. */
-#include "compiler/elab.h"
+#include "compiler/lang/elab.h"
 #include <string.h>
 
 typedef struct {
