@@ -194,45 +194,6 @@ bool inst_bind_args(Scope *s, Inst *inst, const Ast *call)
     return ok;
 }
 
-/* The name that a pattern gives a parameter, if no other has it. */
-static const char *pattern_name(const Ast *pattern, const Ast *params, int i)
-{
-    const char *own = params->kid[i]->text;
-    if (!pattern || i + 1 >= pattern->nkid ||
-        pattern->kid[i + 1]->kind != AST_name)
-        return own;
-    const char *name = pattern->kid[i + 1]->text;
-    for (int j = 0; j < params->nkid; j++)
-        if (j != i && (j + 1 < pattern->nkid
-                           ? pattern->kid[j + 1]->kind == AST_name &&
-                                 !strcmp(pattern->kid[j + 1]->text, name)
-                           : !strcmp(params->kid[j]->text, name)))
-            return own;
-    return name;
-}
-
-Inst *inst_unknown(Model *m, const Spec *spec, const Ast *def,
-                   const char *name, const Ast *pattern, Follow follow)
-{
-    Inst *inst = inst_new(m, spec, def, NULL, name, name);
-    const Ast *params = params_of(def);
-    Scope own = {.spec = spec, .model = m, .g = m->weights, .inst = inst};
-    for (int i = 0; params && i < params->nkid; i++) {
-        const Ast *p = params->kid[i];
-        if (has_default(p) && (follow == FOLLOW_all ||
-                               (follow == FOLLOW_formulas &&
-                                p->kid[0]->kind == AST_binary)))
-            set_param(m, inst, p, eval(&own, p->kid[0]));
-        else
-            set_param(m, inst, p,
-                      val_size(model_unknown(m, p, name,
-                                             pattern_name(pattern, params,
-                                                          i))));
-    }
-    inst_build(m, inst, &own);
-    return inst;
-}
-
 /* ---- weights and parts ---- */
 
 const char *join_path(const char *a, const char *b)

@@ -69,3 +69,49 @@ Val unknown_truth(Scope *s, const char *text)
 {
     return flag_value(s, size_text(made_unknown(s->model, text, text)));
 }
+
+/* ---- modules of unknowns ---- */
+
+static void set(Model *m, Inst *inst, const Ast *param, Val v)
+{
+    names_set(m->arena, &inst->param, param->text, v);
+}
+
+/* The name that a pattern gives a parameter, if no other has it. */
+static const char *pattern_name(const Ast *pattern, const Ast *params, int i)
+{
+    const char *own = params->kid[i]->text;
+    if (!pattern || i + 1 >= pattern->nkid ||
+        pattern->kid[i + 1]->kind != AST_name)
+        return own;
+    const char *name = pattern->kid[i + 1]->text;
+    for (int j = 0; j < params->nkid; j++)
+        if (j != i && (j + 1 < pattern->nkid
+                           ? pattern->kid[j + 1]->kind == AST_name &&
+                                 !strcmp(pattern->kid[j + 1]->text, name)
+                           : !strcmp(params->kid[j]->text, name)))
+            return own;
+    return name;
+}
+
+Inst *inst_unknown(Model *m, const Spec *spec, const Ast *def,
+                   const char *name, const Ast *pattern, Follow follow)
+{
+    Inst *inst = inst_new(m, spec, def, NULL, name, name);
+    const Ast *params = def->nkid ? def->kid[0] : NULL;
+    int n = params && params->kind == AST_params ? params->nkid : 0;
+    Scope own = {.spec = spec, .model = m, .g = m->weights, .inst = inst};
+    for (int i = 0; i < n; i++) {
+        const Ast *p = params->kid[i];
+        if (p->nkid && p->kid[0] && (follow == FOLLOW_all ||
+                               (follow == FOLLOW_formulas &&
+                                p->kid[0]->kind == AST_binary)))
+            set(m, inst, p, eval(&own, p->kid[0]));
+        else
+            set(m, inst, p,
+                val_size(model_unknown(m, p, name,
+                                       pattern_name(pattern, params, i))));
+    }
+    inst_build(m, inst, &own);
+    return inst;
+}
