@@ -13,9 +13,20 @@ typedef struct {
 } Attempt;
 
 typedef struct {
+    const Ast *def;
+    const char *name;
+    unsigned role;
+} Role;
+typedef struct {
+    Spec *spec;
+    LIST(Role) known; /* roles.c's own */
+} Roles;
+
+typedef struct {
     Spec *spec;
     const Rules *rules;
     Claims *claims;
+    Roles roles;
 } Judge;
 
 /* Mistakes made between the two are not told; unhush says if there were none.*/
@@ -36,5 +47,7 @@ bool try_pattern(Spec *s, const Ast *def, const Ast *call, bool defaults,
 bool transform_has(const Ast *def, const Ast *arg); /* claims.c */
 void lint_spec(Spec *s, const Rules *rules); /* lint.c */
 void check_recipe(Spec *s, const Ast *def); /* recipe.c */
+/* Names of its forward's arguments; how many (at most 16). */
+int input_names(const Inst *inst, const char **out);
 void judge_transform(Judge *j, const Ast *def); /* claims.c */
 void judge_prove(Judge *j, const Ast *def);

@@ -271,7 +271,7 @@ bool is_asked(const Spec *s, const Ast *def)
 
 bool spec_check(Spec *s, Claims *claims)
 {
-    Judge j = {s, NULL, claims};
+    Judge j = {s, NULL, claims, {.spec = s}};
     if (s->unread)
         return false;
     for (int i = 0; i < s->def.n && !diag_full(s->diags); i++)

@@ -1,6 +1,6 @@
 /* What transforms claim, handed to the prover: that a replacement computes
  * what the match did, that two rewrites give the same weights. */
-#include "compiler/check/attempt.h"
+#include "compiler/check/trial.h"
 #include <math.h>
 #include <string.h>
 
@@ -73,7 +73,8 @@ static int defaults_of(Scope *s, const Ast *def, ProveParam *out)
         if (p->nkid && p->kid[0] && p->kid[0]->kind != AST_string &&
             eval_size(s, p->kid[0], &size))
             size_is_num(size, &value);
-        out[n++] = (ProveParam){intern(p->text), value};
+        const Size *sym = model_unknown(s->model, p, def->text, p->text);
+        out[n++] = (ProveParam){size_text(sym), value};
     }
     return n;
 }
@@ -104,7 +105,7 @@ static void add_claim(Judge *j, const Ast *def, const Ast *at, const char *text,
     list_push(j->spec->arena, j->claims, c);
 }
 
-static int input_names(const Inst *inst, const char **out)
+int input_names(const Inst *inst, const char **out)
 {
     const Ast *f = inst_forward(inst);
     int n = f ? f->kid[0]->nkid : 0;
@@ -113,18 +114,100 @@ static int input_names(const Inst *inst, const char **out)
     return n;
 }
 
-static void judge_trial(Judge *j, const Ast *def, Attempt *t, const char *of)
+/* Few behind a proof or a note, many where it is open. */
+static int trials_for(const Proof *p, const Ast *claimed)
+{
+    return p->result == PROOF_refuted ? 0
+           : p->result == PROOF_open && claimed ? 3 : 1;
+}
+
+static bool same_shape(const Type *a, const Type *b)
+{
+    bool same = a->rank == b->rank && !a->index_of == !b->index_of;
+    for (int i = 0; same && i < a->rank; i++)
+        same = a->dim[i]->size == b->dim[i]->size;
+    return same;
+}
+
+/* Why neither can stand in for the other, or NULL. */
+static const char *misfit_text(const Graph *g, const Node *a, const Node *b,
+                               int n, const char *const *names)
+{
+    if (!same_shape(&a->type, &b->type))
+        return intern_printf("it gives %s, the match gives %s",
+                             type_text(&a->type), type_text(&b->type));
+    for (int i = 0; i < n; i++) {
+        const Node *first = NULL;
+        for (int k = 0; k < g->node.n; k++) {
+            const Node *in = g->node.at[k];
+            if (in->op != OP_input || strcmp(in->name, names[i]))
+                continue;
+            if (first && !same_shape(&first->type, &in->type))
+                return intern_printf("`%s` is %s for one, %s for the other",
+                                     names[i], type_text(&first->type),
+                                     type_text(&in->type));
+            first = in;
+        }
+    }
+    return NULL;
+}
+
+static void add_misfit(Judge *j, const Ast *def, const Ast *claim,
+                       const char *why)
+{
+    Proof p = {.result = PROOF_refuted, .derivation = "", .at_uniform = NAN,
+               .low = NAN, .high = NAN, .diff_exact = NAN, .diff_f32 = NAN,
+               .diff_bf16 = NAN, .why = why};
+    if (claim)
+        add_claim(j, def, claim, "preserves", false, p);
+}
+
+/* What instances with numbers say has the last word. */
+static void settle(Judge *j, const Ast *def, Proof *p, Tried t)
+{
+    Arena *a = j->spec->arena;
+    if (t.ran && t.diff > 1e-7 && p->result != PROOF_refuted) {
+        const char *of = t.whole ? " (a small model, before and after)" : "";
+        p->result = PROOF_refuted;
+        p->instance = t.instance;
+        p->why = t.what ? arena_printf(a, "undefined at %s (%s)%s", t.instance,
+                                       t.what, of)
+                        : arena_printf(a, "it differs by up to %.3g of the "
+                                          "largest value, at %s%s",
+                                       t.diff, t.instance, of);
+    } else if (p->result == PROOF_proved && !t.ran) {
+        p->result = PROOF_open;
+        p->why = "the rules say they are equal, but no instance could be run";
+    } else if (p->result == PROOF_proved && !t.wholes &&
+               first_of(def, AST_replace) && first_of(def, AST_each)) {
+        p->result = PROOF_open;
+        p->why = "what is replaced computes the same, but no whole model could "
+                 "be run, the rest of which changes too";
+    }
+}
+
+static void judge_trial(Judge *j, const Ast *def, const Ast *pattern,
+                        Attempt *t, const char *of)
 {
     const Ast *claim = first_of(def, AST_preserves);
     const char *names[16];
     Graph *g = t->m->weights;
-    if (input_names(t->match, names) != input_names(t->fresh, names))
+    int inputs = input_names(t->fresh, names);
+    if (inputs != input_names(t->match, names)) {
+        add_misfit(j, def, claim,
+                   intern_printf("it takes %d inputs, `%s` takes %d", inputs,
+                                 t->match->path,
+                                 input_names(t->match, names)));
         return;
-    input_names(t->match, names);
+    }
     Node *a = forward_node(t->m, g, t->fresh, names, false);
     Node *b = forward_node(t->m, g, t->match, names, false);
-    if (!a || !b)
+    const char *misfit = a && b ? misfit_text(g, a, b, inputs, names)
+                                : "one of the two has no forward";
+    if (misfit) {
+        add_misfit(j, def, claim, misfit);
         return;
+    }
     Graph both = *g;
     both.output.n = both.output.room = 0;
     graph_output(&both, "a", a);
@@ -143,6 +226,8 @@ static void judge_trial(Judge *j, const Ast *def, Attempt *t, const char *of)
         .untried = !claim && t->fresh->def == t->match->def};
     Proof p = prove_equal(&env, start->output.at[0].node,
                           start->output.at[1].node);
+    settle(j, def, &p,
+           try_transform(j, def, pattern, trials_for(&p, claim)));
     Arena scratch = {0};
     const char *text =
         !claim ? "preserves"
@@ -180,7 +265,7 @@ void judge_transform(Judge *j, const Ast *def)
         Attempt t;
         if (try_pattern(j->spec, def, call, false, &t) &&
             !j->spec->diags->errors)
-            judge_trial(j, def, &t, n > 1 ? call_name(call) : NULL);
+            judge_trial(j, def, call, &t, n > 1 ? call_name(call) : NULL);
     }
 }
 
@@ -325,5 +410,8 @@ void judge_prove(Judge *j, const Ast *def)
     const char *text = dsl_expr_text(j->spec->arena, claim);
     Ast named = *def;
     named.text = text;
-    add_claim(j, &named, def, text, false, compare_models(j, a, b));
+    Proof p = compare_models(j, a, b);
+    settle(j, def, &p,
+           try_prove(j, claim, def->text, model, trials_for(&p, def)));
+    add_claim(j, &named, def, text, false, p);
 }

@@ -227,6 +227,24 @@ static void forget_value(Inst *inst, void *user)
     }
 }
 
+void model_forget(Model *m)
+{
+    inst_walk(m->root, forget_value, m);
+}
+
+static void has_module(Inst *inst, void *user)
+{
+    const char **name = user;
+    if (*name && !strcmp(inst->def->text, *name))
+        *name = NULL;
+}
+
+bool model_has(const Model *m, const char *module)
+{
+    inst_walk(m->root, has_module, &module);
+    return !module;
+}
+
 static Model *bound(Arena *arena, const Spec *spec, const Ast *def,
                     const cJSON *config, Dtype dtype, Err *err)
 {
@@ -271,7 +289,7 @@ static Model *bind_made(Arena *arena, Spec *spec, const Ast *t,
     if (m)
         m = model_transform(spec, m, t->text, arg, n, NULL, 0, err);
     if (m)
-        inst_walk(m->root, forget_value, m);
+        model_forget(m);
     return m;
 }
 
@@ -377,7 +395,7 @@ static Model *apply_listed(Spec *spec, Model *m, const cJSON *graft, Err *err)
         Model *next = model_transform(spec, m, intern(name->valuestring), arg,
                                       n, with, nwith, err);
         if (next)
-            inst_walk(next->root, forget_value, next);
+            model_forget(next);
         m = next;
     }
     return m;

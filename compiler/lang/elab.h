@@ -249,6 +249,9 @@ cJSON *json_of_val(const Val *v);
 void json_set(cJSON *o, const char *name, cJSON *v);
 /* The field that a dim of the model's text was read from, or NULL. */
 const char *field_of_dim(const Model *m, const Dim *d);
+/* Its weights come from files from here on, not from formulas. */
+void model_forget(Model *m);
+bool model_has(const Model *m, const char *module); /* anywhere in it */
 bool applied_alive(const Model *m, const struct Applied *a);
 const char *weight_origin(const Weight *w); /* "file NAME", "copy of PATH" */
 
