@@ -35,7 +35,9 @@ static bool allowed(void *user, int n, const char *const *sym,
         names_set(s.model->arena, &s.local, one->name,
                   put_values(one->value, n, sym, value));
     }
-    bool ok = !a->when || holds(&s, a->when);
+    const Ast *where = first_of(a->def, AST_match)->kid[2];
+    bool ok = (!a->when || holds(&s, a->when)) &&
+              (!where || holds(&s, where));
     for (int i = 0; ok && i < a->def->nkid; i++)
         if (a->def->kid[i]->kind == AST_require)
             ok = holds(&s, a->def->kid[i]->kid[0]);
@@ -186,6 +188,24 @@ static void settle(Judge *j, const Ast *def, Proof *p, Tried t)
     }
 }
 
+typedef struct {
+    Arena *arena;
+    LIST(SizeFact) list;
+} Facts;
+
+/* Sizes of the weights, also of those that nothing reads. */
+static void add_dims(Inst *inst, void *user)
+{
+    Facts *out = user;
+    for (int i = 0; i < inst->slot.n; i++) {
+        const Slot *slot = &inst->slot.at[i];
+        for (int k = 0; !slot->decl->kid[2] && k < slot->w->type.rank; k++) {
+            SizeFact f = {slot->w->type.dim[k]->size, {1, false}};
+            list_push(out->arena, &out->list, f);
+        }
+    }
+}
+
 static void judge_trial(Judge *j, const Ast *def, const Ast *pattern,
                         Attempt *t, const char *of)
 {
@@ -215,6 +235,14 @@ static void judge_trial(Judge *j, const Ast *def, const Ast *pattern,
     Graph *start = graph_map(&both, j->spec->arena, at_start, NULL);
     ProveEqual equal[8];
     ProveParam param[64];
+    Facts facts = {.arena = j->spec->arena};
+    const SizeFact *said;
+    model_holds(&t->scope, first_of(def, AST_match)->kid[2]);
+    model_holds(&t->scope, claim ? claim->kid[0] : NULL);
+    for (int i = 0, n = model_facts(t->m, &said); i < n; i++)
+        list_push(facts.arena, &facts.list, said[i]);
+    inst_walk(t->match, add_dims, &facts);
+    inst_walk(t->fresh, add_dims, &facts);
     Allowed user = {t, def, claim ? claim->kid[0] : NULL};
     ProveEnv env = {
         .arena = j->spec->arena, .rules = j->rules, .equal = equal,
@@ -222,8 +250,11 @@ static void judge_trial(Judge *j, const Ast *def, const Ast *pattern,
         .nequal = equalities(&t->scope, claim ? claim->kid[0] : NULL, equal,
                              0),
         .nparam = defaults_of(&t->scope, def, param),
+        .nfact = facts.list.n, .fact = facts.list.at,
         .name = intern_printf("%s(%s)", t->match->path, names[0]),
         .untried = !claim && t->fresh->def == t->match->def};
+    env.ndivided = model_divisors(t->m, &env.divided);
+    env.guesses = model_guesses(t->m);
     Proof p = prove_equal(&env, start->output.at[0].node,
                           start->output.at[1].node);
     settle(j, def, &p,
@@ -371,6 +402,8 @@ static Proof compare_models(Judge *j, Model *a, Model *b)
                    .derivation = "", .at_uniform = NAN, .low = NAN,
                    .high = NAN};
     ProveEnv env = {.arena = j->spec->arena, .rules = j->rules};
+    env.nfact = model_facts(a, &env.fact);
+    env.guesses = model_guesses(a);
     for (int i = 0; i < na; i++) {
         const Weight *other = find_path(wb, nb, wa[i]->path);
         if (!other)

@@ -6,7 +6,8 @@
 
 void draws_start(Draws *d, Judge *j, Arena *a, Style style, uint64_t seed)
 {
-    *d = (Draws){.spec = j->spec, .roles = &j->roles, .arena = a, .style = style, .said = "",
+    *d = (Draws){.spec = j->spec, .roles = &j->roles, .arena = a,
+                 .style = style, .said = "",
                  .seed = random_key(seed, "trial")};
     d->common = floor(1 + 3 * draw_uniform(d));
 }

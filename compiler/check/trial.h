@@ -40,7 +40,8 @@ void draws_start(Draws *d, Judge *j, Arena *a, Style style, uint64_t seed);
 /* Numbers that stand in a definition. */
 void draws_numbers(Draws *d, const Ast *e);
 double draw_uniform(Draws *d);
-/* A value for the parameter of a definition; `standard`: its default, or NULL. */
+/* A value for the parameter of a definition; `standard`: its default, or
+ * NULL. */
 Val draw_value(Draws *d, const Ast *def, const char *name,
                const Val *standard);
 /* A module, or a whole model, of drawn sizes; NULL: the sizes drawn fit

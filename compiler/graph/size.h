@@ -35,6 +35,10 @@ typedef struct {
     double at;
     bool strict;
 } SizeLow;
+typedef struct { /* size is at least low */
+    const Size *size;
+    SizeLow low;
+} SizeFact;
 SizeLow size_low(const Size *s, SizeLow (*of)(void *user, const char *sym),
                  void *user);
 /* Calls visit for each unknown, some more than once. */

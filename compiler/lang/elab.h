@@ -303,6 +303,12 @@ const Size *index_unknown(Model *m, const Part *part, const char *name);
  * are: model_guesses says so. */
 const Size *made_unknown(Model *m, const char *key, const char *name);
 bool model_guesses(const Model *m);
+/* A condition of unknowns that holds, for who proves with it; what the text
+ * divides by. */
+void model_holds(Scope *s, const Ast *condition);
+void model_divides(Model *m, const Size *by);
+int model_facts(const Model *m, const SizeFact **out);
+int model_divisors(const Model *m, const Size *const **out);
 /* The truth of `text` is not known. */
 Val unknown_truth(Scope *s, const char *text);
 

@@ -246,6 +246,8 @@ Val eval_binary(Scope *s, const Ast *e)
     }
     if (l.kind != V_size || r.kind != V_size || *e->text == '@')
         return node_op(s, e, l, r);
+    if (strchr("/%", *e->text))
+        model_divides(s->model, r.size);
     if (strchr("+-*/%^", *e->text))
         return size_op(e->text, l.size, r.size);
     if (size_is_num(size_sub(l.size, r.size), &a))

@@ -12,6 +12,8 @@ typedef struct {
 struct Symbols {
     LIST(Unknown) at;
     bool guesses;
+    LIST(SizeFact) fact;
+    LIST(const Size *) divided;
 };
 
 /* These mean something of their own where a number's name is read. */
@@ -63,6 +65,62 @@ const Size *made_unknown(Model *m, const char *key, const char *name)
 bool model_guesses(const Model *m)
 {
     return m->symbols->guesses;
+}
+
+/* ---- what is known of them ---- */
+
+static void at_least_0(Scope *s, const Size *size, bool strict)
+{
+    SizeFact f = {size, {0, strict}};
+    if (!size_is_num(size, NULL))
+        list_push(s->model->arena, &s->model->symbols->fact, f);
+}
+
+static bool is_size(Scope *s, const Ast *e, const Size **out)
+{
+    Val v = eval(s, e);
+    *out = v.size;
+    return v.kind == V_size;
+}
+
+void model_holds(Scope *s, const Ast *c)
+{
+    const Size *l, *r;
+    if (!c || c->kind != AST_binary)
+        return;
+    if (!strcmp(c->text, "and")) {
+        model_holds(s, c->kid[0]);
+        model_holds(s, c->kid[1]);
+    } else if (strchr("<>=", *c->text) && is_size(s, c->kid[0], &l) &&
+               is_size(s, c->kid[1], &r)) {
+        bool strict = !c->text[1];
+        if (*c->text != '<')
+            at_least_0(s, size_sub(l, r), strict);
+        if (*c->text != '>')
+            at_least_0(s, size_sub(r, l), strict);
+    }
+}
+
+void model_divides(Model *m, const Size *by)
+{
+    if (!m->symbolic || size_is_num(by, NULL))
+        return;
+    for (int i = 0; i < m->symbols->divided.n; i++)
+        if (m->symbols->divided.at[i] == by)
+            return;
+    list_push(m->arena, &m->symbols->divided, by);
+}
+
+int model_facts(const Model *m, const SizeFact **out)
+{
+    *out = m->symbols->fact.at;
+    return m->symbols->fact.n;
+}
+
+int model_divisors(const Model *m, const Size *const **out)
+{
+    *out = m->symbols->divided.at;
+    return m->symbols->divided.n;
 }
 
 Val unknown_truth(Scope *s, const char *text)

@@ -196,6 +196,8 @@ bool require_holds(Scope *s, const Ast *item)
                  v.kind == V_size ? "a number" : val_text(&v));
         return false;
     }
+    if (unknown)
+        model_holds(s, item->kid[0]);
     if (v.kind != V_bool || v.truth)
         return v.kind != V_error;
     Arena scratch = {0};

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FEW = 2, MANY = 24 };
+enum { FEW = 6, MANY = 24, BREAKS = 6 };
 /* Differences of exact runs: rounding of f64 stays far below. */
 static const double EQUAL = 1e-9, DIFFERENT = 1e-7;
 
@@ -39,9 +39,9 @@ static Trials run_trials(const ProveEnv *env, Node *a, Node *b, bool same)
 {
     Trials all = {.diff = {NAN, NAN, NAN}, .low = INFINITY, .high = -INFINITY};
     for (int i = 0; i < MANY && !env->untried; i++) {
-        if (i >= FEW && (same || all.diff[0] > DIFFERENT))
+        if (i >= (same ? FEW : 2) && (same || all.diff[0] > DIFFERENT))
             break;
-        Trial t = prove_trial(env, a, b, (uint64_t)i);
+        Trial t = prove_trial(env, a, b, NULL, (uint64_t)i);
         add_trial(&all, &t);
     }
     return all;
@@ -85,10 +85,10 @@ static const char *derivation(Prover *p, Term *a, Term *b, const char *name)
 static const char *provided(Prover *p)
 {
     const char *text = "";
-    for (int i = 0; i < p->nprovided; i++)
+    for (int i = 0; i < p->provided.n; i++)
         text = arena_printf(p->env->arena, "%s%s%s is not 0", text,
-                            i ? ", " : ", where ",
-                            size_text(p->provided[i]));
+                            i ? ", " : " where ",
+                            size_text(p->provided.at[i]));
     return text;
 }
 
@@ -159,10 +159,14 @@ static void proved(Prover *p, const Trials *t, Proof *out)
 {
     Arena *a = p->env->arena;
     if (t->ran && t->diff[0] > EQUAL) {
-        out->result = PROOF_open;
-        out->why = arena_printf(
-            a, "the rules say they are equal, but they differ by %.2g at %s: "
-               "one of the rules is wrong", t->diff[0], t->instance);
+        out->result = p->env->guesses ? PROOF_open : PROOF_refuted;
+        out->instance = t->instance;
+        out->why = isinf(t->diff[0])
+                       ? arena_printf(a, "undefined at %s", t->instance)
+                       : arena_printf(
+                             a, "the rules say they are equal, but they "
+                                "differ by %.2g at %s: one of the rules is "
+                                "wrong", t->diff[0], t->instance);
         return;
     }
     out->result = PROOF_proved;
@@ -172,6 +176,28 @@ static void proved(Prover *p, const Trials *t, Proof *out)
                              out->rule[i]);
     out->why = arena_printf(a, "equal for all values%s%s%s", provided(p),
                             out->nrule ? ", by " : "", rules);
+}
+
+/* Is there an instance where what was divided by is 0, and they differ? */
+static bool broken(Prover *p, Node *a, Node *b, Proof *out)
+{
+    const ProveEnv *env = p->env;
+    for (int i = 0; i < p->provided.n && !env->untried; i++)
+        for (int seed = 0; seed < BREAKS; seed++) {
+            Trial t = prove_trial(env, a, b, p->provided.at[i],
+                                  (uint64_t)seed);
+            if (!t.ran || !(t.diff[0] > DIFFERENT))
+                continue;
+            out->result = PROOF_refuted;
+            out->instance = t.instance;
+            out->why = arena_printf(
+                env->arena, isinf(t.diff[0])
+                                ? "undefined at %s, where %s is 0"
+                                : "it differs at %s, where %s is 0",
+                t.instance, size_text(p->provided.at[i]));
+            return true;
+        }
+    return false;
 }
 
 static void refuted(Prover *p, const Trials *t, Proof *out, const char *name)
@@ -211,6 +237,10 @@ Proof prove_equal(const ProveEnv *env, Node *a, Node *b)
     Proof out = {.at_uniform = NAN, .low = NAN, .high = NAN};
     const char *name = env->name ? env->name : "the other";
     prover_init(&p, &scratch, env);
+    prover_dims(&p, a);
+    prover_dims(&p, b);
+    for (int i = 0; i < env->ndivided; i++)
+        prover_divides(&p, env->divided[i]);
     Term *tb = aligned(&p, a, b, term_of_node(&p, b));
     Label l = {tb, name};
     if (tb->kind == TERM_bind || tb->kind == TERM_poly)
@@ -223,8 +253,9 @@ Proof prove_equal(const ProveEnv *env, Node *a, Node *b)
     list_rules(&p, &out);
     out.derivation = derivation(&p, ta, tb, name);
     if (ta == tb) {
-        proved(&p, &t, &out);
-    } else if (t.ran && t.diff[0] > DIFFERENT) {
+        if (env->guesses || !broken(&p, a, b, &out))
+            proved(&p, &t, &out);
+    } else if (t.ran && t.diff[0] > DIFFERENT && !env->guesses) {
         out.low = t.low;
         out.high = t.high;
         find_factor(&p, ta, tb, &out);

@@ -57,7 +57,7 @@ static Term *quotient(Prover *p, Term *a, Term *b)
     const Rule *r = p->step[STEP_cancel];
     const Size *s;
     if (r && b->kind == TERM_poly && b->nmono > 1 && !term_is_size(b, &s) &&
-        term_positive(b)) {
+        term_positive(p, b)) {
         Term *q = term_quotient(p, a, b);
         if (q) {
             prover_step(p, r,

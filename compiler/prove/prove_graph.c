@@ -216,6 +216,7 @@ static Term *read_node(Reader *r, Node *n)
 Term *term_of_node(Prover *p, Node *n)
 {
     Reader r = {.p = p};
+    prover_dims(p, n);
     r.memo = arena_alloc(p->arena, (size_t)(n->id + 1) * sizeof *r.memo);
     return read_node(&r, n);
 }

@@ -14,6 +14,8 @@ void prover_init(Prover *p, Arena *a, const ProveEnv *env)
         if (r->step != STEP_match)
             p->step[r->step] = r;
     }
+    for (int i = 0; i < env->nfact; i++)
+        prover_fact(p, env->fact[i].size, env->fact[i].low);
 }
 
 const Size *prover_size(Prover *p, const Size *s)
@@ -330,6 +332,7 @@ Term *term_size(Prover *p, const Size *s)
 {
     const Size *above, *below;
     s = prover_size(p, s);
+    prover_divisors(p, s);
     if (size_over(s, &above, &below))
         return term_mul(p, term_size(p, above),
                         term_inverse(p, term_size(p, below)));

@@ -87,6 +87,11 @@ typedef struct {
     const char *text;
 } Label; /* what the text calls a term */
 
+typedef struct {
+    const char *sym;
+    SizeLow low;
+} SymbolLow;
+
 typedef struct Prover {
     Arena *arena;
     const ProveEnv *env;
@@ -99,8 +104,9 @@ typedef struct Prover {
     LIST(const Rule *) used;
     LIST(Derived) derived;
     LIST(Label) label;
-    const Size **provided; /* divided by, though it may be 0 */
-    int nprovided;
+    LIST(SizeFact) fact;    /* of sizes (prove_sign.c) */
+    LIST(SymbolLow) bound;  /* what follows of single unknowns */
+    LIST(const Size *) provided; /* divided by, though it may be 0 */
 } Prover;
 
 void prover_init(Prover *p, Arena *a, const ProveEnv *env);
@@ -130,7 +136,15 @@ Term *term_power(Prover *p, Term *a, int power);
 Term *term_factor(Prover *p, Term *atom, int power);
 /* q with a = q * b, found by dividing each product; or NULL. */
 Term *term_quotient(Prover *p, Term *a, Term *b);
-bool term_positive(const Term *t); /* known to be above 0 */
+
+/* ---- prove_sign.c: what is above 0 ---- */
+bool term_positive(Prover *p, const Term *t); /* known to be above 0 */
+bool prover_positive(Prover *p, const Size *s);
+void prover_fact(Prover *p, const Size *s, SizeLow low); /* s is at least low */
+void prover_dims(Prover *p, const Node *n); /* of n and below: 1 or more */
+/* Notes that something is divided by a size that may be 0. */
+void prover_divides(Prover *p, const Size *by);
+void prover_divisors(Prover *p, const Size *s); /* by what s divides */
 
 /* ---- prove_bind.c: functions, binders, substitution ---- */
 Term *term_fun(Prover *p, Op op, int n, Term **arg);
@@ -187,8 +201,10 @@ typedef struct {
     double low, high; /* of a / b where b is not near 0 */
     const char *instance;
 } Trial;
-/* Runs a and b at sizes and leaves drawn from `seed`. */
-Trial prove_trial(const ProveEnv *env, Node *a, Node *b, uint64_t seed);
+/* Runs a and b at sizes and leaves drawn from `seed`, such that `zero` (or
+ * NULL) is 0. */
+Trial prove_trial(const ProveEnv *env, Node *a, Node *b, const Size *zero,
+                  uint64_t seed);
 /* Two types some of whose dims differ, in place, in identity only. */
 bool types_align(const Type *a, const Type *b);
 /* max |a - b| / max |b|, dims matched, copies along those that one lacks;
