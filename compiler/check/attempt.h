@@ -49,5 +49,11 @@ void lint_spec(Spec *s, const Rules *rules); /* lint.c */
 void check_recipe(Spec *s, const Ast *def); /* recipe.c */
 /* Names of its forward's arguments; how many (at most 16). */
 int input_names(const Inst *inst, const char **out);
+void add_claim(Judge *j, const Ast *def, const Ast *at, const char *text,
+               bool silent, Proof p);
+/* Why one of two cannot stand in for the other (their types, those of the n
+ * inputs of these names), or NULL. */
+const char *misfit_text(const Graph *g, const Node *a, const Node *b, int n,
+                        const char *const *names);
 void judge_transform(Judge *j, const Ast *def); /* claims.c */
 void judge_prove(Judge *j, const Ast *def);

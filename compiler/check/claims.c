@@ -98,7 +98,7 @@ static Node *at_start(Graph *to, Node n, const Node *old, void *user)
     return graph_add(to, n);
 }
 
-static void add_claim(Judge *j, const Ast *def, const Ast *at, const char *text,
+void add_claim(Judge *j, const Ast *def, const Ast *at, const char *text,
                       bool silent, Proof p)
 {
     Proof *proof = arena_alloc(j->spec->arena, sizeof *proof);
@@ -117,7 +117,7 @@ int input_names(const Inst *inst, const char **out)
 }
 
 /* Few behind a proof or a note, many where it is open. */
-static int trials_for(const Proof *p, const Ast *claimed)
+int trials_for(const Proof *p, const Ast *claimed)
 {
     return p->result == PROOF_refuted ? 0
            : p->result == PROOF_open && claimed ? 3 : 1;
@@ -132,7 +132,7 @@ static bool same_shape(const Type *a, const Type *b)
 }
 
 /* Why neither can stand in for the other, or NULL. */
-static const char *misfit_text(const Graph *g, const Node *a, const Node *b,
+const char *misfit_text(const Graph *g, const Node *a, const Node *b,
                                int n, const char *const *names)
 {
     if (!same_shape(&a->type, &b->type))
@@ -165,7 +165,7 @@ static void add_misfit(Judge *j, const Ast *def, const Ast *claim,
 }
 
 /* What instances with numbers say has the last word. */
-static void settle(Judge *j, const Ast *def, Proof *p, Tried t)
+void settle(Judge *j, const Ast *def, Proof *p, Tried t)
 {
     Arena *a = j->spec->arena;
     if (t.ran && t.diff > 1e-7 && p->result != PROOF_refuted) {
@@ -298,153 +298,4 @@ void judge_transform(Judge *j, const Ast *def)
             !j->spec->diags->errors)
             judge_trial(j, def, call, &t, n > 1 ? call_name(call) : NULL);
     }
-}
-
-/* ---- prove a == b for m: llama ---- */
-
-/* False after a message: the argument is for no parameter. */
-bool transform_has(const Ast *def, const Ast *arg)
-{
-    const char *names[64];
-    int n = 0;
-    if (arg->kind != AST_named) {
-        error_at(arg->src, arg->loc,
-                 "after the model, `%s` takes its parameters by name",
-                 def->text);
-        return false;
-    }
-    for (; n < def->kid[0]->nkid && n < 64; n++) {
-        if (!strcmp(def->kid[0]->kid[n]->text, arg->text))
-            return true;
-        names[n] = def->kid[0]->kid[n]->text;
-    }
-    error_at(arg->src, arg->name_loc, "transform `%s` has no parameter `%s`%s",
-             def->text, arg->text, near_text(nearest(arg->text, names, n)));
-    return false;
-}
-
-static Model *model_of(Judge *j, const Ast *e, const char *var, Model *m)
-{
-    if (e->kind == AST_name && !strcmp(e->text, var))
-        return m;
-    if (e->kind != AST_call || e->kid[0]->kind != AST_name || e->nkid < 2) {
-        error_at(e->src, e->loc, "`%s` or a transform of it is needed here",
-                 var);
-        return NULL;
-    }
-    Arg arg[32];
-    int n = 0;
-    Err err = {""};
-    Model *in = model_of(j, e->kid[1], var, m);
-    const Ast *def = spec_find(j->spec, AST_transform, e->kid[0]->text);
-    if (!def && in) {
-        error_at(e->src, e->kid[0]->loc, "no transform `%s`%s",
-                 e->kid[0]->text,
-                 spec_hint(j->spec, AST_transform, e->kid[0]->text));
-        return NULL;
-    }
-    for (int i = 2; in && i < e->nkid && n < 32; i++)
-        if (!transform_has(def, e->kid[i]))
-            return NULL;
-        else
-            arg[n++] = (Arg){e->kid[i]->text,
-                             dsl_expr_text(j->spec->arena,
-                                           e->kid[i]->kid[0])};
-    Model *out = in ? model_transform(j->spec, in, e->kid[0]->text, arg, n,
-                                      NULL, 0, &err)
-                    : NULL;
-    if (in && !out && !j->spec->diags->errors)
-        error_at(e->src, e->loc, "%s", err.text);
-    return out;
-}
-
-static Node *value_of(Model *m, const Weight *w)
-{
-    if (w->value)
-        return w->value;
-    Node n = {.op = OP_weight, .type = w->type, .weight = w};
-    n.type.dtype = TYPE_f32;
-    return graph_add(m->weights, n);
-}
-
-static const Weight *find_path(const Weight *const *w, int n, const char *path)
-{
-    for (int i = 0; i < n; i++)
-        if (!strcmp(w[i]->path, path))
-            return w[i];
-    return NULL;
-}
-
-static bool worse(const Proof *a, const Proof *b)
-{
-    static const int rank[] = {[PROOF_proved] = 0, [PROOF_open] = 1,
-                               [PROOF_refuted] = 2};
-    return rank[a->result] > rank[b->result] ||
-           (a->result == b->result && a->nrule > b->nrule);
-}
-
-static Proof missing(Judge *j, const char *path)
-{
-    return (Proof){.result = PROOF_refuted,
-                   .why = arena_printf(j->spec->arena,
-                                       "only one side has the weight `%s`",
-                                       path),
-                   .derivation = "", .at_uniform = NAN, .low = NAN,
-                   .high = NAN, .diff_exact = NAN, .diff_f32 = NAN,
-                   .diff_bf16 = NAN};
-}
-
-static Proof compare_models(Judge *j, Model *a, Model *b)
-{
-    const Weight *const *wa, *const *wb;
-    int na = model_weights(a, &wa), nb = model_weights(b, &wb);
-    Proof worst = {.result = PROOF_proved, .why = "the same weights",
-                   .derivation = "", .at_uniform = NAN, .low = NAN,
-                   .high = NAN};
-    ProveEnv env = {.arena = j->spec->arena, .rules = j->rules};
-    env.nfact = model_facts(a, &env.fact);
-    env.guesses = model_guesses(a);
-    for (int i = 0; i < na; i++) {
-        const Weight *other = find_path(wb, nb, wa[i]->path);
-        if (!other)
-            return missing(j, wa[i]->path);
-        Node *x = value_of(a, wa[i]), *y = value_of(b, other);
-        if (x == y)
-            continue;
-        env.name = other->path;
-        Proof p = prove_equal(&env, x, y);
-        if (worse(&p, &worst))
-            worst = p;
-    }
-    return na == nb ? worst : missing(j, "of another module");
-}
-
-void judge_prove(Judge *j, const Ast *def)
-{
-    const Ast *claim = def->kid[0], *type = def->kid[1];
-    const Ast *model = spec_find(j->spec, AST_model, type->text);
-    Err err = {""};
-    if (claim->kind != AST_binary || strcmp(claim->text, "==")) {
-        error_at(claim->src, claim->loc, "a claim is of the form a == b");
-        return;
-    }
-    if (!model) {
-        error_at(type->src, type->loc, "no model `%s`%s", type->text,
-                 spec_hint(j->spec, AST_model, type->text));
-        return;
-    }
-    Model *m = symbolic_model(j->spec, model);
-    if (!model_fill(m, &err))
-        return;
-    Model *a = model_of(j, claim->kid[0], def->text, m);
-    Model *b = model_of(j, claim->kid[1], def->text, m);
-    if (!a || !b)
-        return;
-    const char *text = dsl_expr_text(j->spec->arena, claim);
-    Ast named = *def;
-    named.text = text;
-    Proof p = compare_models(j, a, b);
-    settle(j, def, &p,
-           try_prove(j, claim, def->text, model, trials_for(&p, def)));
-    add_claim(j, &named, def, text, false, p);
 }

@@ -199,7 +199,7 @@ static void compare(Instance *t, Graph *a, Graph *b)
     if (!run(&t->run, a, &t->arena, &x) || !run(&t->run, b, &t->arena, &y))
         return;
     double diff = difference(&x[0], &y[0]);
-    t->ran = diff >= 0;
+    t->ran = diff >= 0 && !(isinf(diff) && t->d.style == STYLE_large);
     t->diff = diff;
     if (diff == INFINITY)
         t->what = undefined(&t->run, first_bad(&x[0]) ? a : b);

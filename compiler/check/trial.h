@@ -59,6 +59,11 @@ typedef struct {
     bool whole;           /* it is of a whole model's outputs */
 } Tried;
 
+/* claims.c: what instances with numbers say has the last word; how often they
+ * are to be tried. */
+void settle(Judge *j, const Ast *def, Proof *p, Tried t);
+int trials_for(const Proof *p, const Ast *claimed);
+
 /* trial.c; `times`: how often each style is drawn */
 Tried try_transform(Judge *j, const Ast *def, const Ast *pattern, int times);
 Tried try_prove(Judge *j, const Ast *claim, const char *var, const Ast *model,

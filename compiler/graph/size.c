@@ -339,6 +339,11 @@ const Size *size_pow(const Size *a, const Size *b)
     return n < 0 ? size_div(size_num(1), s) : s;
 }
 
+double size_lead(const Size *s)
+{
+    return s->nterm ? s->term[0].coef : 0;
+}
+
 bool size_has(const Size *s, const char *sym)
 {
     for (int i = 0; i < s->nterm; i++)

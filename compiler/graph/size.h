@@ -22,6 +22,7 @@ const Size *size_ceil(const Size *a);
 const Size *size_floor(const Size *a);
 const Size *size_sqrt(const Size *a);
 bool size_is_num(const Size *s, double *n); /* no unknown; n may be NULL */
+double size_lead(const Size *s); /* the number of its first term */
 bool size_has(const Size *s, const char *sym);
 const char *size_text(const Size *s); /* "E - 1"; interned */
 const Size *size_subst(const Size *s, const char *sym, const Size *by);

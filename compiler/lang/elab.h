@@ -309,6 +309,12 @@ void model_holds(Scope *s, const Ast *condition);
 void model_divides(Model *m, const Size *by);
 int model_facts(const Model *m, const SizeFact **out);
 int model_divisors(const Model *m, const Size *const **out);
+/* A `where` of unknowns holds or not, as bit i of `truth` says of the i-th
+ * that is met; how many were met; is there a layer for which they are so? */
+void model_decide(Model *m, unsigned truth);
+bool model_decided(Model *m, Node *condition);
+int model_conditions(const Model *m);
+bool model_case_possible(const Model *m);
 /* The truth of `text` is not known. */
 Val unknown_truth(Scope *s, const char *text);
 

@@ -1,20 +1,7 @@
 /* Names of unknowns. Each stands for one number of one owner (a module, a
  * transform, an array's index): two that share a name in the text are two. */
-#include "compiler/lang/elab.h"
+#include "compiler/lang/symbols.h"
 #include <string.h>
-
-typedef struct {
-    const void *owner;
-    const char *name; /* as the owner calls it */
-    const Size *size;
-} Unknown;
-
-struct Symbols {
-    LIST(Unknown) at;
-    bool guesses;
-    LIST(SizeFact) fact;
-    LIST(const Size *) divided;
-};
 
 /* These mean something of their own where a number's name is read. */
 static bool reserved(const char *name)
@@ -46,14 +33,18 @@ const Size *model_unknown(Model *m, const void *owner, const char *of,
     for (int i = 1; taken(s, symbol); i++)
         symbol = i == 1 ? intern_printf("%s.%s", of, name)
                         : intern_printf("%s.%s.%d", of, name, i);
-    Unknown one = {owner, intern(name), size_sym(symbol)};
+    Unknown one = {owner, intern(name), size_sym(symbol), false};
     list_push(m->arena, &s->at, one);
     return one.size;
 }
 
 const Size *index_unknown(Model *m, const Part *part, const char *name)
 {
-    return model_unknown(m, part->name, part->name, name);
+    const Size *s = model_unknown(m, part->name, part->name, name);
+    for (int i = 0; i < m->symbols->at.n; i++)
+        if (m->symbols->at.at[i].size == s)
+            m->symbols->at.at[i].index = true;
+    return s;
 }
 
 const Size *made_unknown(Model *m, const char *key, const char *name)

@@ -138,6 +138,8 @@ static bool is_match(Scope *s, const Shape *t, Inst *inst)
         return true;
     bind_pattern(s, call, inst);
     Val v = eval(s, where);
+    if (v.kind == V_node && s->model->symbolic)
+        return model_decided(s->model, v.node);
     return v.kind != V_bool || v.truth;
 }
 
@@ -371,7 +373,7 @@ static bool apply_matches(Scope *s, Shape *t, Applied *applied, Err *err)
     Search f = {.base = s, .shape = t};
     inst_walk(s->model->root, search, &f);
     if (!f.found.n && !f.nested)
-        return no_match(t, err);
+        return model_conditions(s->model) || no_match(t, err);
     if (!f.found.n)
         return err_set(err, "transform `%s`: no module matches but inside "
                             "routed arrays, where replacing is not possible",

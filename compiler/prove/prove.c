@@ -230,6 +230,25 @@ static void open(Prover *p, const Trials *t, Proof *out, Term *a, Term *b)
                               "%s", rest);
 }
 
+/* Are they one in the second normal form? Its rules are added to those used.*/
+static bool equal_deep(Prover *p, Node *a, Node *b)
+{
+    Prover q;
+    prover_init(&q, p->arena, p->env);
+    q.deep = q.quiet = true;
+    q.fuel = q.fuel < 60000 ? q.fuel : 60000;
+    prover_dims(&q, a);
+    prover_dims(&q, b);
+    Term *tb = aligned(&q, a, b, term_of_node(&q, b));
+    if (term_of_node(&q, a) != tb || !q.fuel)
+        return false;
+    for (int i = 0; i < q.used.n; i++)
+        list_push(p->arena, &p->used, q.used.at[i]);
+    for (int i = 0; i < q.provided.n; i++)
+        list_push(p->arena, &p->provided, q.provided.at[i]);
+    return true;
+}
+
 Proof prove_equal(const ProveEnv *env, Node *a, Node *b)
 {
     Arena scratch = {0};
@@ -246,13 +265,16 @@ Proof prove_equal(const ProveEnv *env, Node *a, Node *b)
     if (tb->kind == TERM_bind || tb->kind == TERM_poly)
         list_push(&scratch, &p.label, l);
     Term *ta = term_of_node(&p, a);
-    Trials t = run_trials(env, a, b, ta == tb);
+    bool same = ta == tb;
+    Trials t = run_trials(env, a, b, same);
+    if (!same && !(t.diff[0] > DIFFERENT) && p.fuel)
+        same = equal_deep(&p, a, b);
     out.diff_exact = t.diff[0];
     out.diff_f32 = t.diff[1];
     out.diff_bf16 = t.diff[2];
     list_rules(&p, &out);
     out.derivation = derivation(&p, ta, tb, name);
-    if (ta == tb) {
+    if (same) {
         if (env->guesses || !broken(&p, a, b, &out))
             proved(&p, &t, &out);
     } else if (t.ran && t.diff[0] > DIFFERENT && !env->guesses) {

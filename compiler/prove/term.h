@@ -61,6 +61,12 @@ typedef enum {
     STEP_sum_sum, STEP_sum_factor, STEP_sum_constant, STEP_mean, STEP_cancel,
     STEP_topk_constant, STEP_gather_constant, STEP_gather_each,
     STEP_gather_all,
+    /* of the second form (prove_deep.c) */
+    STEP_softmax_exp, STEP_exp_sum, STEP_exp_log, STEP_log_exp, STEP_logsumexp,
+    STEP_sigmoid_exp, STEP_silu_sigmoid, STEP_rsqrt_sqrt, STEP_sqrt_scale,
+    STEP_pow_half, STEP_relu_turned, STEP_relu_scale, STEP_abs_relu,
+    STEP_maximum_relu, STEP_minimum_relu, STEP_topk_shift, STEP_topk_scale,
+    STEP_topk_exp,
     STEP_COUNT
 } Step;
 
@@ -101,6 +107,7 @@ typedef struct Prover {
     int depth; /* of rules within rules */
     int fuel; /* falls; at 0 nothing more is rewritten */
     bool quiet; /* steps are not recorded */
+    bool deep;  /* the second normal form */
     LIST(const Rule *) used;
     LIST(Derived) derived;
     LIST(Label) label;
@@ -165,6 +172,14 @@ Term *bind_keep(Prover *p, Op op, const Node *node, int n, Term **var,
 void term_open(Prover *p, const Term *t, Term **var, Term **body);
 /* The bodies with var[] for those bound (var[] free nowhere in t). */
 void term_open_with(Prover *p, const Term *t, Term *const *var, Term **body);
+
+/* ---- prove_deep.c: steps of the second form; NULL: none ---- */
+Term *deep_fun(Prover *p, Op op, Term **arg);
+Term *deep_bind(Prover *p, Op op, int n, Term **var, Term **body, Term **at);
+/* What orders the elements of body as it does. */
+Term *deep_topk_body(Prover *p, Term *var, Term *body);
+/* Takes a factor out of the arguments, which is returned. */
+Term *deep_linear(Prover *p, Op op, Term **body);
 
 /* ---- prove_subst.c ---- */
 Term *term_subst(Prover *p, Term *t, int n, Term *const *from,
