@@ -299,3 +299,16 @@ void judge_transform(Judge *j, const Ast *def)
             judge_trial(j, def, call, &t, n > 1 ? call_name(call) : NULL);
     }
 }
+
+bool claim_report(const Claim *c)
+{
+    if (c->silent)
+        return false;
+    const Ast *at = c->at;
+    if (c->proof->result == PROOF_refuted)
+        error_at(at->src, at->loc, "this does not hold: %s", c->proof->why);
+    else if (c->proof->result == PROOF_open)
+        warning_at(at->src, at->loc, "neither proved nor refuted: %s",
+                   c->proof->why);
+    return c->proof->result == PROOF_refuted;
+}

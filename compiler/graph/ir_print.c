@@ -170,7 +170,7 @@ static void print_value(IrText *p, const Node *n)
         fputs(quoted(p, n->name), p->out);
         comma = ", ";
     }
-    if ((ir_attrs[n->op].has & HAS_num) && n->op != OP_cast) {
+    if ((op_info[n->op].flags & HAS_num) && n->op != OP_cast) {
         fputs(comma, p->out);
         ir_print_number(p->out, n->num);
     }

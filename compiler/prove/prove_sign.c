@@ -132,31 +132,6 @@ void prover_dims(Prover *p, const Node *n)
 
 /* ---- terms ---- */
 
-static bool fun_positive(Prover *p, const Term *t)
-{
-    switch (t->op) {
-    case OP_exp:
-    case OP_sigmoid:
-    case OP_cdf:
-    case OP_softplus:
-        return true;
-    case OP_sqrt:
-    case OP_rsqrt:
-    case OP_abs:
-    case OP_relu:
-    case OP_pow:
-        return term_positive(p, t->arg[0]);
-    case OP_maximum:
-        return term_positive(p, t->arg[0]) || term_positive(p, t->arg[1]);
-    case OP_minimum:
-        return term_positive(p, t->arg[0]) && term_positive(p, t->arg[1]);
-    case OP_select:
-        return term_positive(p, t->arg[1]) && term_positive(p, t->arg[2]);
-    default:
-        return false;
-    }
-}
-
 /* Above 0, or (even) at least 0. */
 static bool mono_positive(Prover *p, const Mono *m, bool even)
 {
@@ -184,17 +159,17 @@ static bool poly_positive(Prover *p, const Term *t)
 
 bool term_positive(Prover *p, const Term *t)
 {
+    bool above[MAX_ARGS] = {false};
     switch (t->kind) {
     case TERM_poly:
         return poly_positive(p, t);
     case TERM_size:
         return prover_positive(p, t->size[0]);
     case TERM_fun:
-        return fun_positive(p, t);
     case TERM_bind:
-        return op_info[t->op].fact == FACT_pos ||
-               (op_info[t->op].fact == FACT_pos1 &&
-                term_positive(p, t->arg[0]));
+        for (int i = 0; i < t->narg; i++)
+            above[i] = term_positive(p, t->arg[i]);
+        return op_positive(t->op, above[0], above[1], above[2]);
     default:
         return false;
     }
