@@ -237,7 +237,7 @@ static const Rules *rules_for(Spec *s)
         rules_add(own, s->file.at[i]);
     if (!rules_count(own))
         return rules_library();
-    rules_try(own, 40, 1);
+    rules_try(own, 120, 1);
     rules_join(own, rules_library());
     return own;
 }

@@ -13,7 +13,10 @@ typedef struct {
 static bool holds(Scope *s, const Ast *condition)
 {
     Val v = eval(s, condition);
-    return v.kind != V_bool || v.truth;
+    double n = 1;
+    if (v.kind == V_size) /* what is true or false, as a number */
+        size_is_num(v.size, &n);
+    return v.kind != V_bool ? n != 0 : v.truth;
 }
 
 static Val put_values(Val v, int n, const char *const *sym,
@@ -44,6 +47,13 @@ static bool allowed(void *user, int n, const char *const *sym,
     return ok;
 }
 
+static bool size_of(Scope *s, const Ast *e, const Size **out)
+{
+    Val v = eval(s, e);
+    *out = v.size;
+    return v.kind == V_size;
+}
+
 /* `when K == E and scale == E` */
 static int equalities(Scope *s, const Ast *e, ProveEqual *out, int n)
 {
@@ -52,8 +62,8 @@ static int equalities(Scope *s, const Ast *e, ProveEqual *out, int n)
     if (!strcmp(e->text, "and"))
         return equalities(s, e->kid[1], out, equalities(s, e->kid[0], out, n));
     const Size *l, *r;
-    if (strcmp(e->text, "==") || !eval_size(s, e->kid[0], &l) ||
-        !eval_size(s, e->kid[1], &r))
+    if (strcmp(e->text, "==") || !size_of(s, e->kid[0], &l) ||
+        !size_of(s, e->kid[1], &r))
         return n;
     if (e->kid[0]->kind == AST_name)
         out[n++] = (ProveEqual){intern(size_text(l)), r};
@@ -66,18 +76,21 @@ static int defaults_of(Scope *s, const Ast *def, ProveParam *out)
 {
     const Ast *params = def->kid[0];
     int n = 0;
-    for (int i = 0; i < params->nkid && n < 64; i++) {
+    for (int i = 0; i < params->nkid && n < 63; i++) {
         const Ast *p = params->kid[i];
         double value = NAN;
         const Size *size;
         if (p->kind != AST_param)
             continue;
         if (p->nkid && p->kid[0] && p->kid[0]->kind != AST_string &&
-            eval_size(s, p->kid[0], &size))
+            size_of(s, p->kid[0], &size))
             size_is_num(size, &value);
         const Size *sym = model_unknown(s->model, p, def->text, p->text);
-        out[n++] = (ProveParam){size_text(sym), value};
+        out[n++] = (ProveParam){size_text(sym), value, false};
     }
+    const char *index = model_index(s->model);
+    if (index)
+        out[n++] = (ProveParam){index, NAN, true};
     return n;
 }
 
@@ -206,18 +219,72 @@ static void add_dims(Inst *inst, void *user)
     }
 }
 
-static void judge_trial(Judge *j, const Ast *def, const Ast *pattern,
-                        Attempt *t, const char *of)
+static Facts facts_of(Judge *j, Attempt *t, const Ast *where, const Ast *when)
+{
+    Facts facts = {.arena = j->spec->arena};
+    const SizeFact *said;
+    model_holds(&t->scope, where);
+    model_holds(&t->scope, when);
+    for (int i = 0, n = model_facts(t->m, &said); i < n; i++)
+        list_push(facts.arena, &facts.list, said[i]);
+    inst_walk(t->match, add_dims, &facts);
+    inst_walk(t->fresh, add_dims, &facts);
+    return facts;
+}
+
+/* Is a, of the new module, what b is, of the match? */
+static Proof prove_match(Judge *j, const Ast *def, const Ast *claim,
+                         Attempt *t, const char *input, Node *a, Node *b)
+{
+    const Ast *where = first_of(def, AST_match)->kid[2],
+              *when = claim ? claim->kid[0] : NULL;
+    Graph both = *t->m->weights;
+    both.output.n = both.output.room = 0;
+    graph_output(&both, "a", a);
+    graph_output(&both, "b", b);
+    Graph *start = graph_map(&both, j->spec->arena, at_start, NULL);
+    ProveEqual equal[8];
+    ProveParam param[64];
+    Facts facts = facts_of(j, t, where, when);
+    Allowed user = {t, def, when};
+    int n = equalities(&t->scope, when, equal, 0);
+    ProveEnv env = {
+        .arena = j->spec->arena, .rules = j->rules, .equal = equal,
+        .param = param, .allowed = allowed, .user = &user,
+        .nequal = equalities(&t->scope, where, equal, n),
+        .nparam = defaults_of(&t->scope, def, param),
+        .nfact = facts.list.n, .fact = facts.list.at,
+        .name = intern_printf("%s(%s)", t->match->path, input),
+        .guesses = model_guesses(t->m),
+        .untried = !claim && t->fresh->def == t->match->def};
+    env.ndivided = model_divisors(t->m, &env.divided);
+    return prove_equal(&env, start->output.at[0].node,
+                       start->output.at[1].node);
+}
+
+static const char *claim_text(const Ast *claim, const char *of)
+{
+    Arena scratch = {0};
+    const char *text = "preserves";
+    if (claim && claim->kid[0])
+        text = intern_printf("preserves when %s",
+                             dsl_expr_text(&scratch, claim->kid[0]));
+    arena_free(&scratch);
+    return of ? intern_printf("%s (%s)", text, of) : text;
+}
+
+static void judge_pattern(Judge *j, const Ast *def, const Ast *pattern,
+                          Attempt *t, const char *of)
 {
     const Ast *claim = first_of(def, AST_preserves);
     const char *names[16];
     Graph *g = t->m->weights;
-    int inputs = input_names(t->fresh, names);
-    if (inputs != input_names(t->match, names)) {
+    int inputs = input_names(t->fresh, names),
+        wanted = input_names(t->match, names);
+    if (inputs != wanted) {
         add_misfit(j, def, claim,
                    intern_printf("it takes %d inputs, `%s` takes %d", inputs,
-                                 t->match->path,
-                                 input_names(t->match, names)));
+                                 t->match->path, wanted));
         return;
     }
     Node *a = forward_node(t->m, g, t->fresh, names, false);
@@ -228,48 +295,10 @@ static void judge_trial(Judge *j, const Ast *def, const Ast *pattern,
         add_misfit(j, def, claim, misfit);
         return;
     }
-    Graph both = *g;
-    both.output.n = both.output.room = 0;
-    graph_output(&both, "a", a);
-    graph_output(&both, "b", b);
-    Graph *start = graph_map(&both, j->spec->arena, at_start, NULL);
-    ProveEqual equal[8];
-    ProveParam param[64];
-    Facts facts = {.arena = j->spec->arena};
-    const SizeFact *said;
-    model_holds(&t->scope, first_of(def, AST_match)->kid[2]);
-    model_holds(&t->scope, claim ? claim->kid[0] : NULL);
-    for (int i = 0, n = model_facts(t->m, &said); i < n; i++)
-        list_push(facts.arena, &facts.list, said[i]);
-    inst_walk(t->match, add_dims, &facts);
-    inst_walk(t->fresh, add_dims, &facts);
-    Allowed user = {t, def, claim ? claim->kid[0] : NULL};
-    ProveEnv env = {
-        .arena = j->spec->arena, .rules = j->rules, .equal = equal,
-        .param = param, .allowed = allowed, .user = &user,
-        .nequal = equalities(&t->scope, claim ? claim->kid[0] : NULL, equal,
-                             0),
-        .nparam = defaults_of(&t->scope, def, param),
-        .nfact = facts.list.n, .fact = facts.list.at,
-        .name = intern_printf("%s(%s)", t->match->path, names[0]),
-        .untried = !claim && t->fresh->def == t->match->def};
-    env.ndivided = model_divisors(t->m, &env.divided);
-    env.guesses = model_guesses(t->m);
-    Proof p = prove_equal(&env, start->output.at[0].node,
-                          start->output.at[1].node);
+    Proof p = prove_match(j, def, claim, t, inputs ? names[0] : "", a, b);
     settle(j, def, &p,
            try_transform(j, def, pattern, trials_for(&p, claim)));
-    Arena scratch = {0};
-    const char *text =
-        !claim ? "preserves"
-        : claim->kid[0]
-            ? intern_printf("preserves when %s",
-                            dsl_expr_text(&scratch, claim->kid[0]))
-            : "preserves";
-    if (of)
-        text = intern_printf("%s (%s)", text, of);
-    arena_free(&scratch);
-    add_claim(j, def, claim ? claim : def, text, !claim, p);
+    add_claim(j, def, claim ? claim : def, claim_text(claim, of), !claim, p);
 }
 
 /* A transform that gives other numbers of inputs, or merges what was trained
@@ -296,7 +325,7 @@ void judge_transform(Judge *j, const Ast *def)
         Attempt t;
         if (try_pattern(j->spec, def, call, false, &t) &&
             !j->spec->diags->errors)
-            judge_trial(j, def, call, &t, n > 1 ? call_name(call) : NULL);
+            judge_pattern(j, def, call, &t, n > 1 ? call_name(call) : NULL);
     }
 }
 

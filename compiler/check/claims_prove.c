@@ -222,14 +222,15 @@ static Proof prove_cases(Claimed *c)
         }
         model_decide(m, truth);
         Proof p = prove_case(c, m);
-        int n = model_conditions(m);
+        Node *const *met;
+        int n = model_conditions(m, &met);
         if (c->spoilt || !n)
             return p;
         if (n > MOST_CONDITIONS)
             return found(PROOF_open, "its `where` have too many conditions");
-        if (p.result == PROOF_refuted && model_case_possible(m))
+        if (p.result == PROOF_refuted && case_possible(m, truth))
             p.result = PROOF_open; /* instances tell whether there is one */
-        else if (p.result != PROOF_proved && !model_case_possible(m))
+        else if (p.result != PROOF_proved && !case_possible(m, truth))
             p = found(PROOF_proved, "no layer is of this kind");
         if (!truth || worse(&p, &all))
             all = p;

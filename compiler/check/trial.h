@@ -59,6 +59,9 @@ typedef struct {
     bool whole;           /* it is of a whole model's outputs */
 } Tried;
 
+/* cases.c: is there a layer for which the conditions met are so (bit i of
+ * `truth`: the i-th does not hold)? */
+bool case_possible(const Model *m, unsigned truth);
 /* claims.c: what instances with numbers say has the last word; how often they
  * are to be tried. */
 void settle(Judge *j, const Ast *def, Proof *p, Tried t);

@@ -302,6 +302,7 @@ const Size *model_unknown(Model *m, const void *owner, const char *of,
                           const char *name);
 /* Which element of an unrolled array: l of layer[l]. */
 const Size *index_unknown(Model *m, const Part *part, const char *name);
+const char *model_index(const Model *m); /* the symbol of such a one, or NULL */
 /* What is made of unknowns and is no size: a number (a truth value) of its own,
  * the same for the same key. Instances drawn for it may be none that there
  * are: model_guesses says so. */
@@ -314,11 +315,10 @@ void model_divides(Model *m, const Size *by);
 int model_facts(const Model *m, const SizeFact **out);
 int model_divisors(const Model *m, const Size *const **out);
 /* A `where` of unknowns holds or not, as bit i of `truth` says of the i-th
- * that is met; how many were met; is there a layer for which they are so? */
+ * that is met; those that were met, and how many. */
 void model_decide(Model *m, unsigned truth);
 bool model_decided(Model *m, Node *condition);
-int model_conditions(const Model *m);
-bool model_case_possible(const Model *m);
+int model_conditions(const Model *m, Node *const **out);
 /* The truth of `text` is not known. */
 Val unknown_truth(Scope *s, const char *text);
 

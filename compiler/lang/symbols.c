@@ -1,7 +1,24 @@
 /* Names of unknowns. Each stands for one number of one owner (a module, a
  * transform, an array's index): two that share a name in the text are two. */
-#include "compiler/lang/symbols.h"
+#include "compiler/lang/elab.h"
 #include <string.h>
+
+typedef struct {
+    const void *owner;
+    const char *name; /* as the owner calls it */
+    const Size *size;
+    bool index; /* of an array: 0, 1, .. */
+} Unknown;
+
+struct Symbols {
+    LIST(Unknown) at;
+    bool guesses;
+    LIST(Node *) condition;
+    bool deciding;
+    unsigned truth;
+    LIST(SizeFact) fact;
+    LIST(const Size *) divided;
+};
 
 /* These mean something of their own where a number's name is read. */
 static bool reserved(const char *name)
@@ -40,11 +57,23 @@ const Size *model_unknown(Model *m, const void *owner, const char *of,
 
 const Size *index_unknown(Model *m, const Part *part, const char *name)
 {
+    struct Symbols *all = m->symbols;
+    for (int i = 0; i < all->at.n; i++) /* whatever it is called */
+        if (all->at.at[i].index && all->at.at[i].owner == part->name)
+            return all->at.at[i].size;
     const Size *s = model_unknown(m, part->name, part->name, name);
-    for (int i = 0; i < m->symbols->at.n; i++)
-        if (m->symbols->at.at[i].size == s)
-            m->symbols->at.at[i].index = true;
+    SizeFact counts = {s, {0, false}};
+    all->at.at[all->at.n - 1].index = true;
+    list_push(m->arena, &all->fact, counts);
     return s;
+}
+
+const char *model_index(const Model *m)
+{
+    for (int i = 0; i < m->symbols->at.n; i++)
+        if (m->symbols->at.at[i].index)
+            return size_text(m->symbols->at.at[i].size);
+    return NULL;
 }
 
 const Size *made_unknown(Model *m, const char *key, const char *name)
@@ -56,6 +85,33 @@ const Size *made_unknown(Model *m, const char *key, const char *name)
 bool model_guesses(const Model *m)
 {
     return m->symbols->guesses;
+}
+
+/* ---- conditions of `where` that are not known ---- */
+
+void model_decide(Model *m, unsigned truth)
+{
+    m->symbols->deciding = true;
+    m->symbols->truth = truth;
+}
+
+bool model_decided(Model *m, Node *condition)
+{
+    struct Symbols *s = m->symbols;
+    if (!s->deciding)
+        return true;
+    int i = 0;
+    while (i < s->condition.n && s->condition.at[i] != condition)
+        i++;
+    if (i == s->condition.n)
+        list_push(m->arena, &s->condition, condition);
+    return i > 31 || !(s->truth >> i & 1);
+}
+
+int model_conditions(const Model *m, Node *const **out)
+{
+    *out = m->symbols->condition.at;
+    return m->symbols->condition.n;
 }
 
 /* ---- what is known of them ---- */

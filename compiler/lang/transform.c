@@ -191,7 +191,9 @@ const char *fill_message(Scope *s, const char *text)
 bool require_holds(Scope *s, const Ast *item)
 {
     Val v = eval(s, item->kid[0]);
-    bool unknown = v.kind == V_node && v.node->type.dtype == TYPE_bool;
+    bool unknown = (v.kind == V_node && v.node->type.dtype == TYPE_bool) ||
+                   (v.kind == V_size && s->model->symbolic &&
+                    !size_is_num(v.size, NULL)); /* true or false */
     if (v.kind != V_bool && v.kind != V_error && !unknown) {
         error_at(item->src, item->kid[0]->loc,
                  "a condition is needed here, as in K <= E; this is %s",
@@ -373,7 +375,10 @@ static bool apply_matches(Scope *s, Shape *t, Applied *applied, Err *err)
     Search f = {.base = s, .shape = t};
     inst_walk(s->model->root, search, &f);
     if (!f.found.n && !f.nested)
-        return model_conditions(s->model) || no_match(t, err);
+        {
+        Node *const *met;
+        return model_conditions(s->model, &met) || no_match(t, err);
+    }
     if (!f.found.n)
         return err_set(err, "transform `%s`: no module matches but inside "
                             "routed arrays, where replacing is not possible",

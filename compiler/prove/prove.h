@@ -24,6 +24,7 @@ int rules_count(const Rules *r);
 typedef struct {
     const char *sym; /* interned */
     double value;    /* its default, tried first; NAN: none */
+    bool index;      /* 0, 1, ..: which of a model's layers */
 } ProveParam;
 typedef struct { /* `when K == E`: K stands for E in all sizes */
     const char *sym;

@@ -104,6 +104,14 @@ static double default_of(const ProveEnv *env, const char *sym)
     return NAN;
 }
 
+static bool is_index(const ProveEnv *env, const char *sym)
+{
+    for (int i = 0; i < env->nparam; i++)
+        if (env->param[i].index && !strcmp(env->param[i].sym, sym))
+            return true;
+    return false;
+}
+
 static double value_of(const Try *t, const Size *s)
 {
     for (int i = 0; i < t->nsym; i++)
@@ -129,6 +137,8 @@ static double draw_value(Try *t, int i, bool defaults)
         return draw(t) < 0.5;
     if (defaults && !isnan(d) && d <= 32)
         return d;
+    if (is_index(t->env, t->sym[i]))
+        return floor(6 * draw(t));
     if (t->small && t->whole[i])
         return t->small;
     if (t->whole[i] || (!isnan(d) && d == floor(d) && d > 1))
@@ -205,6 +215,10 @@ static bool fits(const Graph *g, int64_t T)
 static bool allowed(const Try *t)
 {
     const ProveEnv *env = t->env;
+    for (int i = 0; i < t->nsym; i++)
+        if (is_index(env, t->sym[i]) &&
+            (t->value[i] < 0 || t->value[i] != floor(t->value[i])))
+            return false;
     for (int i = 0; i < env->nfact; i++) {
         double v = value_of(t, env->fact[i].size);
         SizeLow low = env->fact[i].low;
