@@ -94,7 +94,8 @@ static void xft_noisy_preserves(void **state)
 /* As with experts = 8, active = 6. */
 static ProveEnv seven_five(void)
 {
-    static const ProveParam param[] = {{"E", 7}, {"K", 5}};
+    static const ProveParam param[] = {{"E", 7, false},
+                                       {"K", 5, false}};
     return (ProveEnv){.nparam = 2, .param = param};
 }
 

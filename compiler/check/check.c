@@ -74,7 +74,7 @@ static Val unknown_unless(Attempt *t, const Ast *def, const Ast *p,
     const Ast *value = p->nkid ? p->kid[0] : NULL;
     Val v = value ? eval(&t->scope, value) : val_error;
     if (!value || (!defaults && v.kind != V_string && v.kind != V_error))
-        v = val_size(model_unknown(t->m, p, def->text, p->text));
+        v = val_size(model_symbol(t->m, p, def->text, p->text));
     v.dim = NULL;
     return v;
 }

@@ -85,7 +85,7 @@ static int defaults_of(Scope *s, const Ast *def, ProveParam *out)
         if (p->nkid && p->kid[0] && p->kid[0]->kind != AST_string &&
             size_of(s, p->kid[0], &size))
             size_is_num(size, &value);
-        const Size *sym = model_unknown(s->model, p, def->text, p->text);
+        const Size *sym = model_symbol(s->model, p, def->text, p->text);
         out[n++] = (ProveParam){size_text(sym), value, false};
     }
     const char *index = model_index(s->model);

@@ -83,8 +83,11 @@ static bool worse(const Proof *a, const Proof *b)
 {
     static const int rank[] = {[PROOF_proved] = 0, [PROOF_open] = 1,
                                [PROOF_refuted] = 2};
-    return rank[a->result] > rank[b->result] ||
-           (a->result == b->result && a->nrule > b->nrule);
+    if (a->result != b->result)
+        return rank[a->result] > rank[b->result];
+    if (!a->factor != !b->factor)
+        return a->factor != NULL;
+    return a->nrule > b->nrule;
 }
 
 static void add(Pair *c, Proof p)
@@ -109,6 +112,8 @@ static bool same_value(const Val *a, const Val *b)
     case V_size:   return a->size == b->size;
     case V_bool:   return a->truth == b->truth;
     case V_string: return !strcmp(a->string, b->string);
+    case V_node:   return a->node == b->node;
+    case V_json:   return a->json == b->json;
     default:       return false;
     }
 }
@@ -129,6 +134,7 @@ static bool alike(const Inst *a, const Inst *b)
 
 static void compare_weights(Pair *c, const Inst *a, const Inst *b)
 {
+    c->env.guesses = false; /* such are in arguments of modules */
     for (int i = 0; i < a->slot.n; i++) {
         const Slot *x = &a->slot.at[i], *y = &b->slot.at[i];
         if (x->absent && y->absent)
@@ -146,6 +152,7 @@ static void compare_computed(Pair *c, Inst *a, Inst *b)
     Graph *g = c->m->weights;
     int n = input_names(a, names);
     c->computed = true;
+    c->env.guesses = model_guesses(c->m);
     if (n != input_names(b, names)) {
         add(c, found(PROOF_refuted,
                      intern_printf("`%s` takes other inputs", b->path)));

@@ -206,7 +206,8 @@ static Val field_drawn(Draws *d, Scope *s, const Ast *def, const Ast *f)
     bool has = formula_of(s, f, &v);
     unsigned role = role_in(d->roles, def, f->text);
     if (has && !((role & ROLE_size) && too_large(&v)) &&
-        (d->style == STYLE_defaults || draw_uniform(d) < 0.4))
+        (d->style == STYLE_defaults ||
+         draw_uniform(d) < (role & ROLE_text ? 0.8 : 0.5)))
         return v;
     if (role & ROLE_size) /* also of the vocabulary, of layers */
         return val_size(size_num(d->style == STYLE_ones ? 1

@@ -132,6 +132,13 @@ static void scan(Scan *s, const Ast *e, unsigned as)
     case AST_call:
         scan_call(s, e);
         return;
+    case AST_index: /* types[l]: a list of the config */
+        if (e->kid[0]->kind == AST_name && !strcmp(e->kid[0]->text, s->name))
+            s->found |= ROLE_list;
+        else
+            scan(s, e->kid[0], as);
+        scan_kids(s, e, 1, ROLE_number);
+        return;
     case AST_field: /* its own name is no use of it */
     case AST_params:
         return;

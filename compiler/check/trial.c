@@ -109,66 +109,9 @@ static double difference(const Tensor *a, const Tensor *b)
     return scale > 0 ? diff / scale : diff;
 }
 
-/* ---- what is not defined: the first that is no number, of numbers ---- */
-
-static double first_bad(const Tensor *t)
+static bool run_again(void *user, Graph *g, Arena *a, Tensor **out)
 {
-    for (int64_t i = 0; t && i < t->count; i++)
-        if (!isfinite(t->at[i]))
-            return t->at[i];
-    return 0;
-}
-
-static const char *quotient_text(const Tensor *a, const Tensor *b)
-{
-    for (int64_t i = 0; i < b->count; i++)
-        if (b->at[i] == 0)
-            for (int64_t j = 0; j < a->count; j++)
-                if (a->at[j] == 0)
-                    return "0 / 0";
-    return "a number / 0";
-}
-
-static const char *bad_text(const Node *n, Tensor *const *value)
-{
-    const Tensor *a = n->arg[0] ? value[n->arg[0]->id] : NULL;
-    if (n->op == OP_div)
-        return quotient_text(a, value[n->arg[1]->id]);
-    if (n->op == OP_pow)
-        return "a power that is no number";
-    return n->op == OP_mul ? "0 * inf"
-                           : intern_printf("%s of %s", op_info[n->op].name,
-                                           isnan(first_bad(a)) || !a
-                                               ? "no number"
-                                           : n->op == OP_log ||
-                                                   n->op == OP_rsqrt
-                                               ? "0 or less"
-                                               : "such a number");
-}
-
-static const char *undefined(Run *r, const Graph *g)
-{
-    Arena arena = {0};
-    Graph all = *g;
-    Tensor **value = arena_alloc(&arena, (size_t)(g->node.n + 1) *
-                                             sizeof *value);
-    Tensor **out = arena_alloc(&arena, (size_t)(g->node.n + 1) * sizeof *out);
-    const char *text = NULL;
-    all.output.at = NULL, all.output.n = all.output.room = 0;
-    all.arena = &arena;
-    for (int i = 0; i < g->node.n; i++)
-        graph_output(&all, intern_printf("%d", i), g->node.at[i]);
-    if (run(r, &all, &arena, out)) {
-        for (int i = 0; i < g->node.n; i++)
-            value[g->node.at[i]->id] = out[i];
-        for (int i = 0; i < g->node.n && !text; i++) {
-            const Node *n = g->node.at[i];
-            if (n->op != OP_repeat && first_bad(value[n->id]))
-                text = bad_text(n, value);
-        }
-    }
-    arena_free(&arena);
-    return text;
+    return run(user, g, a, out);
 }
 
 /* ---- one instance ---- */
@@ -202,7 +145,8 @@ static void compare(Instance *t, Graph *a, Graph *b)
     t->ran = diff >= 0 && !(isinf(diff) && t->d.style == STYLE_large);
     t->diff = diff;
     if (diff == INFINITY)
-        t->what = undefined(&t->run, first_bad(&x[0]) ? a : b);
+        t->what = undefined_text(tensor_bad(&x[0]) ? a : b, run_again,
+                                 &t->run);
     t->d.said = arena_printf(&t->arena, "%s%sT = %d", t->d.said,
                              *t->d.said ? ", " : "", (int)t->run.T);
 }
@@ -388,6 +332,37 @@ static int bases(Judge *j, const Ast *def, const Ast **out)
     return n;
 }
 
+/* Does the model's text read a weight of the module from outside, as tied
+ * tables are? */
+static bool reads_inside(const Ast *e, const Ast *module)
+{
+    if (!e)
+        return false;
+    for (int i = 0; e->kind == AST_dot && i < module->nkid; i++) {
+        const Ast *list = module->kid[i];
+        for (int k = 0; list && list->kind == AST_weights && k < list->nkid;
+             k++)
+            if (!strcmp(list->kid[k]->text, e->text))
+                return true;
+    }
+    for (int i = 0; i < e->nkid; i++)
+        if (reads_inside(e->kid[i], module))
+            return true;
+    return false;
+}
+
+enum { MORE = 5 }; /* times as many where something else may read a weight */
+
+static int wholes(Judge *j, const Ast *pattern, int models,
+                  const Ast *const *base)
+{
+    const Ast *module = spec_find(j->spec, AST_module, call_name(pattern));
+    for (int i = 0; i < models; i++)
+        if (reads_inside(base[i], module))
+            return MORE * WHOLE * models;
+    return WHOLE + 2 * (models - 1);
+}
+
 Tried try_transform(Judge *j, const Ast *def, const Ast *pattern, int times)
 {
     Tried all = {0};
@@ -395,7 +370,7 @@ Tried try_transform(Judge *j, const Ast *def, const Ast *pattern, int times)
     int models = bases(j, def, base);
     for (int w = 0; w < (models ? 2 : 1); w++) {
         int ran = 0,
-            enough = times * (w ? WHOLE + 2 * (models - 1) : LONE);
+            enough = times * (w ? wholes(j, pattern, models, base) : LONE);
         for (int i = 0; i < enough * TRIES && ran < enough; i++) {
             Instance t;
             start(&t, j, def, i, w);

@@ -59,6 +59,10 @@ typedef struct {
     bool whole;           /* it is of a whole model's outputs */
 } Tried;
 
+/* undefined.c: an element that is no number, or 0; "0 / 0" */
+typedef bool RunGraph(void *user, Graph *g, Arena *a, Tensor **out);
+double tensor_bad(const Tensor *t);
+const char *undefined_text(const Graph *g, RunGraph *run, void *user);
 /* cases.c: is there a layer for which the conditions met are so (bit i of
  * `truth`: the i-th does not hold)? */
 bool case_possible(const Model *m, unsigned truth);

@@ -77,24 +77,40 @@ bool is_quantity(const Node *n, const Ast *at)
     return false;
 }
 
-Node *elementwise(Scope *s, Op op, Node *a, Node *b, const Ast *at)
+static bool dims_match(Scope *s, const Node *a, const Node *b, const Ast *at)
 {
-    if (!a || !b)
-        return NULL;
     const Type *x = &a->type, *y = &b->type;
     bool named = at->kind == AST_call || at->kind == AST_binary;
-    if (!within(s, x, y) && !within(s, y, x)) {
-        error_at(at->src, at->loc,
-                 "`%s` needs one side to have all dims of the other, got %s "
-                 "and %s%s%s",
-                 named ? at->text ? at->text : at->kid[0]->text : "this",
-                 dims_text(x), dims_text(y), clash(x, y), hiding(s, at));
-        return NULL;
+    if (within(s, x, y) || within(s, y, x))
+        return true;
+    error_at(at->src, at->loc,
+             "`%s` needs one side to have all dims of the other, got %s "
+             "and %s%s%s",
+             named ? at->text ? at->text : at->kid[0]->text : "this",
+             dims_text(x), dims_text(y), clash(x, y), hiding(s, at));
+    return false;
+}
+
+Node *elementwise_of(Scope *s, Op op, Node *const *arg, const Ast *at)
+{
+    Node n = {.op = op};
+    for (int i = 0; i < op_info[op].nargs; i++) {
+        if (!arg[i])
+            return NULL;
+        n.arg[i] = arg[i];
+        for (int j = 0; j < i; j++)
+            if (!dims_match(s, arg[j], arg[i], at))
+                return NULL;
     }
-    if (!(op_info[op].flags & IS_order) &&
-        (!is_quantity(a, at) || !is_quantity(b, at)))
-        return NULL;
-    return g_map2(s->g, op, a, b);
+    for (int i = 0; i < op_info[op].nargs; i++)
+        if (!(op_info[op].flags & IS_order) && !is_quantity(arg[i], at))
+            return NULL;
+    return graph_add(s->g, n);
+}
+
+Node *elementwise(Scope *s, Op op, Node *a, Node *b, const Ast *at)
+{
+    return elementwise_of(s, op, (Node *[]){a, b}, at);
 }
 
 /* A weight declared the other way round: how it is meant. */
@@ -185,24 +201,33 @@ static Val eval_logic(Scope *s, const Ast *e)
     return node_op(s, e, l, r);
 }
 
+static bool is_flag(const Val *v)
+{
+    return v->kind == V_node && v->node->op == OP_flag;
+}
+
+/* The unknown that l or r is; NULL: neither. */
+static const char *unknown_of(const Val *v)
+{
+    if (is_flag(v))
+        return v->node->name;
+    return v->kind == V_size && !size_is_num(v->size, NULL)
+               ? size_text(v->size) : NULL;
+}
+
 /* An unknown against none, true or a string. */
 static bool unknown_equal(Scope *s, const Ast *e, const Val *l, const Val *r,
                           Val *out)
 {
     const Val *plain = is_plain(l) ? l : r, *other = plain == l ? r : l;
-    Val flag;
-    if (!s->model->symbolic || other->kind != V_size ||
-        size_is_num(other->size, NULL))
+    const char *name = s->model->symbolic ? unknown_of(other) : NULL;
+    if (!name)
         return false;
-    bool same = *e->text == '=';
-    if (plain->kind == V_bool) {
-        flag = flag_value(s, size_text(other->size));
-        same = same == plain->truth;
-    } else {
-        flag = unknown_truth(s, intern_printf("%s == %s",
-                                              size_text(other->size),
-                                              val_text(plain)));
-    }
+    bool same = (*e->text == '=') == (plain->kind != V_bool || plain->truth);
+    Val flag = plain->kind == V_bool
+                   ? flag_value(s, name)
+                   : unknown_truth(s, intern_printf("%s == %s", name,
+                                                    val_text(plain)));
     *out = same ? flag : val_node(g_map1(s->g, OP_not, flag.node));
     return true;
 }
@@ -220,13 +245,12 @@ Val eval_binary(Scope *s, const Ast *e)
     double a, b;
     if (l.kind == V_error || r.kind == V_error)
         return val_error;
-    if (is_equality(e->text) && (is_plain(&l) || is_plain(&r)) &&
-        l.kind != V_node && r.kind != V_node) {
-        Val v;
-        return unknown_equal(s, e, &l, &r, &v)
-                   ? v
-                   : val_bool(plain_equal(&l, &r) == (*e->text == '='));
-    }
+    bool plain = is_equality(e->text) && (is_plain(&l) || is_plain(&r));
+    Val v;
+    if (plain && unknown_equal(s, e, &l, &r, &v))
+        return v;
+    if (plain && l.kind != V_node && r.kind != V_node)
+        return val_bool(plain_equal(&l, &r) == (*e->text == '='));
     if (l.kind != V_size || r.kind != V_size || *e->text == '@')
         return node_op(s, e, l, r);
     if (strchr("/%", *e->text))

@@ -143,7 +143,7 @@ void run_for(Scope *s, const Ast *a)
         const Part *part = looped_part(s->inst, a);
         names_set(s->model->arena, &s->local, a->text,
                   val_size(part ? index_unknown(s->model, part, a->text)
-                                : model_unknown(s->model, a, "loop",
+                                : model_symbol(s->model, a, "loop",
                                                 a->text)));
         run_items(s, a->kid[1]);
         return;

@@ -51,7 +51,7 @@ bool bind_others(Scope *s, const Ast *def, Model *const *with, int nwith,
         o->model = nwith ? with[0] : s->model;
         if (count) {
             Val n = val_size(s->model->symbolic && !nwith
-                                 ? model_unknown(s->model, p, def->text, count)
+                                 ? model_symbol(s->model, p, def->text, count)
                                  : size_num(nwith));
             o->dim = val_dim(&n, count);
             names_set(s->model->arena, &s->local, count, n);

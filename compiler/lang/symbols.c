@@ -39,7 +39,7 @@ struct Symbols *symbols_new(Arena *a)
     return arena_alloc(a, sizeof(struct Symbols));
 }
 
-const Size *model_unknown(Model *m, const void *owner, const char *of,
+const Size *model_symbol(Model *m, const void *owner, const char *of,
                           const char *name)
 {
     struct Symbols *s = m->symbols;
@@ -61,7 +61,7 @@ const Size *index_unknown(Model *m, const Part *part, const char *name)
     for (int i = 0; i < all->at.n; i++) /* whatever it is called */
         if (all->at.at[i].index && all->at.at[i].owner == part->name)
             return all->at.at[i].size;
-    const Size *s = model_unknown(m, part->name, part->name, name);
+    const Size *s = model_symbol(m, part->name, part->name, name);
     SizeFact counts = {s, {0, false}};
     all->at.at[all->at.n - 1].index = true;
     list_push(m->arena, &all->fact, counts);
@@ -79,7 +79,7 @@ const char *model_index(const Model *m)
 const Size *made_unknown(Model *m, const char *key, const char *name)
 {
     m->symbols->guesses = true;
-    return model_unknown(m, intern(key), "made", name);
+    return model_symbol(m, intern(key), "made", name);
 }
 
 bool model_guesses(const Model *m)
@@ -214,9 +214,22 @@ Inst *inst_unknown(Model *m, const Spec *spec, const Ast *def,
             set(m, inst, p, eval(&own, p->kid[0]));
         else
             set(m, inst, p,
-                val_size(model_unknown(m, p, name,
+                val_size(model_symbol(m, p, name,
                                        pattern_name(pattern, params, i))));
     }
     inst_build(m, inst, &own);
     return inst;
+}
+
+static void has_module(Inst *inst, void *user)
+{
+    const char **name = user;
+    if (*name && !strcmp(inst->def->text, *name))
+        *name = NULL;
+}
+
+bool model_has(const Model *m, const char *module)
+{
+    inst_walk(m->root, has_module, &module);
+    return !module;
 }

@@ -66,7 +66,7 @@ bool bind_params(Scope *s, const Ast *def, const Arg *arg, int narg,
         if (!given && p->nkid && p->kid[0])
             v = eval(s, p->kid[0]);
         if (!given && symbolic && v.kind != V_string)
-            v = val_size(model_unknown(s->model, p, def->text, p->text));
+            v = val_size(model_symbol(s->model, p, def->text, p->text));
         if (v.kind == V_error)
             return err_set(err, "transform `%s` needs a value for `%s`",
                            def->text, p->text);
