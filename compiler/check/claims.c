@@ -132,7 +132,7 @@ int input_names(const Inst *inst, const char **out)
 /* Few behind a proof or a note, many where it is open. */
 int trials_for(const Proof *p, const Ast *claimed)
 {
-    return p->result == PROOF_refuted ? 0
+    return p->result == PROOF_refuted ? isinf(p->diff_exact) && !p->factor
            : p->result == PROOF_open && claimed ? 3 : 1;
 }
 
@@ -181,7 +181,7 @@ static void add_misfit(Judge *j, const Ast *def, const Ast *claim,
 void settle(Judge *j, const Ast *def, Proof *p, Tried t)
 {
     Arena *a = j->spec->arena;
-    if (t.ran && t.diff > 1e-7 && p->result != PROOF_refuted) {
+    if (t.ran && t.diff > 1e-7 && (p->result != PROOF_refuted || t.what)) {
         const char *of = t.whole ? " (a small model, before and after)" : "";
         p->result = PROOF_refuted;
         p->instance = t.instance;

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FEW = 6, MANY = 24, BREAKS = 6 };
+enum { FEW = 6, MANY = 24, BREAKS = 6, SHOWN = 120 };
 /* Differences of exact runs: rounding of f64 stays far below. */
 static const double EQUAL = 1e-9, DIFFERENT = 1e-7;
 
@@ -190,6 +190,7 @@ static bool broken(Prover *p, Node *a, Node *b, Proof *out)
                 continue;
             out->result = PROOF_refuted;
             out->instance = t.instance;
+            out->diff_exact = t.diff[0];
             out->why = arena_printf(
                 env->arena, isinf(t.diff[0])
                                 ? "undefined at %s, where %s is 0"
@@ -209,6 +210,8 @@ static void refuted(Prover *p, const Trials *t, Proof *out, const char *name)
         out->why = arena_printf(a, "it is %s times %s%s%s",
                                 in_parens(a, out->factor), name,
                                 uniform_text(a, out), range_text(a, out));
+    else if (isinf(t->diff[0]))
+        out->why = arena_printf(a, "undefined at %s", t->instance);
     else
         out->why = arena_printf(a, "it differs from %s by up to %.3g of the "
                                    "largest value, at %s", name, t->diff[0],
@@ -218,10 +221,12 @@ static void refuted(Prover *p, const Trials *t, Proof *out, const char *name)
 static void open(Prover *p, const Trials *t, Proof *out, Term *a, Term *b)
 {
     Term *d = term_add(p, a, term_scale(p, b, size_num(-1)));
+    const char *text = term_text(p, d);
+    bool cut = strlen(text) > SHOWN; /* -v has all of it */
     const char *rest =
         !p->fuel ? "the terms grew too large"
-                 : arena_printf(p->arena, "%s is not known to be 0",
-                                term_text(p, d));
+                 : arena_printf(p->arena, "%.*s%s is not known to be 0",
+                                cut ? SHOWN : -1, text, cut ? " .." : "");
     out->result = PROOF_open;
     out->why =
         t->ran ? arena_printf(p->env->arena, "no difference in %d random "

@@ -161,7 +161,7 @@ static bool solve(Try *t)
             continue;
         double was = t->value[i], b = zero_at(t, i, 0),
                a = zero_at(t, i, 1) - b;
-        if (a != 0 && fabs(zero_at(t, i, -b / a)) < 1e-12)
+        if (a != 0 && fabs(zero_at(t, i, 0 - b / a)) < 1e-12)
             return true;
         for (double v = 0; v < 9; v += 0.5)
             if (zero_at(t, i, v) == 0 || zero_at(t, i, -v) == 0)
