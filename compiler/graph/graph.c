@@ -43,7 +43,8 @@ static bool same_rope(const Rope *a, const Rope *b)
             a->high == b->high && a->original == b->original &&
             a->beta_fast == b->beta_fast && a->beta_slow == b->beta_slow &&
             a->attention == b->attention && a->uncut == b->uncut &&
-            a->length == b->length && a->divisor == b->divisor);
+            a->length == b->length && a->divisor == b->divisor &&
+            a->scaling == b->scaling && a->share == b->share);
 }
 
 static bool same_node(const Node *a, const Node *b)

@@ -45,6 +45,7 @@ typedef struct {
     double uncut;  /* yarn: the blend's ends are not rounded where it is 1 */
     double length; /* dynamic: tokens of the text; 0: no more than original */
     const char *divisor; /* longrope: of each frequency, "1 1.5"; interned */
+    const Size *scaling, *share; /* what is not known of them; or NULL */
 } Rope;
 /* Fills inv_freq[rotary / 2]; *scale multiplies cos and sin (1 but for yarn
  * and longrope).

@@ -244,7 +244,7 @@ const Size *size_sub(const Size *a, const Size *b)
 
 const Size *size_div(const Size *a, const Size *b)
 {
-    if (a == b)
+    if (a == b && b->nterm)
         return size_num(1);
     if (b->nterm != 1) /* also x / 0, which stays as it is written */
         return b->nterm
@@ -337,6 +337,11 @@ const Size *size_pow(const Size *a, const Size *b)
     for (int i = 0; i < fabs(n); i++)
         s = size_mul(s, a);
     return n < 0 ? size_div(size_num(1), s) : s;
+}
+
+double size_lead(const Size *s)
+{
+    return s->nterm ? s->term[0].coef : 0;
 }
 
 bool size_has(const Size *s, const char *sym)

@@ -289,8 +289,11 @@ void run_for(Scope *s, const Ast *a)
     if (!eval_size(s, a->kid[0], &count))
         return;
     if (!size_is_num(count, &n)) { /* any layer stands for all */
+        const Part *part = looped_part(s->inst, a);
         names_set(s->model->arena, &s->local, a->text,
-                  val_size(size_sym(a->text)));
+                  val_size(part ? index_unknown(s->model, part, a->text)
+                                : model_symbol(s->model, a, "loop",
+                                                a->text)));
         run_items(s, a->kid[1]);
         return;
     }

@@ -164,8 +164,10 @@ static Term *read_opaque(Reader *r, Node *n)
         }
     }
     vars_of(r->p, n->type.rank, n->type.dim, at);
-    return term_bind(r->p, n->op, n, nvar, var, nbody, body, n->type.rank,
-                     at);
+    Term *by = r->p->deep ? deep_linear(r->p, n->op, body) : NULL;
+    Term *t = term_bind(r->p, n->op, n, nvar, var, nbody, body, n->type.rank,
+                        at);
+    return by ? term_mul(r->p, by, t) : t;
 }
 
 static Term *read_new(Reader *r, Node *n)
@@ -216,6 +218,7 @@ static Term *read_node(Reader *r, Node *n)
 Term *term_of_node(Prover *p, Node *n)
 {
     Reader r = {.p = p};
+    prover_dims(p, n);
     r.memo = arena_alloc(p->arena, (size_t)(n->id + 1) * sizeof *r.memo);
     return read_node(&r, n);
 }
