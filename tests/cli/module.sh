@@ -30,7 +30,10 @@ grep -q 'bf16\[T, D\] *= input("y")' out
 ok "graph: an input an argument"
 [ "$(grep -c 'output' out)" = 2 ] && grep -q 'output y = ' out &&
     grep -q 'output stat.seen = ' out
-ok "graph: y and its stat are the outputs"
+ok "graph: its output and its stat"
+run show own.graft:two D=8 E=3 --stage kernels
+[ "$(grep -c 'output' out)" = 1 ] && ! grep -q 'stat' out
+ok "kernels: no stat"
 for stage in kernels llvm asm cuda; do
     ends 0 "$stage" show own.graft:two D=8 E=3 --stage $stage
 done
