@@ -140,6 +140,8 @@ say(['.number'], pieces(pre_tokenizers.Digits(individual_digits=True), 3),
     ['N'])
 say(['.punctuation'], pieces(pre_tokenizers.Punctuation(), 3))
 strip = normalizers.StripAccents().normalize_str
+nonspacing = bert_only('strip_accents')
+say(['.nonspacing'], each(lambda c: nonspacing(c) == ''), ['Mn'])
 say(['.mark'], each(lambda c: strip(c) == ''), ['M'])
 clean = bert_only('clean_text')
 say(['.control'], each(lambda c: clean(c) == ''))
