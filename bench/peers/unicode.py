@@ -117,7 +117,8 @@ for names in words(OTHERS):
     say([n for n in names if known(n)], points, best(points))
 for short in sorted(set(Scripts.VALUES)):
     names = [n for n in (Scripts.NAMES[short], short) if known(n)]
-    say(list(dict.fromkeys(names)), of_pattern('\\p{%s}' % short))
+    if names:  # fontTools may know newer ones
+        say(list(dict.fromkeys(names)), of_pattern('\\p{%s}' % short))
 print('# Those of its own, not for patterns:')
 
 

@@ -384,7 +384,7 @@ bool read_steps(Reader *r, const cJSON *root)
         !read_list(r, root, "pre_tokenizer", &t->pre) ||
         !read_list(r, root, "decoder", &t->decoder))
         return false;
-    if (!t->decoder.n)
+    if (!field(root, "decoder"))
         list_push(&t->arena, &t->decoder, (Step){.kind = DEC_join});
     return true;
 }
