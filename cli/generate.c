@@ -4,7 +4,8 @@
 #include <limits.h>
 #include <string.h>
 
-enum { KEY_ids = 1, KEY_file, KEY_chat, KEY_system, KEY_style, KEY_temp, KEY_top_p, KEY_top_k, KEY_seed };
+enum { KEY_ids = 1, KEY_file, KEY_chat, KEY_system, KEY_style, KEY_temp,
+       KEY_top_p, KEY_top_k, KEY_seed };
 
 typedef struct {
     ModelArgs m;

@@ -113,7 +113,7 @@ for names in words(CATEGORIES):
         base[names[0]] = table[names[0]]
 for names in words(OTHERS):
     points = of_pattern('[[:punct:]]' if names[0] == 'PosixPunct' else
-                        '\\p{%s}' % names[0])
+                        '[\\p{%s}]' % names[0])
     say([n for n in names if known(n)], points, best(points))
 for short in sorted(set(Scripts.VALUES)):
     names = [n for n in (Scripts.NAMES[short], short) if known(n)]

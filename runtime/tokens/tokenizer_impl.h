@@ -108,6 +108,14 @@ typedef struct {
 /* The next match that begins at `at` or later: 1, 0 none, -1 gave up. */
 int pattern_find(const Pattern *p, Matcher *m, Span text, size_t at,
                  Match *out);
+/* The matches in order; {0} to begin with. An empty one where the one before
+ * ended is passed over. */
+typedef struct {
+    size_t at, ended;
+    bool any;
+} Finder;
+int pattern_next(const Pattern *p, Matcher *m, Span text, Finder *f,
+                 Match *out);
 
 /* ---- steps (tokenizer_steps.c reads them) ---- */
 

@@ -41,21 +41,17 @@ static bool prepend(Norm *n)
 static bool replace(Norm *n)
 {
     Span text = n->p->text;
-    size_t done = 0, at = 0;
+    size_t done = 0;
+    Finder f = {0};
     Match hit;
-    int found;
-    while (!n->made.over && (found = pattern_find(&n->s->pattern, n->m, text,
-                                                  at, &hit)) > 0) {
+    int found = 0;
+    while (!n->made.over && (found = pattern_next(&n->s->pattern, n->m, text,
+                                                  &f, &hit)) > 0) {
         add(n, (Span){text.at + done, hit.from - done});
         add(n, n->s->with);
         if (hit.to > hit.from)
             drop(n);
-        done = at = hit.to;
-        if (hit.from < hit.to)
-            continue;
-        if (at == text.len)
-            break;
-        at += (size_t)char_length(text.at + at, text.len - at);
+        done = hit.to;
     }
     if (n->made.over)
         return true;

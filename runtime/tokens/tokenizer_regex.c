@@ -32,10 +32,15 @@ static int set_of(OnigCtype type)
     return type < FIRST_SET ? standard[type] : (int)type - FIRST_SET;
 }
 
+/* Outside of [ ], \w is also the other numbers of Latin-1. */
 static int is_of_type(OnigCodePoint c, OnigCtype type)
 {
     if (type == ONIGENC_CTYPE_NEWLINE)
         return c == '\n';
+    bool number = c == 0xb2 || c == 0xb3 || c == 0xb9 ||
+                  (c >= 0xbc && c <= 0xbe);
+    if (type == ONIGENC_CTYPE_WORD && number)
+        return 1;
     return set_has(set_of(type), (int32_t)c);
 }
 
@@ -202,4 +207,20 @@ int pattern_find(const Pattern *p, Matcher *m, Span text, size_t at, Match *out)
     size_t from = (size_t)(hit - text.at);
     *out = (Match){from, from + p->string.len};
     return 1;
+}
+
+int pattern_next(const Pattern *p, Matcher *m, Span text, Finder *f, Match *out)
+{
+    for (;;) {
+        int found = pattern_find(p, m, text, f->at, out);
+        if (found <= 0)
+            return found;
+        if (out->from < out->to || !f->any || out->from != f->ended) {
+            f->at = f->ended = out->to, f->any = true;
+            return 1;
+        }
+        if (f->at >= text.len)
+            return 0;
+        f->at += (size_t)char_length(text.at + f->at, text.len - f->at);
+    }
 }

@@ -95,18 +95,14 @@ static bool split(const PreTokenize *p, int step, Piece piece)
     const Pattern *pattern = &p->steps->at[step].pattern;
     Splitter s = {.p = p, .step = step, .piece = piece};
     Span text = piece.text;
-    size_t done = 0, at = 0;
+    size_t done = 0;
+    Finder f = {0};
     Match hit;
     int found;
-    while ((found = pattern_find(pattern, p->matcher, text, at, &hit)) > 0) {
+    while ((found = pattern_next(pattern, p->matcher, text, &f, &hit)) > 0) {
         if (!add(&s, done, hit.from, false) || !add(&s, hit.from, hit.to, true))
             return false;
-        done = at = hit.to;
-        if (hit.from < hit.to)
-            continue;
-        if (at >= text.len)
-            break;
-        at += (size_t)char_length(text.at + at, text.len - at);
+        done = hit.to;
     }
     if (found < 0)
         return err_set(p->err, "pre_tokenizer, step %d: the pattern gave up on "
