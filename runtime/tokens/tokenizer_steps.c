@@ -218,6 +218,16 @@ static bool pre_delimiter(StepReader *in, const cJSON *json)
     return true;
 }
 
+static bool pre_fixed(StepReader *in, const cJSON *json)
+{
+    char regex[40];
+    int length = int_of(json, "length");
+    if (length < 1 || length > 10000)
+        return fail(in, "length: a number from 1 to 10000 is needed");
+    snprintf(regex, sizeof regex, "(?m:.){1,%d}", length);
+    return push_split(in, regex, SPLIT_isolated, false);
+}
+
 /* Old files have add_prefix_space where new ones have prepend_scheme. */
 static bool scheme_of(StepReader *in, const cJSON *json, Prepend *out)
 {
@@ -319,6 +329,7 @@ static const struct {
     {"pre_tokenizer", "WhitespaceSplit", pre_spaces},
     {"pre_tokenizer", "BertPreTokenizer", pre_spaces},
     {"pre_tokenizer", "CharDelimiterSplit", pre_delimiter},
+    {"pre_tokenizer", "FixedLength", pre_fixed},
     {"pre_tokenizer", "Metaspace", metaspace},
     {"decoder", "ByteLevel", dec_plain},
     {"decoder", "ByteFallback", dec_plain},
