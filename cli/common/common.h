@@ -66,6 +66,9 @@ int report_end(int status);
 
 /* ---- files of text (report.c) ---- */
 
+/* All of a file's text, or of stdin's where path is "-"; malloc'ed and
+ * NUL-terminated. NULL with err set. */
+char *text_read(const char *path, size_t *len, Err *err);
 /* Reads a .graft file ("-" is stdin) as a source; false with err set. The
  * text is in `arena`. */
 bool source_read(Arena *arena, const char *path, Diags *diags, Source *src,

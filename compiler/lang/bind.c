@@ -457,6 +457,8 @@ Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
                   const char *graft_text, Dtype dtype, Err *err)
 {
     Spec *spec = spec_new(arena, diags);
+    err->text[0] = 0;
+    spec->alone = graft_text;
     if (graft_text ? !spec_text(spec, "model.graft", graft_text)
                    : (spec_whole_library(spec), diags->errors > 0)) {
         err_set(err, "%s has mistakes", graft_text ? "model.graft"

@@ -102,6 +102,7 @@ struct Spec {
         struct Model *model;
         const Ast *at; /* the call of a recipe that made it */
     }) made;
+    bool alone;  /* its texts use the library, no file beside them */
     bool unread; /* a text has mistakes of syntax: it is not checked */
     SpecWatch *watch; /* or NULL */
     void *watcher;

@@ -72,7 +72,7 @@ static Span char_bytes(Arena *a, Span text)
         char c = (char)byte;
         text_add(a, &t, &c, 1);
     }
-    return (Span){t.at, (size_t)t.n};
+    return (Span){t.at, t.n};
 }
 
 static Span replaced(const Step *s, Arena *a, Matcher *m, Span text)
@@ -81,8 +81,8 @@ static Span replaced(const Step *s, Arena *a, Matcher *m, Span text)
     step.kind = NORM_replace;
     Steps one = {.at = &step, .n = 1};
     Err err;
-    Span out;
-    return normalize(&one, a, m, text, &out, &err) ? out : text;
+    Piece p = {text, false};
+    return normalize(&one, a, m, &p, &err) ? p.text : text;
 }
 
 static Span stripped(Span text, Span with, int *start, int stop)
@@ -136,7 +136,7 @@ static Span joined(Arena *a, Span text, bool first)
     Text t = {0};
     text_add(a, &t, " ", 1);
     text_add(a, &t, text.at, text.len);
-    return (Span){t.at, (size_t)t.n};
+    return (Span){t.at, t.n};
 }
 
 static Span decode_step(Decoder *d, const Step *s, Arena *a, Span text)

@@ -40,7 +40,7 @@ says err "f64 without interp" "--dtype f64 needs --target interp"
 ends 0 "f64 with interp" doctor --dtype f64 --target interp
 
 ends 0 "doctor" doctor
-for word in cpu cores vectors caches "f32 FMA" memory LLVM PCRE2 \
+for word in cpu cores vectors caches "f32 FMA" memory LLVM Oniguruma \
     "CUDA driver" NVRTC cuBLASLt targets; do
     says out "doctor" "$word"
 done
