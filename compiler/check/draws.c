@@ -204,6 +204,8 @@ static Val field_drawn(Draws *d, Scope *s, const Ast *def, const Ast *f)
 {
     Val v = val_error;
     bool has = formula_of(s, f, &v);
+    if (has && f->nkid == 1) /* it follows from others */
+        return v;
     unsigned role = role_in(d->roles, def, f->text);
     if (has && !((role & ROLE_size) && too_large(&v)) &&
         (d->style == STYLE_defaults ||
@@ -211,7 +213,7 @@ static Val field_drawn(Draws *d, Scope *s, const Ast *def, const Ast *f)
         return v;
     if (role & ROLE_size) /* also of the vocabulary, of layers */
         return val_size(size_num(d->style == STYLE_ones ? 1
-                                 : 1 + floor(4 * draw_uniform(d))));
+                                 : 1 + floor(3 * draw_uniform(d))));
     return draw_value(d, def, f->text, has ? &v : NULL);
 }
 
