@@ -119,13 +119,12 @@ static Span byte_token(Arena *a, Span text)
     return (Span){arena_strn(a, &c, 1), 1};
 }
 
+/* The first token loses all of them, as in the tokenizers library. */
 static Span spaces(const Step *s, Arena *a, Matcher *m, Span text, bool first)
 {
-    if (first && s->prepend != PREPEND_never && span_starts(text, s->with))
-        text.at += s->with.len, text.len -= s->with.len;
     Step step = *s;
     step.pattern = (Pattern){.string = s->with};
-    step.with = span(" ");
+    step.with = span(first && s->prepend != PREPEND_never ? "" : " ");
     return replaced(&step, a, m, text);
 }
 
