@@ -296,7 +296,7 @@ bool spec_check(Spec *s, Claims *claims)
 
 void spec_check_transform(Spec *s, const Ast *def, Claims *claims)
 {
-    Judge j = {s, rules_for(s), claims};
+    Judge j = {s, rules_for(s), claims, {.spec = s}};
     judge_transform(&j, def);
     lint_put_in(s, j.rules, def);
 }

@@ -136,7 +136,7 @@ int trials_for(const Proof *p, const Ast *claimed)
            : p->result == PROOF_open && claimed ? 3 : 1;
 }
 
-static bool same_shape(const Type *a, const Type *b)
+static bool shapes_agree(const Type *a, const Type *b)
 {
     bool same = a->rank == b->rank && !a->index_of == !b->index_of;
     for (int i = 0; same && i < a->rank; i++)
@@ -148,7 +148,7 @@ static bool same_shape(const Type *a, const Type *b)
 const char *misfit_text(const Graph *g, const Node *a, const Node *b,
                                int n, const char *const *names)
 {
-    if (!same_shape(&a->type, &b->type))
+    if (!shapes_agree(&a->type, &b->type))
         return intern_printf("it gives %s, the match gives %s",
                              type_text(&a->type), type_text(&b->type));
     for (int i = 0; i < n; i++) {
@@ -157,7 +157,7 @@ const char *misfit_text(const Graph *g, const Node *a, const Node *b,
             const Node *in = g->node.at[k];
             if (in->op != OP_input || strcmp(in->name, names[i]))
                 continue;
-            if (first && !same_shape(&first->type, &in->type))
+            if (first && !shapes_agree(&first->type, &in->type))
                 return intern_printf("`%s` is %s for one, %s for the other",
                                      names[i], type_text(&first->type),
                                      type_text(&in->type));

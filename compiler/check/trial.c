@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LONE = 8, WHOLE = 4, TRIES = 12 };
+enum { LONE = 8, WHOLE = 4, TRIES = 12, MOST_WITH = 32 };
 static const double DIFFERENT = 1e-7;
 
 /* ---- leaves ---- */
@@ -184,20 +184,31 @@ static Graph *graph_of(Instance *t, Model *m, Inst *inst,
     return y ? g : NULL;
 }
 
+/* m itself for each parameter that is a model, twice where it takes several. */
+static int same_models(const Ast *def, Model *m, With *with)
+{
+    int n = 0;
+    for (int i = 0; i < def->kid[0]->nkid && n + 2 <= MOST_WITH; i++) {
+        const Ast *p = def->kid[0]->kid[i];
+        bool several = p->nkid && p->kid[0];
+        if (p->kind != AST_param_model)
+            continue;
+        with[n++] = (With){p->text, m};
+        if (several)
+            with[n++] = (With){p->text, m};
+    }
+    return n;
+}
+
 static bool bind_args(Instance *t, Scope *s, const Ast *def, Model *m,
                       Applied *applied)
 {
     Arg arg[32];
-    Model *with[] = {m, m};
+    With with[MOST_WITH];
     Err err;
-    int n = draw_args(&t->d, def, arg), others = 0, arrays = 0;
-    for (int i = 0; i < def->kid[0]->nkid; i++) {
-        const Ast *p = def->kid[0]->kid[i];
-        others += p->kind == AST_param_model;
-        arrays += p->kind == AST_param_model && p->nkid && p->kid[0];
-    }
+    int n = draw_args(&t->d, def, arg);
     return bind_params(s, def, arg, n, false, applied, &err) &&
-           bind_others(s, def, with, others ? arrays ? 2 : 1 : 0, &err);
+           bind_others(s, def, with, same_models(def, m, with), &err);
 }
 
 static void lone(Judge *j, const Ast *def, const Ast *pattern, Instance *t)
@@ -241,16 +252,10 @@ static bool makes(const Ast *def, const char *module)
 static Model *transformed(Instance *t, Model *m, const Ast *def,
                           const Arg *arg, int n)
 {
-    Model *with[] = {m, m};
+    With with[MOST_WITH];
     Err err;
-    int others = 0, arrays = 0;
-    for (int i = 0; i < def->kid[0]->nkid; i++) {
-        const Ast *p = def->kid[0]->kid[i];
-        others += p->kind == AST_param_model;
-        arrays += p->kind == AST_param_model && p->nkid && p->kid[0];
-    }
     return model_transform(t->d.spec, m, def->text, arg, n, with,
-                           others ? arrays ? 2 : 1 : 0, &err);
+                           same_models(def, m, with), &err);
 }
 
 /* A model that has such a module: as it is, or made by a transform of the

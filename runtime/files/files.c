@@ -264,25 +264,11 @@ static bool read_graft(Checkpoint *c, Err *err)
     return good;
 }
 
-/* Weights in a form of another program's, which "none" is not. */
-static bool check_quantised(const Checkpoint *c, Err *err)
-{
-    const cJSON *q = cJSON_GetObjectItemCaseSensitive(c->config,
-                                                      "quantization_config");
-    const cJSON *how = cJSON_GetObjectItemCaseSensitive(q, "quant_method");
-    const char *method = cJSON_IsString(how) ? how->valuestring : "none";
-    return !strcmp(method, "none") ||
-           err_set(err, "%s: its weights are quantised by %.60s, which graft "
-                   "does not read: give the model they were made of, or a "
-                   "GGUF file", c->path, method);
-}
-
 static bool folder_open(Checkpoint *c, Err *err)
 {
-    if (!read_config(c, err) || !check_quantised(c, err) ||
-        !list_others(c, err) ||
-        !safetensors_open(c, err) || !packed_split(c, err) ||
-        !read_graft(c, err))
+    if (!read_config(c, err) || !list_others(c, err) ||
+        !safetensors_open(c, err) || !quantised_join(c, err) ||
+        !packed_split(c, err) || !read_graft(c, err))
         return false;
     const char *path = arena_printf(&c->arena, "%s/tokenizer.json", c->path);
     c->tokenizer = path_exists(path) ? path : NULL;
@@ -347,6 +333,7 @@ void checkpoint_close(Checkpoint *c)
     names_free(c->index);
     free(c->index);
     free(c->tensor);
+    free(c->parts);
     arena_free(&c->arena);
     free(c);
 }

@@ -31,7 +31,7 @@ same() { # what, a, b, most
 
 # ---- right numbers ----
 
-for case in "$cases"/m_*; do
+for case in "$cases"/[mq]_*; do
     name=${case##*/}
     put "$name"
     ids=$(cat "$name/ids.txt" 2>/dev/null || echo 1,2,3)
@@ -132,7 +132,7 @@ ok "g_bos_is_a_word: a plain token is no special one"
 # ---- what is refused by what it is ----
 
 cp -r g_yarn g_yarn_q
-for method in gptq awq bitsandbytes fp8; do
+for method in fp8 compressed-tensors; do
     by="\"quantization_config\": {\"quant_method\": \"$method\"}"
     sed "s/\"hidden_act\"/$by, &/" g_yarn/config.json >g_yarn_q/config.json
     ends 1 "weights by $method" logits g_yarn_q --ids 1,2 -o x.npy
@@ -145,11 +145,11 @@ ends 1 "a PEFT adapter" logits adapter --ids 1,2 -o x.npy
 says err "a PEFT adapter" org/base
 
 # Weights that are no longer quantised are not said to be.
-sed 's/"hidden_act"/"quantization_config": {"quant_method": "none"}, &/' \
-    g_yarn/config.json >quant.json
-mv quant.json g_yarn/config.json
-run apply copy g_yarn -o plain
+run apply copy q_nf4 -o plain
 ! grep -q quantization_config plain/config.json
 ok "quantization_config goes"
+ids=$(cat q_nf4/ids.txt)
+logits plain plain.npy
+same "what was quantised is written widened" plain.npy q_nf4/expected.npy 2e-4
 
 finish
