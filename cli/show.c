@@ -333,7 +333,7 @@ static bool show(Show *s, Subject *subject, Err *err)
 
 int command_show(int argc, char **argv)
 {
-    Show s = {0};
+    Show s = {.common.cuda = true};
     Subject subject = {0};
     Err err;
     int status = EXIT_done;

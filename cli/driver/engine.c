@@ -25,14 +25,6 @@ struct Engine {
     Ids seen;   /* where each step is of all */
 };
 
-static bool target_runs(const Common *common, Err *err)
-{
-    if (common->target == TARGET_cuda)
-        return err_set(err, "--target cuda: graft " CLI_VERSION
-                            " runs nothing on GPUs yet; use --target cpu");
-    return true;
-}
-
 static bool compile(Engine *e, Err *err)
 {
     CpuOptions options = loaded_options(&e->loaded);
@@ -139,8 +131,7 @@ int engine_effects(const Engine *e, const Effect **out)
 
 static bool make_ready(Engine *e, const char *path, Err *err)
 {
-    if (!target_runs(e->common, err) ||
-        !loaded_open(&e->loaded, path, e->common, err))
+    if (!loaded_open(&e->loaded, path, e->common, err))
         return false;
     e->graph = graph_of(e);
     const Node *y = e->graph ? graph_find_output(e->graph, "y") : NULL;

@@ -356,7 +356,8 @@ static bool explore(Explore *e, Loaded *l, Err *err)
 int command_explore(int argc, char **argv)
 {
     static const int32_t usual[] = {1, 16, 512};
-    Explore e = {.seconds = 60, .ntokens = COUNT(usual)};
+    Explore e = {.seconds = 60, .ntokens = COUNT(usual),
+                 .common.compiled = true};
     e.tokens = xmalloc(sizeof usual);
     memcpy(e.tokens, usual, sizeof usual);
     options_parse(&argp, argc, argv, &e, &e.common);

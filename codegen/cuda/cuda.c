@@ -126,8 +126,7 @@ static const char *wish_of(Cu *c, const Buffer *b)
     case BUF_route: return cu_text(c, "%s_route", short_name(c, b->node));
     default: break;
     }
-    s = short_name(c, b->node);
-    return strlen(s) == 1 && strchr("ekrn", *s) ? cu_text(c, "%s_", s) : s;
+    return short_name(c, b->node);
 }
 
 static const char *element_type(const Buffer *b)

@@ -90,5 +90,8 @@ bool pins_place(const Pins *p, const KernelKey *key, const char *choice,
 /* One more; what it leaves open stays as an earlier one of the shape had it. */
 void pins_put(Pins *p, const KernelKey *key, const Schedule *s);
 void pins_merge(Pins *p, const Pins *more);
+/* Those of a text of schedules that pins_print wrote; it must live as long as
+ * they. One with a mistake adds none, in silence. */
+void pins_from_text(Pins *p, const char *path, const char *text, int len);
 /* The last `most` of them as a definition. */
 void pins_print(const Pins *p, const char *name, int most, FILE *out);
