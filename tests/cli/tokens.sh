@@ -70,4 +70,12 @@ says err "links" "notes.txt is a link out of the model's folder"
 [ ! -e linked/notes.txt ] && [ "$(cat linked/b.txt)" = mine ]
 ok "links: what is outside stays outside"
 
+# `use` in a model's own text reads no file of the current folder.
+ends 0 "a model with its text" apply xft tiny -o moe
+{ echo "use s" && cat moe/model.graft; } >whole
+mv whole moe/model.graft
+echo "module s(D) { }" >s.graft
+ends 1 "use in model.graft" logits moe --ids 1,2 -o o.npy
+says err "use in model.graft" "no s.graft beside this file or in the library"
+
 finish
