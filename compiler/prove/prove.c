@@ -285,7 +285,8 @@ Proof prove_equal(const ProveEnv *env, Node *a, Node *b)
     } else if (t.ran && t.diff[0] > DIFFERENT && !env->guesses) {
         out.low = t.low;
         out.high = t.high;
-        find_factor(&p, ta, tb, &out);
+        if (!isinf(t.diff[0]))
+            find_factor(&p, ta, tb, &out);
         refuted(&p, &t, &out, name);
     } else {
         open(&p, &t, &out, ta, tb);

@@ -124,8 +124,14 @@ static Term *deep_sqrt(Prover *p, Term *a)
 static Term *deep_relu(Prover *p, Term *a)
 {
     double c = lead_of(a);
+    Mono m;
+    TermFactor room;
     if (term_positive(p, a))
         return a;
+    if (term_mono(a, &m, &room) && m.n && !size_is_num(m.coef, NULL) &&
+        prover_positive(p, m.coef) && may(p, STEP_relu_scale))
+        return term_scale(p, fun(p, OP_relu, term_of_mono(p, size_num(1), m.n,
+                                                         m.f)), m.coef);
     if (c < 0 && may(p, STEP_relu_turned))
         return term_add(p, fun(p, OP_relu, minus(p, a)), a);
     if (c > 0 && c != 1 && a->nmono && !(a->nmono == 1 && !a->mono->n) &&
