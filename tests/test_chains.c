@@ -57,14 +57,17 @@ static double *stored(const Side *s, const char *name)
 
 static bool value(void *user, const Weight *w, double *out);
 
-static Node *moved(Graph *to, const Node *n)
+/* `now`: what was moved already, by id. */
+static Node *moved(Graph *to, const Node *n, Node **now)
 {
     Node copy = *n;
+    if (now[n->id])
+        return now[n->id];
     if (n->op == OP_learned && n->weight && n->weight->value)
-        return moved(to, n->weight->value);
+        return now[n->id] = moved(to, n->weight->value, now);
     for (int i = 0; i < op_info[n->op].nargs; i++)
-        copy.arg[i] = moved(to, n->arg[i]);
-    return graph_add(to, copy);
+        copy.arg[i] = moved(to, n->arg[i], now);
+    return now[n->id] = graph_add(to, copy);
 }
 
 static bool no_input(void *user, const char *name, const Type *t, double *out)
@@ -81,7 +84,9 @@ static void made(Side *s, const Weight *w, double *out)
                            .input = no_input, .weight = value};
     Tensor *t;
     Err err;
-    graph_output(g, "value", moved(g, w->value));
+    Node **now = arena_alloc(&arena,
+                             (size_t)(w->value->id + 1) * sizeof *now);
+    graph_output(g, "value", moved(g, w->value, now));
     if (!interp_run(g, &env, &arena, &t, &err))
         fail_msg("%s: %s", w->path, err.text);
     memcpy(out, t->at, (size_t)t->count * sizeof *out);
