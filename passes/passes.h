@@ -21,3 +21,7 @@ typedef struct {
 /* All passes in order; ir_verify after each. Bodies are rewritten once and
  * shared as before. The result lives in `a`. */
 Graph *passes_run(const Graph *g, Arena *a, const PassOptions *o);
+
+/* A copy of g in which each pass of its repeats has the body that `body` gives
+ * it. */
+typedef Graph *NewBody(const Iteration *pass, void *user);

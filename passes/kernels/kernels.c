@@ -159,7 +159,7 @@ Plan *kernels_cut(const Graph *g, Arena *a, const CutOptions *o)
     Whole w = {.o = o, .arena = a, .sizes = sizes};
     struct RunSize T = {size_sym("T"), false};
     list_push(a, &sizes->at, T);
-    Plan *p = cut_graph(&w, g, NULL);
+    Plan *p = cut_graph(&w, cut_operands(g, a), NULL);
     kernels_verify(p, "the cut");
     return p;
 }

@@ -1,7 +1,6 @@
-/* Pass operands: the first value of a product whose summed dims do not stand
+/* Before the cut: the first value of a product whose summed dims do not stand
  * last is put in an order in which a matmul can take its rows. */
 #include "passes/kernels/cut.h"
-#include "passes/private.h"
 #include <string.h>
 
 /* A copy of a with the dims that b has too first, those summed last. */
@@ -44,8 +43,55 @@ static Node *with_order(Graph *to, Node n, const Node *old, void *user)
     return graph_add(to, back);
 }
 
-Graph *pass_operands(const Graph *g, Arena *a, const PassOptions *o)
+typedef struct {
+    Arena *arena;
+    LIST(struct Ordered {
+        const Graph *from;
+        Graph *to;
+    }) done;
+} Bodies;
+
+static Graph *ordered(Bodies *b, const Graph *g);
+
+static Graph *body_once(const Iteration *pass, void *user)
 {
-    (void)o;
-    return graph_map(g, a, with_order, NULL);
+    Bodies *b = user;
+    for (int i = 0; i < b->done.n; i++)
+        if (b->done.at[i].from == pass->body)
+            return b->done.at[i].to;
+    struct Ordered o = {pass->body, ordered(b, pass->body)};
+    list_push(b->arena, &b->done, o);
+    return o.to;
+}
+
+static Graph *ordered(Bodies *b, const Graph *g)
+{
+    return graph_map(graph_rebody(g, b->arena, body_once, b), b->arena,
+                     with_order, NULL);
+}
+
+/* Is there a product that would be put in order? Mostly not. */
+static bool has_one(const Graph *g)
+{
+    bool found = false;
+    for (int i = 0; i < g->node.n && !found; i++) {
+        const Node *n = g->node.at[i];
+        Contract c;
+        if (n->op == OP_contract && !contract_read(n, &c)) {
+            Node order = in_order(n), turned = *n;
+            turned.arg[0] = &order;
+            found = !op_type(&order, &order.type) &&
+                    !op_type(&turned, &turned.type) &&
+                    contract_read(&turned, &c);
+        }
+        for (int j = 0; n->repeat && j < n->repeat->n && !found; j++)
+            found = has_one(n->repeat->at[j].body);
+    }
+    return found;
+}
+
+const Graph *cut_operands(const Graph *g, Arena *a)
+{
+    Bodies b = {.arena = a};
+    return has_one(g) ? ordered(&b, g) : g;
 }
