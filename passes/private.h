@@ -6,4 +6,3 @@
     Graph *pass_##name(const Graph *g, Arena *a, const PassOptions *o);
 #include "passes/passes.def"
 #undef PASS
-Graph *graph_rebody(const Graph *g, Arena *a, NewBody *body, void *user);

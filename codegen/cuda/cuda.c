@@ -6,21 +6,12 @@
 
 /* ---- head comments ---- */
 
-/* What fills a body's slot in the first pass that runs it. */
-static const Weight *in_slot(const Cu *c, int slot)
-{
-    for (int i = 0; c->above && slot && i < c->above->node.n; i++) {
-        const Repeat *r = c->above->node.at[i]->repeat;
-        for (int j = 0; r && j < r->n; j++)
-            if (r->at[j].body == c->plan->graph)
-                return r->at[j].weight[slot - 1];
-    }
-    return NULL;
-}
-
 static const char *short_name(const Cu *c, const Node *n)
 {
-    const Weight *w = n->weight ? n->weight : in_slot(c, n->slot);
+    const Iteration *pass = c->above && n->slot
+                                ? graph_pass_of(c->above, c->plan->graph)
+                                : NULL;
+    const Weight *w = node_weight(n, pass);
     if (n->op == OP_input)
         return n->name;
     if (w) {
@@ -31,17 +22,6 @@ static const char *short_name(const Cu *c, const Node *n)
         return n->label;
     return n->slot ? intern_printf("w%d", n->slot)
                    : intern_printf("v%d", n->id);
-}
-
-static const char *infix(Op op)
-{
-    switch (op) {
-    case OP_add: return "+";
-    case OP_sub: return "-";
-    case OP_mul: return "*";
-    case OP_div: return "/";
-    default: return NULL;
-    }
 }
 
 static const char *rule(Cu *c, const Node *n, bool root, int inside);
@@ -82,12 +62,13 @@ static const char *rule(Cu *c, const Node *n, bool root, int inside)
         return cu_text(c, "%g", n->num);
     if (n->op == OP_scalar)
         return size_text(n->size);
-    const char *sign = infix(n->op);
+    const char *sign = node_args(n) == 2 ? op_info[n->op].sign : NULL;
     if (!sign)
         return call_rule(c, n);
-    int level = *sign == '+' || *sign == '-' ? 1 : 2;
-    const char *s = cu_text(c, "%s %s %s", rule(c, n->arg[0], false, level),
-                            sign, rule(c, n->arg[1], false, level + 1));
+    int level = strchr("+-", *sign) ? 1 : strchr("*/", *sign) ? 2 : 0;
+    int left = level ? level : 3;
+    const char *s = cu_text(c, "%s %s %s", rule(c, n->arg[0], false, left),
+                            sign, rule(c, n->arg[1], false, left + 1));
     return inside > level ? cu_text(c, "(%s)", s) : s;
 }
 

@@ -7,7 +7,9 @@
 
 typedef enum {
 #define OP(name, ...) OP_##name,
+#define MAP OP
 #include "compiler/graph/ops.def"
+#undef MAP
 #undef OP
     OP_COUNT
 } Op;
@@ -26,15 +28,26 @@ typedef struct Weight {
     const char *other; /* read from these other models; NULL: the model's own */
 } Weight;
 
-typedef enum { ROPE_default, ROPE_linear, ROPE_llama3, ROPE_yarn } RopeKind;
+typedef enum {
+    ROPE_default,
+    ROPE_linear,
+    ROPE_llama3,
+    ROPE_yarn,
+    ROPE_dynamic,
+    ROPE_longrope
+} RopeKind;
 typedef struct {
     double theta;
     int rotary; /* leading elements of a head that turn; the rest pass */
     RopeKind kind;
     double factor, low, high, original;     /* as in Hugging Face configs */
-    double beta_fast, beta_slow, attention; /* yarn */
+    double beta_fast, beta_slow, attention; /* yarn; longrope's attention */
+    double uncut;  /* yarn: the blend's ends are not rounded where it is 1 */
+    double length; /* dynamic: tokens of the text; 0: no more than original */
+    const char *divisor; /* longrope: of each frequency, "1 1.5"; interned */
 } Rope;
-/* Fills inv_freq[rotary / 2]; *scale multiplies cos and sin (1 but for yarn).
+/* Fills inv_freq[rotary / 2]; *scale multiplies cos and sin (1 but for yarn
+ * and longrope).
  * Elements j and j + rotary / 2 turn together, by pos * inv_freq[j]. */
 void rope_frequencies(const Rope *r, double *inv_freq, double *scale);
 
@@ -133,6 +146,14 @@ Graph *graph_map(const Graph *g, Arena *a,
 Graph *graph_at(Arena *a, int n, Node *const *node, int nsym,
                 const char *const *sym, const double *value, Dtype leaf);
 
+/* By id: does an output need the node? In `a`. */
+bool *graph_needed(const Graph *g, Arena *a);
+
+/* What a weight node reads in a pass (outside bodies: NULL) of its graph. */
+const Weight *node_weight(const Node *n, const Iteration *pass);
+/* The first pass of above's repeats that runs the body, or NULL. */
+const Iteration *graph_pass_of(const Graph *above, const Graph *body);
+
 /* Shorthands of graph_add. */
 Node *g_num(Graph *g, Dtype t, double v);
 Node *g_scalar(Graph *g, Dtype t, const Size *s); /* a number when known */
@@ -150,15 +171,55 @@ Node *g_result(Graph *g, Node *repeat, const char *name);
 const Type *repeat_output(const Repeat *r, const char *name, int *passes);
 bool repeat_gives(const Repeat *r, const char *name); /* an input to bodies? */
 
-typedef enum { FACT_none, FACT_pos, FACT_pos1, FACT_row } Fact;
+/* ---- what is known of an op (ops.c): its row of ops.def ---- */
+
+enum { /* flags: attributes that its nodes read, facts */
+    HAS_num = 1,
+    HAS_size = 2,    /* must be there */
+    HAS_window = 4,  /* a size that may be NULL */
+    HAS_name = 8,    /* must be there */
+    HAS_title = 16,  /* a name that may be NULL */
+    HAS_weight = 32, /* or a slot */
+    HAS_rope = 64,
+    HAS_repeat = 128,
+    HAS_any = 255,
+    IS_exact = 256,       /* a double has the value of any doubles */
+    IS_exact_at_0 = 512,  /* of 0 */
+    IS_commutative = 1024,
+    IS_test = 2048,       /* gives a truth; arguments keep their types */
+    IS_order = 4096,      /* a test that indices may stand in */
+    IS_same_by_0 = 8192,  /* a where b is 0 */
+    IS_same_by_1 = 16384, /* a where b is 1 */
+    IS_by_rows = 32768    /* along a dim that it does not name, each element
+                           * needs only those at its place */
+};
+typedef enum { CLASS_leaf, CLASS_map, CLASS_reduce, CLASS_along, CLASS_move,
+               CLASS_other } OpClass;
+typedef enum { WORK_given, WORK_in_place, WORK_rows, WORK_own } OpWork;
 typedef struct {
     const char *name;
     int nargs;
-    Fact fact;
+    OpClass class;
+    unsigned flags;
+    int least_dims, most_dims;
+    int over; /* how many of dim[] it takes together, at most */
+    OpWork work;
+    int cost;             /* of an element */
+    const char *sign;     /* "+"; NULL: written as a function */
+    const char *flows_to; /* arguments that a gradient goes to: "ab" */
 } OpInfo;
 extern const OpInfo op_info[OP_COUNT];
 bool op_find(const char *name, Op *out);
-double op_value(Op op, double a, double b, double c); /* of a `row` op */
+/* The op of nargs arguments that the language writes so. */
+bool op_of_sign(const char *sign, int nargs, Op *out);
+bool op_is_map(Op op);
+/* Is it a function of the language, elementwise? */
+bool op_is_function(Op op);
+double op_value(Op op, double a, double b, double c); /* of a map */
+/* Is the result known to be above 0 where that is known of the arguments? */
+bool op_positive(Op op, bool a, bool b, bool c);
+bool op_flows(Op op, int arg); /* does a gradient go to the argument? */
+int op_over(const Node *n); /* the first so many of dim[] are taken together */
 
 /* ---- counted random numbers (random.c): the same on every target ---- */
 

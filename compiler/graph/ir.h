@@ -2,31 +2,14 @@
 #pragma once
 #include "compiler/graph/graph.h"
 
-/* Attributes of a node, and which of them its op reads. */
-enum {
-    HAS_num = 1,
-    HAS_size = 2,    /* must be there */
-    HAS_window = 4,  /* a size that may be NULL */
-    HAS_name = 8,    /* must be there */
-    HAS_title = 16,  /* a name that may be NULL */
-    HAS_weight = 32, /* or a slot */
-    HAS_rope = 64,
-    HAS_repeat = 128
-};
-typedef struct {
-    unsigned has;
-    int min_dims, max_dims;
-} IrAttrs;
-extern const IrAttrs ir_attrs[OP_COUNT];
-
 /* The numbers of a Rope but its kind and rotary, by name. */
 typedef struct {
     const char *name;
     size_t at; /* offset of a double */
 } RopeField;
-enum { ROPE_FIELDS = 8 };
+enum { ROPE_FIELDS = 10 };
 extern const RopeField rope_field[ROPE_FIELDS];
-extern const char *const rope_kind[4]; /* names of RopeKind */
+extern const char *const rope_kind[6]; /* names of RopeKind */
 
 /* A rule that a graph breaks, and where. */
 typedef struct {
@@ -38,8 +21,6 @@ typedef struct {
 bool node_holds(const Node *n, Complaint *c);
 /* Also the graph, and the bodies in it. */
 bool graph_holds(const Graph *g, Complaint *c);
-bool same_type(const Type *a, const Type *b);  /* the very same dims */
-bool same_shape(const Type *a, const Type *b); /* dims of equal sizes */
 const char *ir_node_name(const Node *n); /* label or %id; interned */
 /* The weights that a formula reads and its nodes, in order of their ids. */
 typedef LIST(const Node *) Formula;

@@ -150,6 +150,8 @@ void ir_text_type(const IrText *p, FILE *out, const Type *t)
 
 static void print_rope(FILE *out, const Rope *r)
 {
+    if (r->divisor)
+        fprintf(out, ", divisor=\"%s\"", r->divisor);
     fprintf(out, ", rotary=%d", r->rotary);
     if (r->kind != ROPE_default)
         fprintf(out, ", kind=%s", rope_kind[r->kind]);
@@ -185,7 +187,7 @@ static void print_value(IrText *p, const Node *n)
         fputs(quoted(p, n->name), p->out);
         comma = ", ";
     }
-    if ((ir_attrs[n->op].has & HAS_num) && n->op != OP_cast) {
+    if ((op_info[n->op].flags & HAS_num) && n->op != OP_cast) {
         fputs(comma, p->out);
         ir_print_number(p->out, n->num);
     }

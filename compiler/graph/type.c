@@ -42,6 +42,12 @@ bool dims_same(int n, const Dim *const *a, int m, const Dim *const *b)
     return n == m && !memcmp(a, b, (size_t)n * sizeof *a);
 }
 
+bool type_same(const Type *a, const Type *b)
+{
+    return a->dtype == b->dtype && a->index_of == b->index_of &&
+           dims_same(a->rank, a->dim, b->rank, b->dim);
+}
+
 int64_t type_count(const Type *t, int64_t T)
 {
     int64_t n = 1;
@@ -136,6 +142,21 @@ static const char *rule_declared(const Node *n, Type *out)
 {
     *out = n->type;
     return NULL;
+}
+
+static const char *rule_one(const Node *n, Type *out)
+{
+    *out = n->type;
+    return out->rank ? "to be one number" : NULL;
+}
+
+static const char *rule_index(const Node *n, Type *out)
+{
+    *out = n->type;
+    return n->ndim == 1 && out->rank == 1 && out->dim[0] == n->dim[0] &&
+                   out->index_of == n->dim[0]
+               ? NULL
+               : "to be an index of its dim over that dim";
 }
 
 static const char *rule_map(const Node *n, Type *out)
@@ -362,6 +383,8 @@ static const char *rule_slice(const Node *n, Type *out)
         return "a dim of its argument";
     if (n->num < 0 || (size_is_num(n->dim[0]->size, &size) && n->num >= size))
         return "a position within the dim";
+    if (n->num != floor(n->num))
+        return "a whole position";
     out->dtype = a->dtype;
     out->index_of = a->index_of;
     for (int i = 0; i < a->rank; i++)
@@ -394,6 +417,9 @@ static const char *rule_attend(const Node *n, Type *out)
     if (size_is_num(q->dim[1]->size, &H) && size_is_num(k->dim[1]->size, &G) &&
         fmod(H, G) != 0)
         return "query heads that the key heads divide";
+    double window;
+    if (n->size && size_is_num(n->size, &window) && window < 1)
+        return "a window of 1 or more";
     *out = *q;
     out->dim[2] = v->dim[2];
     return NULL;
@@ -454,8 +480,10 @@ static const char *rule_result(const Node *n, Type *out)
 const char *op_type(const Node *n, Type *type)
 {
     static const char *(*const rule[OP_COUNT])(const Node *, Type *) = {
-#define OP(name, nargs, r, fact, value) rule_##r,
+#define MAP(name, nargs, r, ...) rule_##r,
+#define OP(name, nargs, class, r, ...) rule_##r,
 #include "compiler/graph/ops.def"
+#undef MAP
 #undef OP
     };
     for (int i = 0; i < node_args(n); i++)

@@ -77,33 +77,40 @@ bool is_quantity(const Node *n, const Ast *at)
     return false;
 }
 
-static bool op_compares(Op op)
+static bool dims_match(Scope *s, const Node *a, const Node *b, const Ast *at)
 {
-    switch (op) {
-    case OP_eq: case OP_ne: case OP_lt: case OP_le: case OP_gt: case OP_ge:
+    const Type *x = &a->type, *y = &b->type;
+    bool named = at->kind == AST_call || at->kind == AST_binary;
+    if (within(s, x, y) || within(s, y, x))
         return true;
-    default:
-        return false;
+    error_at(at->src, at->loc,
+             "`%s` needs one side to have all dims of the other, got %s "
+             "and %s%s%s",
+             named ? at->text ? at->text : at->kid[0]->text : "this",
+             dims_text(x), dims_text(y), clash(x, y), hiding(s, at));
+    return false;
+}
+
+Node *elementwise_of(Scope *s, Op op, Node *const *arg, const Ast *at)
+{
+    Node n = {.op = op};
+    for (int i = 0; i < op_info[op].nargs; i++) {
+        if (!arg[i])
+            return NULL;
+        n.arg[i] = arg[i];
+        for (int j = 0; j < i; j++)
+            if (!dims_match(s, arg[j], arg[i], at))
+                return NULL;
     }
+    for (int i = 0; i < op_info[op].nargs; i++)
+        if (!(op_info[op].flags & IS_order) && !is_quantity(arg[i], at))
+            return NULL;
+    return graph_add(s->g, n);
 }
 
 Node *elementwise(Scope *s, Op op, Node *a, Node *b, const Ast *at)
 {
-    if (!a || !b)
-        return NULL;
-    const Type *x = &a->type, *y = &b->type;
-    bool named = at->kind == AST_call || at->kind == AST_binary;
-    if (!within(s, x, y) && !within(s, y, x)) {
-        error_at(at->src, at->loc,
-                 "`%s` needs one side to have all dims of the other, got %s "
-                 "and %s%s%s",
-                 named ? at->text ? at->text : at->kid[0]->text : "this",
-                 dims_text(x), dims_text(y), clash(x, y), hiding(s, at));
-        return NULL;
-    }
-    if (!op_compares(op) && (!is_quantity(a, at) || !is_quantity(b, at)))
-        return NULL;
-    return g_map2(s->g, op, a, b);
+    return elementwise_of(s, op, (Node *[]){a, b}, at);
 }
 
 /* A weight declared the other way round: how it is meant. */
@@ -141,14 +148,6 @@ static Node *matmul(Scope *s, Node *a, Node *b, const Ast *at)
     return g_contract(s->g, a, b, n, dim);
 }
 
-static const struct {
-    const char *text;
-    Op op;
-} operators[] = {{"+", OP_add}, {"-", OP_sub},  {"*", OP_mul}, {"/", OP_div},
-                 {"^", OP_pow}, {"==", OP_eq},  {"!=", OP_ne}, {"<", OP_lt},
-                 {"<=", OP_le}, {">", OP_gt},   {">=", OP_ge}, {"and", OP_and},
-                 {"or", OP_or}};
-
 static Val node_op(Scope *s, const Ast *e, Val l, Val r)
 {
     Dtype t = l.kind == V_node   ? l.node->type.dtype
@@ -156,6 +155,7 @@ static Val node_op(Scope *s, const Ast *e, Val l, Val r)
                                  : TYPE_f32;
     Node *a = as_node(s, l, t, e->kid[0]), *b = as_node(s, r, t, e->kid[1]);
     double two;
+    Op op;
     if (!a || !b)
         return val_error;
     if (!strcmp(e->text, "@"))
@@ -163,9 +163,8 @@ static Val node_op(Scope *s, const Ast *e, Val l, Val r)
     if (!strcmp(e->text, "^") && r.kind == V_size &&
         size_is_num(r.size, &two) && two == 2)
         return val_node(g_map2(s->g, OP_mul, a, a));
-    for (size_t i = 0; i < COUNT(operators); i++)
-        if (!strcmp(operators[i].text, e->text))
-            return val_node(elementwise(s, operators[i].op, a, b, e));
+    if (op_of_sign(e->text, 2, &op))
+        return val_node(elementwise(s, op, a, b, e));
     error_at(e->src, e->loc, "`%s` works on sizes, not on tensors", e->text);
     return val_error;
 }
@@ -207,6 +206,19 @@ static bool is_equality(const char *op)
     return !strcmp(op, "==") || !strcmp(op, "!=");
 }
 
+static bool is_flag(const Val *v)
+{
+    return v->kind == V_node && v->node->op == OP_flag;
+}
+
+static const char *unknown_text(const Ast *e)
+{
+    Arena scratch = {0};
+    const char *text = intern(dsl_expr_text(&scratch, e));
+    arena_free(&scratch);
+    return text;
+}
+
 Val eval_binary(Scope *s, const Ast *e)
 {
     if (!strcmp(e->text, "and") || !strcmp(e->text, "or"))
@@ -215,9 +227,11 @@ Val eval_binary(Scope *s, const Ast *e)
     double a, b;
     if (l.kind == V_error || r.kind == V_error)
         return val_error;
-    if (is_equality(e->text) && (is_plain(&l) || is_plain(&r)) &&
-        l.kind != V_node && r.kind != V_node &&
-        !(s->model->symbolic && (l.kind == V_size || r.kind == V_size)))
+    bool plain = is_equality(e->text) && (is_plain(&l) || is_plain(&r));
+    if (plain && s->model->symbolic &&
+        (l.kind == V_size || r.kind == V_size || is_flag(&l) || is_flag(&r)))
+        return flag_value(s, unknown_text(e)); /* a parameter, unknown */
+    if (plain && l.kind != V_node && r.kind != V_node)
         return val_bool(plain_equal(&l, &r) == (*e->text == '='));
     if (l.kind != V_size || r.kind != V_size || *e->text == '@')
         return node_op(s, e, l, r);

@@ -23,6 +23,21 @@ const Ast *spec_define(const Spec *s, const char *name);
 int spec_definitions(const Spec *s, const Ast *const **out);
 /* Trees of the files read, used ones first. */
 int spec_files(const Spec *s, const Ast *const **out);
+/* For editors. Each expression that is evaluated from now on: what it is
+ * ("f32[T, D]", "the module `swiglu`"), and the module whose parts `.` after it
+ * names, or NULL. An expression may be seen several times. */
+typedef void SpecWatch(void *user, const Ast *at, const char *what,
+                       const Ast *module);
+void spec_watch(Spec *s, SpecWatch *watch, void *user);
+/* The text that stands in for a file, or NULL: the file is read. */
+typedef const char *SpecText(void *user, const char *path);
+void spec_overlay(Spec *s, SpecText *text, void *user);
+/* The library's files by place: a name, or NULL after the last; its text. */
+/* Built-in functions by place: a name, or NULL after the last. */
+const char *builtin_name(int i);
+const char *spec_library_name(int i);
+const char *spec_library_text(int i);
+
 /* All files without `use` and recipes: what a folder carries to be read
  * without the library. malloc'ed. */
 char *spec_closure(const Spec *s);
@@ -34,12 +49,19 @@ typedef struct {
     const char *name, *value; /* value as the user wrote it; "8" */
 } Arg;
 
-/* The model that config.json (kept by the caller while the model lives) asks
- * for: by its architectures, with the transforms that a folder of ours names
- * applied. `graft_text` is the folder's model.graft, or NULL. Weights and
- * modules compute in `dtype`. NULL: err, or diags, says why. */
+/* The model that config.json asks for: by its model_type or architectures, with
+ * the transforms that a folder of ours names applied. `graft_text` is the
+ * folder's model.graft, or NULL. Weights and modules compute in `dtype`. NULL:
+ * err, or diags, says why. */
 Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
                   const char *graft_text, Dtype dtype, Err *err);
+/* Fields of its config that no table knows ("a, b"): the model may need them.
+ * NULL: none. */
+const char *model_unknown(const Model *m);
+/* The longest text that its config provides for: its positions, or those that
+ * rope's scaling makes of what it was trained with, if they are more. 0: it
+ * does not say. */
+int model_positions(const Model *m);
 /* A module of the spec on its own, as a model: its parameters as given, else
  * their defaults; weights and what it computes are of `dtype`. model_graph has
  * an input for each of forward's arguments (`..` is T) and for its `input`
@@ -47,6 +69,9 @@ Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
  * and file begin in the module. NULL: diags or err say why. */
 Model *module_model(Spec *s, const Ast *def, const Arg *arg, int narg,
                     Dtype dtype, Err *err);
+/* The tensors of the embedding and of the head, as its architecture calls them;
+ * true where the config makes them one. */
+bool model_tied(const Model *m, const char **embed, const char **head);
 /* Every weight has its tensor, of the right shape, and every tensor is read,
  * but for the habitual ones. From headers alone. */
 bool model_check_tensors(const Model *m, const TensorInfo *tensor, int n,

@@ -1,6 +1,5 @@
 /* The forward pass of a model as a graph; a repeated layer's bodies are found
  * by structure, and each is there once. */
-#include "compiler/graph/ir.h"
 #include "compiler/lang/elab.h"
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Rules of patterns on the nodes of a graph: taken where what they build costs
  * less than what they replace. */
-#include "compiler/prove/simplify.h"
+#include "passes/rewrite.h"
 #include <math.h>
 #include <string.h>
 
@@ -32,20 +32,14 @@ static double elements(const Type *t)
 
 double node_cost(const Node *n)
 {
-    double summed = 1;
-    switch (n->op) {
-    case OP_contract:
-        for (int i = 0; i < n->ndim; i++)
-            summed *= length(n->dim[i]);
-        return 2 * summed * elements(&n->type);
-    case OP_sum:
-    case OP_max:
-    case OP_logsumexp:
-    case OP_topk:
-        return elements(&n->arg[0]->type);
-    default:
-        return node_args(n) ? elements(&n->type) : 0;
-    }
+    double summed = 2;
+    if (!node_args(n))
+        return 0;
+    for (int i = 0; n->op == OP_contract && i < n->ndim; i++)
+        summed *= length(n->dim[i]);
+    if (n->op == OP_contract)
+        return summed * elements(&n->type);
+    return elements(op_over(n) ? &n->arg[0]->type : &n->type);
 }
 
 /* ---- matching ---- */
@@ -91,7 +85,7 @@ static bool match_pair(Match *m, const RulePat *pat, const Node *n)
     if (match(m, pat->kid[0], n->arg[0]) && match(m, pat->kid[1], n->arg[1]))
         return true;
     *m = saved;
-    return (op == OP_add || op == OP_mul) &&
+    return (op_info[op].flags & IS_commutative) &&
            match(m, pat->kid[0], n->arg[1]) &&
            match(m, pat->kid[1], n->arg[0]);
 }
@@ -211,40 +205,6 @@ static Node *build(Match *m, const RulePat *pat, Dtype t)
     return NULL;
 }
 
-/* ---- signs ---- */
-
-bool node_positive(const Node *n)
-{
-    if (op_info[n->op].fact == FACT_pos)
-        return true;
-    if (op_info[n->op].fact == FACT_pos1)
-        return node_positive(n->arg[0]);
-    switch (n->op) {
-    case OP_exp:
-    case OP_sigmoid:
-    case OP_cdf:
-    case OP_softplus:
-        return true;
-    case OP_number:
-        return n->num > 0;
-    case OP_scalar:
-        return size_positive(n->size);
-    case OP_add:
-    case OP_mul:
-    case OP_div:
-        return node_positive(n->arg[0]) && node_positive(n->arg[1]);
-    case OP_maximum:
-        return node_positive(n->arg[0]) || node_positive(n->arg[1]);
-    case OP_cast:
-    case OP_stop:
-    case OP_sqrt:
-    case OP_rsqrt:
-        return node_positive(n->arg[0]);
-    default:
-        return false;
-    }
-}
-
 /* ---- the rules ---- */
 
 static bool root_fits(const RulePat *left, const Node *n)
@@ -271,4 +231,25 @@ Node *node_rewrite(const Rules *rules, Graph *g, Node *n)
             return to;
     }
     return n;
+}
+
+static const Rule *constant_rule(const Rules *rules, Op op)
+{
+    for (int i = 0; i < rules->rule.n; i++)
+        if (rule_of_constant(&rules->rule.at[i], op))
+            return &rules->rule.at[i];
+    return NULL;
+}
+
+Node *constant_along(const Rules *rules, Graph *g, Op op, Node *x, int n,
+                     const Dim *const *dim)
+{
+    const Rule *r = constant_rule(rules, op);
+    Match m = {.g = g};
+    if (!r)
+        return NULL;
+    m.node[r->left->kid[0]->num] = x;
+    m.dims[r->left->num].n = n;
+    memcpy(m.dims[r->left->num].dim, dim, (size_t)n * sizeof *dim);
+    return build(&m, r->right, x->type.dtype);
 }
