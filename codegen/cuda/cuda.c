@@ -226,14 +226,6 @@ static void print_function(CudaText *t, Plan *plan, Kernel *k, int part,
     list_push(&t->arena, &t->kernel, to);
 }
 
-static bool has_panels(const Kernel *k)
-{
-    for (int i = 0; i < k->matmul.nparts; i++)
-        if (k->matmul.part[i].w->kind == BUF_panels)
-            return true;
-    return false;
-}
-
 static void kernel(CudaText *t, Plan *plan, Kernel *k, FILE *out)
 {
     static const char *const other[] = {
@@ -242,7 +234,7 @@ static void kernel(CudaText *t, Plan *plan, Kernel *k, FILE *out)
         [SKEL_pack] = "a value in the order of a product",
         [SKEL_repeat] = "the bodies above in turn"};
     const char *what = other[k->skeleton];
-    if (k->skeleton == SKEL_matmul && has_panels(k))
+    if (kernel_panels(k))
         what = "a product of two values";
     if (what) {
         fprintf(out, "\n/* Here %s: %s%s. */\n", k->name, what,

@@ -46,6 +46,14 @@ bool kernel_hole(const Kernel *k, const Node *n)
     return false;
 }
 
+bool kernel_panels(const Kernel *k)
+{
+    for (int i = 0; k->skeleton == SKEL_matmul && i < k->matmul.nparts; i++)
+        if (k->matmul.part[i].w->kind == BUF_panels)
+            return true;
+    return false;
+}
+
 bool pack_has(const Pack *p, const Dim *d)
 {
     return dim_among(d, p->nb, p->b) || dim_among(d, p->nn, p->n) ||

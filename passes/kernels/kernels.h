@@ -161,6 +161,7 @@ Buffer *kernel_result(const Kernel *k, const char *name);
 bool kernel_takes(const Kernel *k, const char *name);
 bool kernel_hole(const Kernel *k, const Node *n);
 int kernel_results(const Kernel *k); /* outs that hold nodes: no route, panels */
+bool kernel_panels(const Kernel *k); /* a matmul of two values? */
 bool pack_has(const Pack *p, const Dim *d); /* among its dims? */
 const Buffer *kernel_rope(const Kernel *k, const Rope *r); /* of `in` */
 /* Place of a buffer in the function's argument array: in, then out. */
