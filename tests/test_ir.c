@@ -174,8 +174,9 @@ static void names_are_told_apart(void **state)
 #define REPEAT(more, args, say, at) \
     {"dim A = 2 body b slots=0 { x: f32 = input(\"x\") v: f32[A] = " \
      "input(\"v\") z: f32[A] = mul(v, x) output y = x output z = z } repeat " \
-     "@r1 " more " { b } graph g { x: f32 = number(1) w: f32[A] = input(\"w\") " \
-     "y: f32 = repeat(" args ", @r1) output y = y output w = w }", say, at}
+     "@r1 " more " { b } graph g { x: f32 = number(1) w: f32[A] = " \
+     "input(\"w\") y: f32 = repeat(" args ", @r1) output y = y output w = w " \
+     "}", say, at}
 
 static void mistakes_are_reported(void **state)
 {
@@ -210,8 +211,8 @@ static void mistakes_are_reported(void **state)
         REPEAT("each \"k\" [Q] 0", "x", "dim Q is not known here", "Q"),
         REPEAT("some \"k\"", "x", "needs carry, same, each, stack or {, found "
                "some", "some"),
-        REPEAT("same \"k\"", "x", "y: repeat takes 2 arguments, but number 2 is "
-               "missing", "y: f32 = rep"),
+        REPEAT("same \"k\"", "x", "y: repeat takes 2 arguments, but number 2 "
+               "is missing", "y: f32 = rep"),
         REPEAT("stack \"k\" [A]", "x", "y: no body has the output k",
                "y: f32 = rep"),
         REPEAT("stack \"z\" [A]", "x",

@@ -46,7 +46,8 @@ static bool compile(Engine *e, Err *err)
 
 static bool is_wanted(const Engine *e, const char *output)
 {
-    return !strcmp(output, "y") || (e->losses && !strncmp(output, "loss.", 5)) ||
+    return !strcmp(output, "y") ||
+           (e->losses && !strncmp(output, "loss.", 5)) ||
            (e->stats && !strncmp(output, "stat.", 5));
 }
 

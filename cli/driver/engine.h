@@ -15,9 +15,9 @@ Engine *engine_open(const char *path, const Common *common, bool last_only,
 /* What a model has besides its logits: the losses and stats of its modules. */
 typedef struct {
     const char *name; /* "loss.balance", "stat.layer.ffn.usage" */
-    int64_t count, rows; /* numbers; of as many passes of a repeated layer, which
-                          * are numbered: (0: it is of no layer) */
-    const int *layer;
+    int64_t count;    /* numbers */
+    int64_t rows;     /* passes of a repeated layer; 0: it is of no layer */
+    const int *layer; /* which ones */
     double *at; /* of the last engine_run */
 } Effect;
 /* The same with the model's losses, and with its stats if `stats`; logits are

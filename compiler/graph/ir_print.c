@@ -23,8 +23,9 @@
  * Of two dims or bodies of one name the second gets a suffix. A node has its
  * label, with its number (h%5) where others have it too, or its number alone.
  * An index over V is a V[..]. A repeat's further values stand behind its name:
- * carry "in" "out" (from pass to pass), same "in" (to every pass), each "in" [L]
- * 0 1 (the part that each pass gets), stack "out" [L] (from each). */
+ * carry "in" "out" (from pass to pass), same "in" (to every pass),
+ * each "in" [L] 0 1 (the part that each pass gets), stack "out" [L] (from
+ * each). */
 #include "compiler/graph/ir.h"
 #include <math.h>
 #include <string.h>

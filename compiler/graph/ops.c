@@ -80,7 +80,7 @@ bool op_positive(Op op, bool a, bool b, bool c)
 
 bool op_flows(Op op, int arg)
 {
-    int nargs = op_info[op].nargs; /* a repeat's further ones are as its first */
+    int nargs = op_info[op].nargs; /* a repeat's further: as its first */
     return strchr(op_info[op].flows_to,
                   'a' + (arg < nargs ? arg : nargs - 1)) != NULL;
 }

@@ -190,7 +190,8 @@ static Scope callee(const Scope *s, Inst *inst)
 {
     Scope c = {.spec = inst->spec, .model = s->model, .g = s->g, .inst = inst,
                .nlifted = s->nlifted, .routed = s->routed, .index = s->index,
-               .body = s->body, .effects = s->effects, .top = s->top, .formula = false,
+               .body = s->body, .effects = s->effects, .top = s->top,
+               .formula = false,
                .site = s->site ? s->site : inst->site, .depth = s->depth + 1};
     memcpy(c.lifted, s->lifted, sizeof c.lifted);
     return c;

@@ -46,12 +46,13 @@ for t in half all; do
     cp out interp
     python3 - $t cpu interp 2>err >out <<'PY'
 import json, sys
-which, cpu, interp = sys.argv[1], *map(lambda p: json.load(open(p)), sys.argv[2:])
+which = sys.argv[1]
+cpu, interp = (json.load(open(p)) for p in sys.argv[2:])
 for v in cpu, interp:
     stat = v["stats"]["layer.ffn.usage"]
     layers = stat["layers"]
-    assert layers == [l for l in range(len(layers) * (2 if which == "half" else 1))
-                      if which == "all" or l % 2 == 1], layers
+    step = 2 if which == "half" else 1
+    assert layers == list(range(step - 1, step * len(layers), step)), layers
     for row in stat["values"]:
         assert len(row) == 4 and sum(row) == v["tokens"] * 2, row
     # each layer's probabilities sum to 1
@@ -82,7 +83,8 @@ import json
 v = json.load(open("out"))
 for row in v["stats"]["layer.ffn.usage"]["values"]:
     assert sum(row) == 2 * v["tokens"], row
-assert abs(v["losses"]["one"] / len(v["stats"]["layer.ffn.usage"]["layers"]) - 1) < 1e-5
+layers = len(v["stats"]["layer.ffn.usage"]["layers"])
+assert abs(v["losses"]["one"] / layers - 1) < 1e-5
 PY
 ok "over windows stats are sums, losses means"
 
@@ -94,7 +96,9 @@ ok "a dense model has neither"
 cat >loops.graft <<'TEXT'
 module step(D) {
   weight w[D]
-  forward(a[T, D], b[T, D], c[T, D]) -> [T, D] { return silu(a) * w + b - c / 2 }
+  forward(a[T, D], b[T, D], c[T, D]) -> [T, D] {
+    return silu(a) * w + b - c / 2
+  }
 }
 
 module loops(D, n) {
