@@ -135,7 +135,8 @@ bool contract_joins(const Node *a, const Node *b)
     contract_read(a, &ca);
     contract_read(b, &cb);
     return contract_same_rows(&ca, &cb) && ca.w != cb.w && !ca.panels &&
-           !cb.panels && dims_same(ca.pack.nn, ca.pack.n, cb.pack.nn, cb.pack.n) &&
+           !cb.panels &&
+           dims_same(ca.pack.nn, ca.pack.n, cb.pack.nn, cb.pack.n) &&
            ca.w->type.dtype == cb.w->type.dtype;
 }
 

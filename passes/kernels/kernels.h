@@ -160,7 +160,7 @@ Buffer *kernel_result(const Kernel *k, const char *name);
 /* Of a repeat: does a body's output of that name go anywhere? */
 bool kernel_takes(const Kernel *k, const char *name);
 bool kernel_hole(const Kernel *k, const Node *n);
-int kernel_results(const Kernel *k); /* outs that hold nodes: no route, panels */
+int kernel_results(const Kernel *k); /* outs of nodes: no route, no panels */
 bool kernel_panels(const Kernel *k); /* a matmul of two values? */
 bool pack_has(const Pack *p, const Dim *d); /* among its dims? */
 const Buffer *kernel_rope(const Kernel *k, const Rope *r); /* of `in` */
