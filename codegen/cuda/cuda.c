@@ -229,10 +229,14 @@ static void kernel(CudaText *t, Plan *plan, Kernel *k, FILE *out)
 {
     static const char *const other[] = {
         [SKEL_attend] = "attention", [SKEL_scatter] = "a scatter",
-        [SKEL_call] = "draws, orders of very many", [SKEL_repeat] = "the "
-        "bodies above in turn"};
-    if (other[k->skeleton]) {
-        fprintf(out, "\n/* Here %s: %s%s. */\n", k->name, other[k->skeleton],
+        [SKEL_call] = "draws, orders of very many",
+        [SKEL_pack] = "a value in the order of a product",
+        [SKEL_repeat] = "the bodies above in turn"};
+    const char *what = other[k->skeleton];
+    if (kernel_panels(k))
+        what = "a product of two values";
+    if (what) {
+        fprintf(out, "\n/* Here %s: %s%s. */\n", k->name, what,
                 k->skeleton == SKEL_repeat ? "" : "; has no CUDA text");
         return;
     }

@@ -14,6 +14,7 @@ void program_emit_kernel(Emit *e, Plan *plan, Kernel *k)
     case SKEL_route: emit_route(e, plan, k); break;
     case SKEL_attend: emit_attend(e, plan, k); break;
     case SKEL_scatter: emit_scatter(e, plan, k); break;
+    case SKEL_pack: emit_pack(e, plan, k); break;
     case SKEL_call:
     case SKEL_repeat: break;
     }
@@ -213,7 +214,8 @@ static bool packs_fit(const Program *p, const Plan *plan, Err *err)
     for (int i = 0; i < plan->buffer.n; i++) {
         const Buffer *b = plan->buffer.at[i];
         const Pack *k = &b->pack;
-        if (b->kind == BUF_packed && !pack_fits(p, k))
+        if ((b->kind == BUF_packed || b->kind == BUF_panels) &&
+            !pack_fits(p, k))
             return err_set(err, "%s: this CPU has no matmul for weights packed "
                            "as %s by %d%s", plan->name,
                            type_info[k->dtype].name, k->pair,

@@ -1,5 +1,6 @@
 /* Where values lie for a number of tokens: those that do not live at once share
  * memory; what repeats give their passes, and get from them. */
+#include "codegen/emit/kernel.h"
 #include "codegen/program/steps.h"
 #include <string.h>
 
@@ -10,6 +11,8 @@ static int64_t round_up64(int64_t n)
 
 int64_t buffer_bytes(const Buffer *b, int64_t T)
 {
+    if (b->kind == BUF_panels)
+        return panels_bytes(&b->pack, T);
     int64_t n = type_count(&b->type, T);
     if (b->kind == BUF_route)
         return 4 * (n + 1 + size_at(b->node->type.index_of->size, T));
@@ -25,7 +28,8 @@ typedef struct {
 
 static bool has_memory(const Buffer *b)
 {
-    return (b->kind == BUF_value || b->kind == BUF_route) && b->first >= 0;
+    return (b->kind == BUF_value || b->kind == BUF_route ||
+            b->kind == BUF_panels) && b->first >= 0;
 }
 
 /* The lowest gap of `size` bytes among the blocks alive with b. */

@@ -426,6 +426,7 @@ static void matmul(Cut *c, Node *n)
     g->skeleton = k.index ? SKEL_grouped : SKEL_matmul;
     g->hole[g->nholes++] = n;
     c->info[k.x->id].stored = true;
+    c->info[k.w->id].stored |= k.panels;
     use(c, k.x, g, &nowhere);
     use(c, k.w, g, &nowhere);
     if (k.index) {

@@ -72,6 +72,7 @@ typedef struct {
     Pack pack; /* but for cols, pair, dtype, parts */
     int nm;
     const Dim *m[MAX_RANK];
+    bool panels; /* w is no weight that is packed once: in each run */
 } Contract;
 bool contract_read(const Node *n, Contract *out);
 /* In the tree from `out` down to nodes where it ends: does at most one rope
@@ -117,6 +118,9 @@ Buffer *cut_find_route(const Plan *p, const Node *index); /* or NULL */
 /* What of a kernel follows from its contract, its node, its index. */
 void cut_matmul_rows(Cut *c, const Contract *first, Kernel *k);
 void cut_own_kernel(Cut *c, Node *n, Kernel *k);
+/* operands.c: g, or g with products' values in another order. */
+const Graph *cut_operands(const Graph *g, Arena *a);
+void cut_pack_kernel(Cut *c, Buffer *panels); /* that writes them */
 void cut_route_kernel(Cut *c, Node *index, Kernel *k); /* of a map, or new */
 /* reads.c: adds b to what k reads. More than KERNEL_ARGS are counted only: such
  * a kernel does not hold. */

@@ -175,6 +175,17 @@ static const char *kernel_name(Cut *c, const Kernel *k, const Node *n)
     return intern(text);
 }
 
+void cut_pack_kernel(Cut *c, Buffer *panels)
+{
+    Kernel *k = arena_alloc(c->arena, sizeof *k);
+    k->skeleton = SKEL_pack;
+    k->node = panels->node;
+    k->name = kernel_name(c, k, k->node);
+    kernel_reads(k, cut_stored(c, k->node));
+    k->out[k->nout++] = panels;
+    list_push(c->arena, &c->plan->kernel, k);
+}
+
 /* ---- the order ---- */
 
 static void add_group(Cut *c, Group *g);

@@ -98,6 +98,10 @@ static bool may_load(Cut *c, Group *g, const Contract *k)
     const Info *info = &c->info[k->x->id];
     const Group *map = info->home;
     Look l = {.c = c, .seen = arena_alloc(c->arena, (size_t)c->g->node.n)};
+    double size;
+    for (int i = 0; i < k->pack.nk; i++)
+        if (!size_is_num(k->pack.k[i]->size, &size))
+            return false; /* its rows are taken a part at a time */
     if (!map || map->skeleton != SKEL_map || map->nholes || map->out.n != 1 ||
         cut_is_output(c, k->x) || !same_rows(map, k) ||
         read_by_others(c, g, k->x) || used_behind(c, g, k->x))

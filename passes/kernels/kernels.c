@@ -2,8 +2,9 @@
 #include "passes/kernels/cut.h"
 #include <string.h>
 
-const char *const skeleton_name[8] = {"map",    "matmul",  "grouped", "route",
-                                      "attend", "scatter", "call",    "repeat"};
+const char *const skeleton_name[9] = {"map",    "matmul",  "grouped",
+                                      "route",  "attend",  "scatter",
+                                      "call",   "repeat",  "pack"};
 
 Buffer *kernel_leaf(const Kernel *k, const Node *n)
 {
@@ -45,9 +46,23 @@ bool kernel_hole(const Kernel *k, const Node *n)
     return false;
 }
 
+bool kernel_panels(const Kernel *k)
+{
+    for (int i = 0; k->skeleton == SKEL_matmul && i < k->matmul.nparts; i++)
+        if (k->matmul.part[i].w->kind == BUF_panels)
+            return true;
+    return false;
+}
+
+bool pack_has(const Pack *p, const Dim *d)
+{
+    return dim_among(d, p->nb, p->b) || dim_among(d, p->nn, p->n) ||
+           dim_among(d, p->nk, p->k);
+}
+
 int kernel_results(const Kernel *k)
 {
-    return k->nout - (k->skeleton == SKEL_route);
+    return k->nout - (k->skeleton == SKEL_route || k->skeleton == SKEL_pack);
 }
 
 int kernel_arg(const Kernel *k, const Buffer *b)
@@ -152,7 +167,7 @@ Plan *kernels_cut(const Graph *g, Arena *a, const CutOptions *o)
     Whole w = {.o = o, .arena = a, .sizes = sizes};
     struct RunSize T = {size_sym("T"), false};
     list_push(a, &sizes->at, T);
-    Plan *p = cut_graph(&w, g, NULL);
+    Plan *p = cut_graph(&w, cut_operands(g, a), NULL);
     kernels_verify(p, "the cut");
     return p;
 }

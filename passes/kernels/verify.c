@@ -90,7 +90,7 @@ static bool reads_hold(Verify *v)
     for (int i = 0; i < k->nin; i++) {
         const Buffer *b = k->in[i];
         bool made = b->kind == BUF_value || b->kind == BUF_output ||
-                    b->kind == BUF_route;
+                    b->kind == BUF_route || b->kind == BUF_panels;
         int at = made ? written_at(v, b) : -1;
         if (!buffer_fits(v, b))
             return false;
@@ -114,7 +114,7 @@ static bool writes_hold(Verify *v)
     for (int i = 0; i < k->nout; i++) {
         Buffer *b = k->out[i];
         if (!b->node || (b->kind != BUF_value && b->kind != BUF_output &&
-                         b->kind != BUF_route))
+                         b->kind != BUF_route && b->kind != BUF_panels))
             return verify_refuse(v, "writes what no kernel may");
         if (!buffer_fits(v, b))
             return false;

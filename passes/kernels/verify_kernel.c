@@ -170,7 +170,9 @@ static bool pack_holds(Verify *v, const Pack *p, const Contract *c)
         return verify_refuse(v, "%s is not packed as its product reads it",
                              verify_name(c->w));
     for (int i = 0; i < c->w->type.rank; i++)
-        if (!size_is_num(c->w->type.dim[i]->size, &size) || size < 1)
+        if (c->panels && dim_among(c->w->type.dim[i], p->nk, p->k))
+            continue;
+        else if (!size_is_num(c->w->type.dim[i]->size, &size) || size < 1)
             return verify_refuse(v, "dim %s of %s is not known",
                                  c->w->type.dim[i]->name, verify_name(c->w));
     if (p->cols < 1 || p->cols > 4096 || p->pair < 1 || p->pair > 1 << 24)
@@ -203,13 +205,15 @@ static bool part_holds(Verify *v, const MatmulPart *p, const Contract *first)
 {
     const Kernel *k = v->k;
     Contract c;
-    if (p->w->kind != BUF_packed || p->w->pack.parts < 1 ||
+    if ((p->w->kind != BUF_packed && p->w->kind != BUF_panels) ||
+        p->w->pack.parts < 1 ||
         p->w->pack.parts > MAX_HOLES || !reads(k, p->w))
         return verify_refuse(v, "does not read its weights");
     for (int i = 0; i < p->w->pack.parts; i++) {
         const Node *n = p->contract[i];
         if (n->op != OP_contract || !contract_read(n, &c) ||
             !contract_same_rows(first, &c) || c.w != p->w->pack.part[i] ||
+            (p->w->kind == BUF_panels) != c.panels ||
             (i && !contract_joins(p->contract[0], n)))
             return verify_refuse(v, "%s is no product of these rows",
                                  verify_name(n));
@@ -274,6 +278,36 @@ static bool matmul_holds(Verify *v)
     for (int i = 0; i < m->nparts; i++)
         if (!part_holds(v, &m->part[i], &first))
             return false;
+    return true;
+}
+
+/* ---- panels ---- */
+
+static bool panels_hold(Verify *v)
+{
+    const Kernel *k = v->k;
+    const Buffer *b = k->out[0];
+    const Pack *p = &b->pack;
+    const Type *t = &k->node->type;
+    double size;
+    if (k->nout != 1 || b->kind != BUF_panels || b->node != k->node ||
+        p->parts != 1 || p->part[0] != k->node || p->halves)
+        return verify_refuse(v, "stores no panels of its value");
+    if (!kernel_leaf(k, k->node))
+        return verify_refuse(v, "does not read %s", verify_name(k->node));
+    if (p->nb + p->nn + p->nk != t->rank || p->nn < 1 || p->nk < 1)
+        return verify_refuse(v, "packs other dims than %s has",
+                             verify_name(k->node));
+    for (int i = 0; i < t->rank; i++)
+        if (!pack_has(p, t->dim[i]))
+            return verify_refuse(v, "does not pack dim %s", t->dim[i]->name);
+        else if (!dim_among(t->dim[i], p->nk, p->k) &&
+                 (!size_is_num(t->dim[i]->size, &size) || size < 1))
+            return verify_refuse(v, "dim %s of %s is not known",
+                                 t->dim[i]->name, verify_name(k->node));
+    if (p->dtype != t->dtype || p->cols < 1 || p->cols > 4096)
+        return verify_refuse(v, "packs %d columns as %s", p->cols,
+                             type_info[p->dtype].name);
     return true;
 }
 
@@ -357,6 +391,7 @@ bool verify_kernel(Verify *v)
     case SKEL_matmul:
     case SKEL_grouped: return matmul_holds(v);
     case SKEL_route: return route_holds(v);
+    case SKEL_pack: return panels_hold(v);
     default: return own_holds(v);
     }
 }
