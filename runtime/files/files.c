@@ -3,6 +3,7 @@
 #include "runtime/files/files_private.h"
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -123,6 +124,30 @@ enum { FOLDERS_MOST = 8, OTHERS_MOST = 10000 };
 
 /* What lies in a folder below, by its path from the first. A link to a folder
  * is not followed. */
+/* Does the resolved `at` stand under the resolved `top`? */
+static bool under(const char *at, const char *top)
+{
+    size_t n = strlen(top);
+    return !strncmp(at, top, n) && (at[n] == '/' || n == 1);
+}
+
+/* Is the path a link to a file that is not in the folder? A hub cache has its
+ * files in HUB/models--X/blobs, linked from HUB/models--X/snapshots/REV. */
+static bool leaves_folder(const char *folder, const char *path)
+{
+    char top[PATH_MAX], at[PATH_MAX];
+    if (!realpath(folder, top) || !realpath(path, at))
+        return true;
+    if (under(at, top))
+        return false;
+    char *revision = strrchr(top, '/');
+    if (!revision || revision - top < 10 ||
+        strncmp(revision - 10, "/snapshots", 10))
+        return true;
+    snprintf(revision - 10, 7, "/blobs");
+    return !under(at, top);
+}
+
 static bool list_folder(Checkpoint *c, const char *in, int depth, Others *out,
                         Err *err)
 {
@@ -135,7 +160,9 @@ static bool list_folder(Checkpoint *c, const char *in, int depth, Others *out,
         const char *path = arena_printf(&c->arena, "%s/%s", c->path, name);
         if (not_copied(e->d_name, depth) || stat(path, &st))
             continue;
-        if (S_ISREG(st.st_mode) && out->n < OTHERS_MOST)
+        if (S_ISREG(st.st_mode) && leaves_folder(c->path, path))
+            c->link_out = path;
+        else if (S_ISREG(st.st_mode) && out->n < OTHERS_MOST)
             list_push(&c->arena, out, name);
         else if (S_ISDIR(st.st_mode) && depth < FOLDERS_MOST &&
                  !lstat(path, &st) && S_ISDIR(st.st_mode))

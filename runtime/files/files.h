@@ -44,6 +44,7 @@ typedef struct Checkpoint {
     const char *graft;     /* the text of model.graft, or NULL */
     const char **other;    /* names of the folder's other files, to be copied */
     int others;
+    const char *link_out; /* NULL, or one that is not there: a link out */
     struct FileMap *map; /* below: private */
     int maps;
     struct NameIndex *index;
