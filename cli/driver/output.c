@@ -84,6 +84,9 @@ static Writer *begin_folder(Output *o, Err *err)
         list_push(&p->arena, &p->file,
                   (FileSpec){c->other[i], NULL, 0, from});
     }
+    if (c->link_out)
+        report_note(o->common, "note: %s is a link out of the model's folder: "
+                    "such files are not copied", c->link_out);
     p->folder = (FolderSpec){
         .tensor = o->plan->tensor.at, .tensors = o->plan->tensor.n,
         .meta = (const char *const(*)[2])o->meta, .metas = o->metas,

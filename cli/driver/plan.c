@@ -200,7 +200,7 @@ static void read_formula(Read *r, const Sources *s, const Node *n)
     r->seen[n->id] = true;
     if (n->op == OP_weight && n->weight)
         read_weight(r, s, n->weight);
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         read_formula(r, s, n->arg[i]);
 }
 

@@ -72,7 +72,8 @@ static bool put_converted(Put *p, const FileTensor *t, const TensorInfo *as,
 static bool put_copy(Put *p, const FileTensor *t, const TensorInfo *as,
                      Err *err)
 {
-    bool as_it_lies = t->info.dtype == as->dtype && t->rows == ROWS_plain;
+    bool as_it_lies = !t->made && t->info.dtype == as->dtype &&
+                      t->rows == ROWS_plain;
     bool fine = as_it_lies ? writer_copy(p->writer, t, err)
                            : put_converted(p, t, as, err);
     tensor_release(t);

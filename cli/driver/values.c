@@ -61,7 +61,7 @@ static Node *move(Mover *m, const Node *n)
     if (n->op == OP_learned && n->weight && n->weight->value) {
         now = move(m, n->weight->value);
     } else {
-        for (int i = 0; i < op_info[n->op].nargs; i++)
+        for (int i = 0; i < node_args(n); i++)
             copy.arg[i] = move(m, n->arg[i]);
         now = graph_add(m->to, copy);
     }

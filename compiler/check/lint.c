@@ -6,7 +6,8 @@
 static void lint_module(Lint *l, const Ast *def)
 {
     Model *m = symbolic_model(l->spec, def);
-    Inst *inst = inst_unknown(m, l->spec, def, def->text);
+    Inst *inst = inst_unknown(m, l->spec, def, def->text, NULL,
+                              FOLLOW_formulas);
     Graph *g = graph_new(l->arena, def->text);
     Node *y = inst_forward(inst) ? forward_node(m, g, inst, NULL, true) : NULL;
     if (!y)

@@ -10,7 +10,7 @@ void flow_add(Node *n, bool gradient, bool *seen)
     if (seen[n->id])
         return;
     seen[n->id] = true;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         if (!gradient || op_flows(n->op, i))
             flow_add(n->arg[i], gradient, seen);
 }

@@ -211,7 +211,8 @@ int spec_sketch(Spec *s, const Ast *def, Sketch **out)
         return sketch_transform(s, def, out);
     *out = arena_alloc(s->arena, sizeof **out);
     if (def->kind == AST_module)
-        return sketch(*out, m, inst_unknown(m, s, def, def->text), def->text);
+        return sketch(*out, m, inst_unknown(m, s, def, def->text, NULL,
+                              FOLLOW_formulas), def->text);
     if (def->kind == AST_model && model_fill(m, &err))
         return sketch(*out, m, m->root, def->text);
     return 0;

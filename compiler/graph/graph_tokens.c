@@ -14,7 +14,7 @@ static void reach(const Node *n, bool *seen)
     if (seen[n->id])
         return;
     seen[n->id] = true;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         reach(n->arg[i], seen);
 }
 

@@ -112,7 +112,8 @@ static bool bind_config(Scope *s, const Ast *config, Err *err)
         const Ast *item = config->kid[i];
         if (item->kind == AST_field && s->model->symbolic)
             names_set(s->model->arena, &s->inst->param, item->text,
-                      val_size(size_sym(item->text)));
+                      val_size(model_symbol(s->model, item, "config",
+                                             item->text)));
         else if (item->kind == AST_field ? !bind_field(s, item, err)
                                          : !s->model->symbolic &&
                                                !bind_require(s, item, err))
@@ -194,6 +195,7 @@ Model *model_new(Arena *arena, const Spec *spec, const Ast *def, Dtype dtype)
     m->arena = arena;
     m->dtype = dtype;
     m->weights = graph_new(arena, "weights");
+    m->symbols = symbols_new(arena);
     m->root = inst_new(m, spec, def, NULL, "", "");
     return m;
 }
@@ -237,6 +239,11 @@ static bool settled(Model *m, const char *class, const cJSON *config, Err *err)
     m->filled = s.filled;
     config_settled_free(&s);
     return true;
+}
+
+void model_forget(Model *m)
+{
+    inst_walk(m->root, forget_value, m);
 }
 
 static Model *bound(Arena *arena, const Spec *spec, const Ast *def,
@@ -286,7 +293,7 @@ static Model *bind_made(Arena *arena, Spec *spec, const Ast *t,
     if (m)
         m = model_transform(spec, m, t->text, arg, n, NULL, 0, err);
     if (m)
-        inst_walk(m->root, forget_value, m);
+        model_forget(m);
     return m;
 }
 
@@ -354,7 +361,7 @@ static Model *apply_listed(Spec *spec, Model *m, const cJSON *graft, Err *err)
         Model *next = model_transform(spec, m, intern(name->valuestring), arg,
                                       n, with, nwith, err);
         if (next)
-            inst_walk(next->root, forget_value, next);
+            model_forget(next);
         m = next;
     }
     return m;
@@ -450,6 +457,8 @@ Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
                   const char *graft_text, Dtype dtype, Err *err)
 {
     Spec *spec = spec_new(arena, diags);
+    err->text[0] = 0;
+    spec->alone = graft_text;
     if (graft_text ? !spec_text(spec, "model.graft", graft_text)
                    : (spec_whole_library(spec), diags->errors > 0)) {
         err_set(err, "%s has mistakes", graft_text ? "model.graft"

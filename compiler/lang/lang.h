@@ -62,6 +62,10 @@ const char *model_unknown(const Model *m);
  * rope's scaling makes of what it was trained with, if they are more. 0: it
  * does not say. */
 int model_positions(const Model *m);
+/* Is its rope another one for texts of so many tokens? Then CONFIG_LENGTH,
+ * a field of the config that it is bound to, makes it that one. */
+bool model_stretches(const Model *m, int64_t tokens);
+#define CONFIG_LENGTH "graft_text_length"
 /* A module of the spec on its own, as a model: its parameters as given, else
  * their defaults; weights and what it computes are of `dtype`. model_graph has
  * an input for each of forward's arguments (`..` is T) and for its `input`
@@ -104,6 +108,10 @@ bool model_write(const Model *m, Written *out, Err *err);
 void written_free(Written *w);
 /* The forward pass: input "token" [T], output "y" [T, V]. */
 Graph *model_graph(const Model *m, Arena *arena);
+/* Besides y: an output "loss.NAME" for the sum of the losses of that name, and
+ * "stat.PATH.NAME" for the stat of a module, of those of a repeated layer along
+ * the passes that have it. */
+Graph *model_graph_whole(const Model *m, Arena *arena);
 /* Numbers of the config as bound: size of a parameter of the model text ("V",
  * "L"), false if it has none of the name. */
 bool model_size(const Model *m, const char *name, int64_t *out);

@@ -5,6 +5,7 @@
 
 /* A parameter that is a model, or several: `other: model[N]`. */
 typedef struct {
+    const Ast *param;
     const char *name, *count; /* N, or NULL */
     Model *model[64];
     int n;
@@ -14,7 +15,7 @@ static bool is_given(const Ast *p, const With *with, int nwith, Given *g)
 {
     if (p->kind != AST_param_model)
         return false;
-    *g = (Given){.name = p->text};
+    *g = (Given){.param = p, .name = p->text};
     g->count = p->nkid && p->kid[0] ? p->kid[0]->text : NULL;
     for (int i = 0; i < nwith && g->n < (int)COUNT(g->model); i++)
         if (!strcmp(with[i].name, p->text))
@@ -44,11 +45,14 @@ static bool one_shape(const Given *g, Err *err)
 }
 
 /* How many others there are: the name of that number is a parameter, too. */
-static bool bind_count(Scope *s, const Given *g, Others *o, Err *err)
+static bool bind_count(Scope *s, const Ast *def, const Given *g, Others *o,
+                       Err *err)
 {
     bool unknown = s->model->symbolic && !g->n;
     const Val *old = names_find(&s->local, g->count);
-    Val n = val_size(unknown ? size_sym(g->count) : size_num(g->n));
+    Val n = val_size(unknown ? model_symbol(s->model, g->param, def->text,
+                                            g->count)
+                             : size_num(g->n));
     if (old && old->kind == V_size && old->size != n.size)
         return err_set(err, "`%s` are %s models, but %s is %s already",
                        g->name, val_text(&n), g->count, val_text(old));
@@ -72,7 +76,7 @@ static bool bind_given(Scope *s, const Ast *def, const Given *g, Err *err)
     Others *o = arena_alloc(s->model->arena, sizeof *o);
     o->name = g->name;
     o->model = g->n ? g->model[0] : s->model;
-    if (g->count && !bind_count(s, g, o, err))
+    if (g->count && !bind_count(s, def, g, o, err))
         return false;
     names_set(s->model->arena, &s->local, g->name,
               (Val){.kind = V_models, .others = o});
@@ -133,8 +137,11 @@ void others_count(Scope *s, const Ast *def, Names *param)
 /* The instance at a path such as "layer[3].ffn"; NULL: none there. */
 Inst *inst_at(Inst *inst, const char *path)
 {
+    size_t root = strlen(inst->path);
     if (!strcmp(inst->path, path)) /* a match that stands alone */
         return inst;
+    if (root && !strncmp(inst->path, path, root) && path[root] == '.')
+        path += root + 1;
     while (*path && inst) {
         size_t len = strcspn(path, ".[");
         Part *part = inst_part(inst, intern_n(path, len));

@@ -26,7 +26,7 @@ bool replaces(const Ast *transform)
 
 /* ---- copies of a model's tree ---- */
 
-static Inst *copy_inst(Model *m, const Inst *old, Inst *parent)
+Inst *inst_copy(Model *m, const Inst *old, Inst *parent)
 {
     Inst *inst = arena_alloc(m->arena, sizeof *inst);
     *inst = *old;
@@ -41,7 +41,7 @@ static Inst *copy_inst(Model *m, const Inst *old, Inst *parent)
         part.inst = arena_alloc(m->arena,
                                 (size_t)(n + 1) * sizeof *part.inst);
         for (int j = 0; j < n; j++)
-            part.inst[j] = copy_inst(m, old->part.at[i].inst[j], inst);
+            part.inst[j] = inst_copy(m, old->part.at[i].inst[j], inst);
         list_push(m->arena, &inst->part, part);
     }
     return inst;
@@ -51,7 +51,7 @@ static Model *copy_model(Model *old)
 {
     Model *m = arena_alloc(old->arena, sizeof *m);
     *m = *old;
-    m->root = copy_inst(m, old->root, NULL);
+    m->root = inst_copy(m, old->root, NULL);
     m->applied.at = NULL, m->applied.n = m->applied.room = 0;
     for (int i = 0; i < old->applied.n; i++)
         list_push(m->arena, &m->applied, old->applied.at[i]);
@@ -99,7 +99,8 @@ static bool in_place(Scope *s, const Inst *inst, const Ast *in)
         if (in->kind == AST_index && in->kid[1]->kind == AST_name)
             names_set(s->model->arena, &s->local, in->kid[1]->text,
                       val_size(s->model->symbolic
-                                   ? size_sym(in->kid[1]->text)
+                                   ? index_unknown(s->model, p,
+                                                   in->kid[1]->text)
                                    : size_num(at)));
         return true;
     }
@@ -142,6 +143,8 @@ static bool is_match(Scope *s, const Shape *t, Inst *inst)
         return true;
     bind_pattern(s, call, inst);
     Val v = eval(s, where);
+    if (v.kind == V_node && s->model->symbolic)
+        return model_decided(s->model, v.node);
     return v.kind != V_bool || v.truth;
 }
 
@@ -193,13 +196,17 @@ const char *fill_message(Scope *s, const char *text)
 bool require_holds(Scope *s, const Ast *item)
 {
     Val v = eval(s, item->kid[0]);
-    bool unknown = v.kind == V_node && v.node->type.dtype == TYPE_bool;
+    bool unknown = (v.kind == V_node && v.node->type.dtype == TYPE_bool) ||
+                   (v.kind == V_size && s->model->symbolic &&
+                    !size_is_num(v.size, NULL)); /* true or false */
     if (v.kind != V_bool && v.kind != V_error && !unknown) {
         error_at(item->src, item->kid[0]->loc,
                  "a condition is needed here, as in K <= E; this is %s",
                  v.kind == V_size ? "a number" : val_text(&v));
         return false;
     }
+    if (unknown)
+        model_holds(s, item->kid[0]);
     if (v.kind != V_bool || v.truth)
         return v.kind != V_error;
     Arena scratch = {0};
@@ -374,7 +381,10 @@ static bool apply_matches(Scope *s, Shape *t, Applied *applied, Err *err)
     Search f = {.base = s, .shape = t};
     inst_walk(s->model->root, search, &f);
     if (!f.found.n && !f.nested)
-        return no_match(t, err);
+        {
+        Node *const *met;
+        return model_conditions(s->model, &met) || no_match(t, err);
+    }
     if (!f.found.n)
         return err_set(err, "transform `%s`: no module matches but inside "
                             "routed arrays, where replacing is not possible",

@@ -69,7 +69,7 @@ static void read_tree(Reader *r, Node *n)
     }
     if (n->op == OP_rope)
         kernel_reads(r->k, rope_table(r->c, n));
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         read_tree(r, n->arg[i]);
 }
 
