@@ -214,6 +214,11 @@ PY
 ends 0 "drop-upcycling" apply "$files/drop.graft:drop_upcycling" a -o drop E=3
 moe=model.layers.0.block_sparse_moe.experts
 differ "experts' noise" drop $moe.0.w1.weight $moe.1.w1.weight other
+step "the library's, of no neuron" drop_upcycling a none_dropped E=3 r=0
+step "sparse upcycling" sparse_upcycling a upcycled E=3
+same_weights "the library's, of no neuron" none_dropped upcycled
+step "the library's, of all neurons" drop_upcycling a all_dropped E=3 r=1
+differ "all neurons" all_dropped $moe.0.w1.weight $moe.2.w1.weight other
 ends 0 "noise" apply "$files/three.graft:noise" a -o noise
 ends 0 "noise as it is asked for" apply "$files/three.graft:alike" a -o alike
 ffn() { echo "model.layers.$1.mlp.$2_proj.weight"; }
