@@ -65,7 +65,7 @@ static Node *moved(Graph *to, const Node *n, Node **now)
         return now[n->id];
     if (n->op == OP_learned && n->weight && n->weight->value)
         return now[n->id] = moved(to, n->weight->value, now);
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         copy.arg[i] = moved(to, n->arg[i], now);
     return now[n->id] = graph_add(to, copy);
 }
