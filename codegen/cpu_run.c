@@ -163,9 +163,11 @@ static void set_caches(Program *p, const State *s)
                 continue;
             in->at[k->attend.keys->id] = s->at[2 * cache];
             in->at[k->attend.vals->id] = s->at[2 * cache + 1];
-            in->at[k->attend.pos->id] = (void *)(uintptr_t)p->pos;
             cache++;
         }
+        for (int j = 0; j < in->plan->buffer.n; j++)
+            if (in->plan->buffer.at[j]->kind == BUF_pos)
+                in->at[j] = (void *)(uintptr_t)p->pos;
     }
 }
 

@@ -47,7 +47,7 @@ typedef struct {
 } Dim;
 const Dim *dim_new(const char *name, const Size *size); /* kept for good */
 
-enum { MAX_ARGS = 3 };
+enum { MAX_ARGS = 4 };
 typedef struct {
     Dtype dtype;              /* f64 f32 bf16 f16; i32 an index; bool */
     const Dim *index_of;      /* i32: which dim it points into */
@@ -89,12 +89,14 @@ typedef enum { ROPE_default, ROPE_linear, ROPE_llama3, ROPE_yarn } RopeKind;
 typedef struct {
     double theta;
     int rotary; /* leading elements of a head that turn; the rest pass */
+    double pairs; /* 1: elements 2j and 2j + 1 turn together */
     RopeKind kind;
     double factor, low, high, original;     /* as in Hugging Face configs */
     double beta_fast, beta_slow, attention; /* yarn */
 } Rope;
 /* Fills inv_freq[rotary / 2]; *scale multiplies cos and sin (1 but for yarn).
- * Elements j and j + rotary / 2 turn together, by pos * inv_freq[j]. */
+ * Elements j and j + rotary / 2 (or 2j and 2j + 1) turn together, by
+ * pos * inv_freq[j]. */
 void rope_frequencies(const Rope *r, double *inv_freq, double *scale);
 
 /* One pass of a repeated layer: a body, and the weights for its slots. */
@@ -157,6 +159,12 @@ Graph *graph_new(Arena *a, const char *name);
 Node *graph_add(Graph *g, Node n);
 void graph_output(Graph *g, const char *name, Node *n);
 Node *graph_find_output(const Graph *g, const char *name); /* or NULL */
+/* Any of the ops that attend. */
+static inline bool op_attends(Op op)
+{
+    return op == OP_attend || op == OP_attend_sink || op == OP_attend_slope ||
+           op == OP_attend_bias;
+}
 /* Why its rule refuses the node, or NULL with *type filled in. */
 const char *op_type(const Node *n, Type *type);
 /* A new graph with each node that outputs need rebuilt through `map` (NULL:

@@ -298,6 +298,8 @@ const Dim *dim_T(void);
 bool is_builtin(const char *name);
 Val call_builtin(Scope *s, const Ast *call, const char *name);
 const char *builtin_nearest(const char *name);
+/* x[d: a .. b], of item `d: a .. b` */
+Node *take_range(Scope *s, Node *x, const Dim *d, const Ast *item);
 /* x[d: part(..)] */
 Node *take_place(Scope *s, Node *x, const Dim *d, Val place, const Ast *at);
 

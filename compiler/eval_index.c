@@ -1,5 +1,5 @@
 /* Indexing: expert[i], layer[l], x[T: t]. */
-#include "compiler/elab.h"
+#include "compiler/builtin.h"
 #include <math.h>
 #include <string.h>
 
@@ -56,12 +56,14 @@ static Val pick(Scope *s, const Ast *e, Part *p)
 
 static Node *take(Scope *s, Node *x, const Ast *item)
 {
-    const Dim *d = find_dim(s, item->text);
+    const Dim *d = dim_in(s, &x->type, item->text);
     if (!d || type_dim(&x->type, d) < 0) {
         error_at(item->src, item->name_loc, "no dim `%s` in %s", item->text,
                  dims_text(&x->type));
         return NULL;
     }
+    if (item->kid[0]->kind == AST_range)
+        return take_range(s, x, d, item);
     Val v = eval(s, item->kid[0]);
     if (v.kind == V_place)
         return take_place(s, x, d, v, item);

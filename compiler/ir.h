@@ -11,7 +11,8 @@ enum {
     HAS_title = 16,  /* a name that may be NULL */
     HAS_weight = 32, /* or a slot */
     HAS_rope = 64,
-    HAS_repeat = 128
+    HAS_repeat = 128,
+    HAS_cap = 256 /* a number, 0 where there is none */
 };
 typedef struct {
     unsigned has;
@@ -24,7 +25,7 @@ typedef struct {
     const char *name;
     size_t at; /* offset of a double */
 } RopeField;
-enum { ROPE_FIELDS = 8 };
+enum { ROPE_FIELDS = 9 };
 extern const RopeField rope_field[ROPE_FIELDS];
 extern const char *const rope_kind[4]; /* names of RopeKind */
 

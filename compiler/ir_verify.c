@@ -58,7 +58,7 @@ static bool attrs_hold(const Node *n, Complaint *c)
         const char *what;
         bool there, may, must;
     } row[] = {
-        {"number", n->num != 0, has & HAS_num, false},
+        {"number", n->num != 0, has & (HAS_num | HAS_cap), false},
         {"size", n->size, has & (HAS_size | HAS_window), has & HAS_size},
         {"name", n->name, has & (HAS_name | HAS_title), has & HAS_name},
         {"weight", n->weight || n->slot, has & HAS_weight, has & HAS_weight},
@@ -93,7 +93,18 @@ static bool values_hold(const Node *n, Complaint *c)
     case OP_slice:
         return n->num == floor(n->num) ||
                refuse(c, n, "position %g is not whole", n->num);
+    case OP_position:
+        return (n->type.rank == 1 && n->type.dim[0] == n->dim[0] &&
+                (n->type.index_of || type_is_float(n->type.dtype))) ||
+               refuse(c, n, "must be a place for each %s", n->dim[0]->name);
     case OP_attend:
+    case OP_attend_sink:
+    case OP_attend_slope:
+    case OP_attend_bias:
+        if (!(n->num >= 0) || (n->name && strcmp(n->name, "chunk")) ||
+            (n->name && !n->size))
+            return refuse(c, n, "a cap of %g, pieces by \"%s\"", n->num,
+                          n->name ? n->name : "");
         return !n->size || !size_is_num(n->size, &size) || size >= 1 ||
                refuse(c, n, "a window of %g", size);
     case OP_rope:

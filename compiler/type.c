@@ -213,6 +213,14 @@ static const char *rule_largest(const Node *n, Type *out)
     return all_in(n, out);
 }
 
+static const char *rule_rank(const Node *n, Type *out)
+{
+    *out = n->arg[0]->type;
+    out->dtype = TYPE_f32;
+    out->index_of = NULL;
+    return all_in(n, out);
+}
+
 static const char *rule_onehot(const Node *n, Type *out)
 {
     *out = n->arg[0]->type;
@@ -370,6 +378,53 @@ static const char *rule_slice(const Node *n, Type *out)
     return NULL;
 }
 
+/* Whether from .. from + n lies within whole, as far as is known. */
+static bool lies_within(const Size *from, const Size *n, const Size *whole)
+{
+    double first, left;
+    if (size_is_num(from, &first) && (first < 0 || first != floor(first)))
+        return false;
+    return !size_is_num(size_sub(whole, size_add(from, n)), &left) ||
+           left >= 0;
+}
+
+static const char *rule_cut(const Node *n, Type *out)
+{
+    *out = n->arg[0]->type;
+    int at = n->ndim == 2 ? type_dim(out, n->dim[0]) : -1;
+    if (at < 0 || type_dim(out, n->dim[1]) >= 0)
+        return "a dim of its argument and a new one";
+    if (!n->size ||
+        !lies_within(n->size, n->dim[1]->size, n->dim[0]->size))
+        return "a part that lies within the dim";
+    out->dim[at] = n->dim[1];
+    return NULL;
+}
+
+static const char *rule_join(const Node *n, Type *out)
+{
+    const Type *b = &n->arg[1]->type;
+    *out = n->arg[0]->type;
+    int at = n->ndim == 3 ? type_dim(out, n->dim[0]) : -1;
+    if (at < 0 || type_dim(b, n->dim[1]) < 0)
+        return "a dim of each argument and a new one";
+    if (size_add(n->dim[0]->size, n->dim[1]->size) != n->dim[2]->size)
+        return "a new dim as long as both";
+    if (type_dim(out, n->dim[2]) >= 0 || type_dim(b, n->dim[2]) >= 0)
+        return "a new dim";
+    if (out->rank != b->rank)
+        return "arguments with the same other dims";
+    for (int i = 0; i < b->rank; i++)
+        if (b->dim[i] != n->dim[1] && type_dim(out, b->dim[i]) < 0)
+            return "arguments with the same other dims";
+    if (out->index_of != b->index_of)
+        return "two indices of one dim, or none";
+    if (out->dtype != b->dtype)
+        out->dtype = wider(out->dtype, b->dtype);
+    out->dim[at] = n->dim[2];
+    return NULL;
+}
+
 static const char *rule_rename(const Node *n, Type *out)
 {
     *out = n->arg[0]->type;
@@ -379,6 +434,19 @@ static const char *rule_rename(const Node *n, Type *out)
         return "a dim of its argument and a new one of its size";
     out->dim[at] = n->dim[1];
     return NULL;
+}
+
+/* What the ops that attend take besides q, k, v. */
+static const char *attend_extra(const Node *n)
+{
+    const Dim *H = n->arg[0]->type.dim[1];
+    const Type *t = n->arg[3] ? &n->arg[3]->type : NULL;
+    if (n->op == OP_attend)
+        return NULL;
+    if (n->op == OP_attend_bias)
+        return t->rank == 2 && t->dim[0] == H
+                   ? NULL : "a bias [H, steps back]";
+    return t->rank == 1 && t->dim[0] == H ? NULL : "a number for each of H";
 }
 
 static const char *rule_attend(const Node *n, Type *out)
@@ -396,7 +464,7 @@ static const char *rule_attend(const Node *n, Type *out)
         return "query heads that the key heads divide";
     *out = *q;
     out->dim[2] = v->dim[2];
-    return NULL;
+    return attend_extra(n);
 }
 
 static const char *rule_rope(const Node *n, Type *out)

@@ -99,6 +99,7 @@ static void dsl_yyerror(const Loc *loc, Parse *p, const char *what);
   FOR "for" TRAIN "train" OBSERVE "observe" SAVE "save" IN "in" AS "as"
   ELSE "else" UNLESS "unless" WITH "with" WHERE "where" WHEN "when" ON "on"
   TO "to" AND "and" OR "or" NOT "not" AFTER "after" STEP "step"
+  ROWS "rows" TRANSPOSED "transposed"
 %token <tok> ARROW "->" BECOMES "=>" EQUAL "==" UNEQUAL "!=" AT_MOST "<="
   AT_LEAST ">="
 %token <tok> '<' '>' '+' '-' '*' '/' '%' '@' '^' '?' '(' '[' '{'
@@ -123,7 +124,8 @@ static void dsl_yyerror(const Loc *loc, Parse *p, const char *what);
 %type <ast> learns learn replace_items replace_item value
 %type <ast> recipe_items recipe_item paths opt_options options optionline
 %type <ast> option values optvalue pins pin types shape
-%type <ast> call args arglist arg expr post call_post primary exprlist
+%type <ast> opt_file file_name opt_turned rows
+%type <ast> call args arglist arg range expr post call_post primary exprlist
 %%
 file: %empty            { p->file = LEAF(file, @$, NULL); }
   | file top NL         { dsl_node_add(p, p->file, $2); }
@@ -179,6 +181,7 @@ model_items: %empty              { $$ = LEAF(block, @$, NULL); }
   ;
 model_item: module_item | config ;
 module_item: WEIGHT weights      { $$ = spanning($2, @$); }
+  | INPUT NAME dims              { $$ = NODE(input, @$, $2, $3, NULL); }
   | INPUT NAME dims ':' NAME
       { $$ = NODE(input, @$, $2, $3, name_of(p, $5)); }
   | part
@@ -187,11 +190,25 @@ module_item: WEIGHT weights      { $$ = spanning($2, @$); }
 weights: weight                  { $$ = NODE(weights, @$, NULL, $1); }
   | weights ',' weight           { $$ = ADD($1, $3); }
   ;
-weight: NAME dims opt_as opt_unless
+weight: NAME dims opt_file opt_unless
       { $$ = NODE(weight, @$, $1, $2, $3, $4); }
   ;
 opt_as: %empty                   { $$ = NULL; }
   | AS STRING                    { $$ = LEAF(string, @2, $2); }
+  ;
+opt_file: %empty                 { $$ = NULL; }
+  | AS file_name                 { $$ = $2; }
+  ;
+file_name: STRING opt_turned
+      { $$ = NODE(string, @$, $1, NULL, $2); }
+  | STRING opt_turned ROWS rows
+      { $$ = NODE(string, @$, $1, $4, $2); }
+  ;
+opt_turned: %empty               { $$ = NULL; }
+  | TRANSPOSED                   { $$ = name_of(p, $1); }
+  ;
+rows: expr DOTS expr             { $$ = NODE(range, @$, NULL, $1, $3, NULL); }
+  | expr DOTS expr STEP expr     { $$ = NODE(range, @$, NULL, $1, $3, $5); }
   ;
 opt_unless: %empty               { $$ = NULL; }
   | UNLESS expr                  { $$ = $2; }
@@ -223,8 +240,7 @@ renames: %empty                  { $$ = LEAF(renames, @$, NULL); }
 renameline: rename               { $$ = NODE(renames, @$, NULL, $1); }
   | renameline ',' rename        { $$ = ADD($1, $3); }
   ;
-rename: NAME AS STRING
-      { $$ = NODE(rename, @$, $1, LEAF(string, @3, $3)); }
+rename: NAME AS file_name        { $$ = NODE(rename, @$, $1, $3); }
   ;
 forward: FORWARD '(' fargs ')' ARROW type block
       { $$ = NODE(forward, @$, $1, $3, $6, $7); }
@@ -417,7 +433,12 @@ arglist: arg                     { $$ = NODE(list, @$, NULL, $1); }
   ;
 arg: expr
   | NAME ':' expr                { $$ = NODE(named, @$, $1, $3); }
+  | NAME ':' range               { $$ = NODE(named, @$, $1, $3); }
   | DOTS                         { $$ = LEAF(dots, @$, $1); }
+  ;
+range: expr DOTS expr            { $$ = NODE(range, @$, NULL, $1, $3, NULL); }
+  | expr DOTS                    { $$ = NODE(range, @$, NULL, $1, NULL, NULL); }
+  | DOTS expr                    { $$ = NODE(range, @$, NULL, NULL, $2, NULL); }
   ;
 expr: post
   | '-' expr %prec NEGATIVE      { $$ = NODE(neg, @$, NULL, $2); }

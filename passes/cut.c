@@ -28,6 +28,11 @@ NodeKind node_kind(const Node *n)
             return NODE_reduce;
         return c.index ? NODE_grouped : NODE_matmul;
     case OP_attend:
+    case OP_attend_sink:
+    case OP_attend_slope:
+    case OP_attend_bias:
+    case OP_cumsum:
+    case OP_rank:
     case OP_scatter:
     case OP_repeat:
     case OP_largest:
@@ -133,8 +138,11 @@ bool cut_moves(const Node *n, int arg, Moved *m)
 {
     bool fits = true;
     if (arg == 0 && (n->op == OP_gather || n->op == OP_slice ||
-                     n->op == OP_rename || n->op == OP_split))
+                     n->op == OP_rename || n->op == OP_split ||
+                     n->op == OP_cut || n->op == OP_join))
         fits = moved_add(m, n->dim[0]);
+    if (n->op == OP_join && arg == 1)
+        fits = moved_add(m, n->dim[1]);
     for (int i = 1; n->op == OP_flatten && i < n->ndim; i++)
         fits &= moved_add(m, n->dim[i]);
     if (n->op == OP_rope)
@@ -364,8 +372,9 @@ static void store_node(Cut *c, Node *n)
 
 Skeleton cut_own_skeleton(const Node *n)
 {
+    if (op_attends(n->op))
+        return SKEL_attend;
     switch (n->op) {
-    case OP_attend: return SKEL_attend;
     case OP_scatter: return SKEL_scatter;
     case OP_repeat: return SKEL_repeat;
     default: return SKEL_call;

@@ -125,7 +125,9 @@ typedef struct {
 typedef struct {
     Node *attend; /* the hole */
     Buffer *q, *k, *v, *keys, *vals, *pos;
+    Buffer *more;   /* the fourth argument, or NULL */
     int64_t window; /* 0: none */
+    bool chunk;     /* that is the length of pieces */
 } Attend;
 
 /* A row is one value for each of `row`'s dims; rows are independent. All
@@ -260,6 +262,7 @@ Buffer *kernel_leaf(const Kernel *k, const Node *n); /* of `in`, or NULL */
 bool kernel_hole(const Kernel *k, const Node *n);
 int kernel_results(const Kernel *k); /* outs that hold nodes: not a route */
 const Buffer *kernel_rope(const Kernel *k, const Rope *r); /* of `in` */
+const Buffer *kernel_positions(const Kernel *k);           /* the same */
 /* Place of a buffer in the function's argument array: in, then out. */
 int kernel_arg(const Kernel *k, const Buffer *b);
 /* A size's place in run[]; added if new. */

@@ -54,6 +54,10 @@ static bool row_by_row(const Node *n, const Dim *d)
     case OP_flatten:
     case OP_split:
     case OP_slice:
+    case OP_cut:
+    case OP_join:
+    case OP_cumsum:
+    case OP_rank:
     case OP_rename: return !names_dim(n, d);
     case OP_onehot: return n->dim[0] != d;
     case OP_expand:
