@@ -207,9 +207,18 @@ static bool put_converted(Job *j, Writer *w, const FileTensor *t,
 static bool put_copy(Job *j, Writer *w, const FileTensor *t,
                      const TensorInfo *as, Err *err)
 {
+    int k = (int)(as - j->plan.tensor.at);
+    bool part = j->plan.part[k].whole >= 0;
     bool as_it_lies = t->info.dtype == as->dtype && t->rows == ROWS_plain;
-    bool fine = as_it_lies ? writer_copy(w, t, err)
-                           : put_converted(j, w, t, as, err);
+    bool fine;
+    if (part) {
+        char *buf = buffer(j, as->bytes);
+        tensor_read_all(t, as->dtype, buf);
+        fine = file_plan_put(&j->plan, w, k, buf, err);
+    } else {
+        fine = as_it_lies ? writer_copy(w, t, err)
+                          : put_converted(j, w, t, as, err);
+    }
     tensor_release(t);
     return fine;
 }
@@ -229,8 +238,14 @@ static bool put_computed(Job *j, Values *v, Writer *w, const Planned *p,
     for (int i = 0; i < p->count; i++)
         bytes += j->plan.tensor.at[p->first + i].bytes;
     char *buf = buffer(j, bytes);
-    return values_compute(v, p->weight, p->dtype, buf, err) &&
-           writer_put(w, buf, bytes, err);
+    if (!values_compute(v, p->weight, p->dtype, buf, err))
+        return false;
+    bool fine = true;
+    for (int i = p->first; fine && i < p->first + p->count; i++) {
+        fine = file_plan_put(&j->plan, w, i, buf, err);
+        buf += j->plan.tensor.at[i].bytes;
+    }
+    return fine;
 }
 
 static bool put_weights(Job *j, Writer *w, Err *err)
@@ -334,6 +349,7 @@ int command_apply(int argc, char **argv)
     if (rt_interrupted && !fine)
         report_note(&a.common, "run it again to start over");
     free(j.buffer);
+    file_plan_free(&j.plan);
     sources_close(&j.sources);
     diags_free(&j.diags);
     arena_free(&a.arena);

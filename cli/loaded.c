@@ -1,5 +1,5 @@
 /* A model bound to its checkpoint; its weights for those that compute. */
-#include "cli/loaded.h"
+#include "cli/driver/parts.h"
 #include <string.h>
 
 /* bf16 models compute in bf16, all others in f32, unless told. */
@@ -70,8 +70,8 @@ bool loaded_open(Loaded *l, const char *path, const Common *common, Err *err)
     if (!l->model)
         return err_set(err, "%s: %s", c->path, why.text);
     l->pins.arena = &l->arena;
-    return loaded_fits(c, l->model, err) && check_types(l, err) &&
-           pins_open(&l->pins, model_spec(l->model), common, err);
+    return parts_open(l, err) && loaded_fits(c, l->model, err) &&
+           check_types(l, err) && pins_open(&l->pins, model_spec(l->model), common, err);
 }
 
 /* The module that `what` names; NULL with err set. */

@@ -13,6 +13,7 @@ typedef struct {
     Dtype dtype; /* what modules compute in */
     const Common *common;
     Pins pins;   /* schedules that its kernels must have */
+    LIST(TensorInfo) whole; /* tensors of which weights are parts */
 } Loaded;
 
 /* Do the checkpoint's tensors fit the model? */

@@ -85,7 +85,7 @@ static Writer *begin_folder(Output *o, Err *err)
                   (FileSpec){c->other[i], NULL, 0, from});
     }
     p->folder = (FolderSpec){
-        .tensor = o->plan->tensor.at, .tensors = o->plan->tensor.n,
+        .tensor = o->plan->whole.at, .tensors = o->plan->whole.n,
         .meta = (const char *const(*)[2])o->meta, .metas = o->metas,
         .file = p->file.at, .files = p->file.n};
     return folder_begin(o->path, &p->folder, err);
@@ -97,7 +97,7 @@ static Writer *begin_gguf(Output *o, Err *err)
     const Checkpoint *c = o->source;
     const char *caveat = gguf_caveat(p->config);
     p->gguf = (GgufSpec){
-        .tensor = o->plan->tensor.at, .tensors = o->plan->tensor.n,
+        .tensor = o->plan->whole.at, .tensors = o->plan->whole.n,
         .config = p->config, .tokenizer = c->tokenizer, .gguf = c->gguf,
         .meta = (const char *const(*)[2])o->meta, .metas = o->metas,
         .has_type = o->common->has_dtype, .type = o->common->dtype};

@@ -25,7 +25,7 @@ static const char *dotted(const Ast *e)
     return base ? intern_printf("%s.%s", base, e->text) : NULL;
 }
 
-static Val json_value(const cJSON *v)
+Val json_value(const cJSON *v)
 {
     if (cJSON_IsNumber(v))
         return val_size(size_num(v->valuedouble));

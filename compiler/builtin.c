@@ -1,5 +1,6 @@
 /* The built-in functions: one table, a row each. */
 #include "compiler/builtin.h"
+#include <math.h>
 #include <string.h>
 
 typedef struct {
@@ -20,6 +21,10 @@ Val built_map(Scope *s, const Ast *call, int op)
         return val_size(size_floor(v.size));
     if (v.kind == V_size && op == OP_sqrt)
         return val_size(size_sqrt(v.size));
+    double x;
+    if (v.kind == V_size && size_is_num(v.size, &x) &&
+        isfinite(op_value((Op)op, x, 0, 0)))
+        return val_size(size_num(op_value((Op)op, x, 0, 0)));
     Node *n = as_node(s, v, TYPE_f32, call->kid[1]);
     if (!n || !is_quantity(n, call))
         return val_error;
@@ -143,6 +148,7 @@ static const Builtin builtins[] = {
     {"shuffle",   1, 2, built_shuffle, 0},
     {"part",      3, 3, built_part, 0},
     {"attend",    3, 9, built_attend, 0},
+    {"alibi",     1, 1, built_alibi, 0},
     {"rope",      2, 5, built_rope, 0},
     {"has",       2, 2, built_has, 0},
 };

@@ -51,5 +51,6 @@ Val built_iota(Scope *s, const Ast *call, int arg);
 Val built_position(Scope *s, const Ast *call, int arg);
 Val built_order(Scope *s, const Ast *call, int arg);
 Val built_attend(Scope *s, const Ast *call, int arg);
+Val built_alibi(Scope *s, const Ast *call, int arg);
 Val built_rope(Scope *s, const Ast *call, int arg);
 Val built_has(Scope *s, const Ast *call, int arg);

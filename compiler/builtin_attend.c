@@ -220,3 +220,33 @@ Val built_rope(Scope *s, const Ast *call, int unused)
         return val_error;
     return val_node(graph_add(s->g, node));
 }
+
+/* alibi(H): what each step back takes off a head's scores: 2^(-8 i / n) for i
+ * from 1 to n, the largest power of 2 that is not above H; then every second
+ * of those for 2 n (arXiv 2108.12409). */
+Val built_alibi(Scope *s, const Ast *call, int unused)
+{
+    (void)unused;
+    Dims d;
+    Graph *g = s->g;
+    if (!dims_of(s, call, 1, NULL, &d))
+        return val_error;
+    const Size *n = d.at[0]->size;
+    double H;
+    if (size_is_num(n, &H))
+        n = size_num(exp2(floor(log2(H))));
+    Node *i = g_cast(g, TYPE_f32,
+                     graph_add(g, (Node){.op = OP_iota, .ndim = 1,
+                                         .dim = {d.at[0]},
+                                         .type = {TYPE_i32, d.at[0], 1,
+                                                  {d.at[0]}}}));
+    Node *N = g_scalar(g, TYPE_f32, n), *one = g_num(g, TYPE_f32, 1),
+         *two = g_num(g, TYPE_f32, 2);
+    Node *j = g_map2(g, OP_sub, i, N); /* of the others */
+    j = g_map2(g, OP_add, g_map2(g, OP_mul, two, j), one);
+    Node *low = g_map2(g, OP_lt, i, N);
+    Node *step = g_select(g, low, g_map2(g, OP_add, i, one),
+                          g_map2(g, OP_div, j, two));
+    Node *by = g_map2(g, OP_div, g_num(g, TYPE_f32, -8), N);
+    return val_node(g_map2(g, OP_pow, two, g_map2(g, OP_mul, by, step)));
+}

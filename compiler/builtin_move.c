@@ -219,7 +219,8 @@ Val built_split(Scope *s, const Ast *call, int unused)
     return checked(s, call, n);
 }
 
-/* flatten(x, g, e, to: E): dims become one, wherever they stand in x. */
+/* flatten(x, g, e, to: E): dims become one, where the first of
+ * them in x stands. */
 Val built_flatten(Scope *s, const Ast *call, int unused)
 {
     (void)unused;
@@ -238,12 +239,16 @@ Val built_flatten(Scope *s, const Ast *call, int unused)
         return val_error;
     Node order = {.op = OP_order, .arg = {x}};
     const Size *size = size_num(1);
-    for (int i = 0; i < x->type.rank; i++)
-        if (!dim_among(x->type.dim[i], d.n, d.at))
+    bool placed = false;
+    for (int i = 0; i < x->type.rank; i++) {
+        bool of = dim_among(x->type.dim[i], d.n, d.at);
+        for (int j = 0; of && !placed && j < d.n; j++) {
+            order.dim[order.ndim++] = d.at[j];
+            size = size_mul(size, d.at[j]->size);
+        }
+        placed |= of;
+        if (!of)
             order.dim[order.ndim++] = x->type.dim[i];
-    for (int i = 0; i < d.n; i++) {
-        order.dim[order.ndim++] = d.at[i];
-        size = size_mul(size, d.at[i]->size);
     }
     x = arrange(s->g, x, order.ndim, order.dim);
     Node n = {.op = OP_flatten, .arg = {x}, .ndim = d.n + 1,

@@ -74,11 +74,23 @@ typedef enum {
 typedef struct Node Node;
 typedef struct Graph Graph;
 
+/* Rows of a file's tensor that are a weight: `as "qkv" transposed rows a .. b`.
+ * The tensor's first dims are the last `packed` of the stacked ones; of what is
+ * left the first (of the matrix turned, if `transposed`) counts the rows. */
+typedef struct {
+    const char *tensor; /* with a {} for each stacked dim that is not packed */
+    int packed;
+    bool transposed;
+    int64_t first, step, count; /* count 0: all rows */
+} FilePart;
+
 /* A weight: a tensor of a checkpoint, or what a transform makes. */
 typedef struct Weight {
     const char *path;  /* in the text: "layer[3].ffn.expert.gate" */
     const char *file;  /* the tensor: "model.layers.3.mlp.experts.{}.w1.weight";
-                        * a {} for each of the first `stacked` dims */
+                        * a {} for each of the first `stacked` dims; of a part
+                        * what it is of, and which */
+    const FilePart *part; /* NULL: a tensor of its own */
     int stacked;       /* leading dims that are arrays of modules */
     Type type;
     Node *value;       /* how a transform makes it; NULL: read from the file */

@@ -245,6 +245,7 @@ bool model_lowers(const Model *m, Err *err);
  * of a file that it uses; NULL: none. (spec.c) */
 const Ast *spec_model_of(const Spec *s, const Ast *def);
 cJSON *json_of_val(const Val *v);
+Val json_value(const cJSON *v); /* null: V_json */
 void json_set(cJSON *o, const char *name, cJSON *v);
 /* The field that a dim of the model's text was read from, or NULL. */
 const char *field_of_dim(const Model *m, const Dim *d);
@@ -313,6 +314,11 @@ Node *weight_node(Scope *s, const Slot *slot);
 /* The node with exactly the dims wanted, in their order: copies along those
  * that it lacks. */
 Node *arrange(Graph *g, Node *n, int rank, const Dim *const *want);
+
+/* file_part.c: sets w->part, and w->file to a name of that part, where `as` asks
+ * for rows or a matrix turned, or where an array's tensors are one. `outer`: it
+ * stands in the block behind the part. False after a message. */
+bool file_part(Scope *s, Inst *inst, Weight *w, const Ast *as, bool outer);
 
 /* inst.c */
 Inst *inst_new(Model *m, const Spec *spec, const Ast *def, Inst *parent,

@@ -207,6 +207,19 @@ static bool is_equality(const char *op)
     return !strcmp(op, "==") || !strcmp(op, "!=");
 }
 
+static bool is_flag(const Val *v)
+{
+    return v->kind == V_node && v->node->op == OP_flag;
+}
+
+static const char *unknown_text(const Ast *e)
+{
+    Arena scratch = {0};
+    const char *text = intern(dsl_expr_text(&scratch, e));
+    arena_free(&scratch);
+    return text;
+}
+
 Val eval_binary(Scope *s, const Ast *e)
 {
     if (!strcmp(e->text, "and") || !strcmp(e->text, "or"))
@@ -215,9 +228,11 @@ Val eval_binary(Scope *s, const Ast *e)
     double a, b;
     if (l.kind == V_error || r.kind == V_error)
         return val_error;
-    if (is_equality(e->text) && (is_plain(&l) || is_plain(&r)) &&
-        l.kind != V_node && r.kind != V_node &&
-        !(s->model->symbolic && (l.kind == V_size || r.kind == V_size)))
+    bool plain = is_equality(e->text) && (is_plain(&l) || is_plain(&r));
+    if (plain && s->model->symbolic &&
+        (l.kind == V_size || r.kind == V_size || is_flag(&l) || is_flag(&r)))
+        return flag_value(s, unknown_text(e)); /* a parameter, unknown */
+    if (plain && l.kind != V_node && r.kind != V_node)
         return val_bool(plain_equal(&l, &r) == (*e->text == '='));
     if (l.kind != V_size || r.kind != V_size || *e->text == '@')
         return node_op(s, e, l, r);

@@ -224,11 +224,11 @@ static const char *fill_index(const char *text, int i)
     return intern_printf("%.*s%d%s", (int)(hole - text), text, i, hole + 2);
 }
 
-static const char *renamed(const Ast *renames, const char *name)
+static const Ast *renamed(const Ast *renames, const char *name)
 {
     for (int i = 0; renames && i < renames->nkid; i++)
         if (!strcmp(renames->kid[i]->text, name))
-            return renames->kid[i]->kid[0]->text;
+            return renames->kid[i]->kid[0];
     return NULL;
 }
 
@@ -286,7 +286,7 @@ static void add_weight(Scope *s, Inst *inst, const Ast *decl,
 {
     Slot slot = {.name = decl->text, .decl = decl};
     const Ast *as = decl->kid[1], *unless = decl->kid[2];
-    const char *name = renamed(renames, decl->text);
+    const Ast *name = renamed(renames, decl->text);
     if (inst_slot(inst, decl->text) || inst_part(inst, decl->text)) {
         error_at(decl->src, decl->name_loc, "there is a `%s` already",
                  decl->text);
@@ -297,12 +297,18 @@ static void add_weight(Scope *s, Inst *inst, const Ast *decl,
         slot.absent = left_out(s, unless);
     Weight *w = arena_alloc(s->model->arena, sizeof *w);
     w->path = join_path(inst->path, decl->text);
-    w->file = join_path(inst->file, name ? name : as ? as->text : decl->text);
+    if (name)
+        as = name;
+    w->file = join_path(inst->file, as ? as->text : decl->text);
     w->type.dtype = s->model->dtype;
     w->stacked = inst->nstack;
     for (int i = 0; i < inst->nstack; i++)
         w->type.dim[w->type.rank++] = inst->stack[i];
     if (!read_dims(s, decl->kid[0], &w->type)) {
+        names_set(s->model->arena, &inst->spoilt, decl->text, val_error);
+        return;
+    }
+    if (!slot.absent && !file_part(s, inst, w, as, name != NULL)) {
         names_set(s->model->arena, &inst->spoilt, decl->text, val_error);
         return;
     }
