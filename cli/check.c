@@ -1,5 +1,6 @@
 /* graft check: reads specs, reports their mistakes, proves their claims. */
-#include "cli/pins.h"
+#include "compiler/check/check.h"
+#include "cli/driver/pins.h"
 #include <math.h>
 #include <string.h>
 

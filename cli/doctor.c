@@ -1,7 +1,7 @@
 /* graft doctor: what this machine has, and which targets can run. */
 #include "cli/cli.h"
 #include "cli/machine.h"
-#include "codegen/codegen.h"
+#include "codegen/jit/machine.h"
 #include <string.h>
 
 static error_t key(int k, char *arg, struct argp_state *state)

@@ -1,6 +1,7 @@
 /* Texts of a graph or of kernels as what `show` looks at. */
 #include "cli/show_text.h"
-#include "codegen/codegen.h"
+#include "codegen/cuda/cuda.h"
+#include "codegen/program/program.h"
 #include <ctype.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -37,21 +37,6 @@ static Ast *binary(Parse *p, Loc loc, const Token *op, Ast *a, Ast *b)
     return NODE(binary, loc, op, a, b);
 }
 
-/* What stands in brackets: the place includes them. */
-static Ast *in_parens(Ast *e, Loc loc)
-{
-    e->paren = true;
-    e->loc = loc;
-    return e;
-}
-
-/* A list that is nameless stands for its brackets or word too. */
-static Ast *spanning(Ast *list, Loc loc)
-{
-    list->loc = list->name_loc = loc;
-    return list;
-}
-
 /* `f(...)` speaks of f, `x[...]` of x. */
 static Ast *after_base(Parse *p, AstKind kind, Loc loc, Ast *base, Ast *items)
 {
@@ -124,8 +109,7 @@ static void dsl_yyerror(const Loc *loc, Parse *p, const char *what);
 %type <ast> learns learn replace_items replace_item value
 %type <ast> recipe_items recipe_item paths opt_options options optionline
 %type <ast> option values optvalue pins pin types shape
-%type <ast> opt_file file_name opt_turned rows
-%type <ast> call args arglist arg range expr post call_post primary exprlist
+%type <ast> file_name opt_turned opt_rows call args arglist arg range expr post call_post primary exprlist
 %%
 file: %empty            { p->file = LEAF(file, @$, NULL); }
   | file top NL         { dsl_node_add(p, p->file, $2); }
@@ -158,7 +142,7 @@ top: USE NAME                                  { $$ = LEAF(use, @$, $2); }
   | SCHEDULE error                             { $$ = NULL; yyerrok; }
   ;
 params: '(' ')'         { $$ = LEAF(params, @$, NULL); }
-  | '(' paramlist ')'   { $$ = spanning($2, @$); }
+  | '(' paramlist ')'   { $$ = dsl_spanning($2, @$); }
   ;
 paramlist: param        { $$ = NODE(params, @$, NULL, $1); }
   | paramlist ',' param { $$ = ADD($1, $3); }
@@ -180,7 +164,7 @@ model_items: %empty              { $$ = LEAF(block, @$, NULL); }
   | model_items error NL         { $$ = $1; yyerrok; }
   ;
 model_item: module_item | config ;
-module_item: WEIGHT weights      { $$ = spanning($2, @$); }
+module_item: WEIGHT weights      { $$ = dsl_spanning($2, @$); }
   | INPUT NAME dims              { $$ = NODE(input, @$, $2, $3, NULL); }
   | INPUT NAME dims ':' NAME
       { $$ = NODE(input, @$, $2, $3, name_of(p, $5)); }
@@ -190,31 +174,28 @@ module_item: WEIGHT weights      { $$ = spanning($2, @$); }
 weights: weight                  { $$ = NODE(weights, @$, NULL, $1); }
   | weights ',' weight           { $$ = ADD($1, $3); }
   ;
-weight: NAME dims opt_file opt_unless
+weight: NAME dims opt_as opt_unless
       { $$ = NODE(weight, @$, $1, $2, $3, $4); }
   ;
 opt_as: %empty                   { $$ = NULL; }
-  | AS STRING                    { $$ = LEAF(string, @2, $2); }
-  ;
-opt_file: %empty                 { $$ = NULL; }
   | AS file_name                 { $$ = $2; }
   ;
-file_name: STRING opt_turned
-      { $$ = NODE(string, @$, $1, NULL, $2); }
-  | STRING opt_turned ROWS rows
-      { $$ = NODE(string, @$, $1, $4, $2); }
+file_name: STRING opt_turned opt_rows
+      { $$ = NODE(string, @$, $1, $3, $2); }
   ;
 opt_turned: %empty               { $$ = NULL; }
   | TRANSPOSED                   { $$ = name_of(p, $1); }
   ;
-rows: expr DOTS expr             { $$ = NODE(range, @$, NULL, $1, $3, NULL); }
-  | expr DOTS expr STEP expr     { $$ = NODE(range, @$, NULL, $1, $3, $5); }
+opt_rows: %empty                 { $$ = NULL; }
+  | ROWS expr DOTS expr          { $$ = NODE(range, @$, NULL, $2, $4, NULL); }
+  | ROWS expr DOTS expr STEP expr
+      { $$ = NODE(range, @$, NULL, $2, $4, $6); }
   ;
 opt_unless: %empty               { $$ = NULL; }
   | UNLESS expr                  { $$ = $2; }
   ;
 dims: '[' ']'                    { $$ = LEAF(dims, @$, NULL); }
-  | '[' dimlist ']'              { $$ = spanning($2, @$); }
+  | '[' dimlist ']'              { $$ = dsl_spanning($2, @$); }
   ;
 dimlist: dim                     { $$ = NODE(dims, @$, NULL, $1); }
   | dimlist ',' dim              { $$ = ADD($1, $3); }
@@ -231,7 +212,7 @@ count: %empty                    { $$ = NULL; }
       { $$ = NODE(named, ((Loc){@2.at, end_of(@4) - @2.at}), $2, $4); }
   ;
 opt_renames: %empty              { $$ = NULL; }
-  | '{' renames '}'              { $$ = spanning($2, @$); }
+  | '{' renames '}'              { $$ = dsl_spanning($2, @$); }
   ;
 renames: %empty                  { $$ = LEAF(renames, @$, NULL); }
   | renames renameline NL        { $$ = WITH($1, $2); }
@@ -290,7 +271,7 @@ require: REQUIRE expr            { $$ = NODE(require, @$, $1, $2, NULL); }
   ;
 
 /* ---- statements of a forward, a formula ---- */
-block: '{' stmts '}'             { $$ = spanning($2, @$); }
+block: '{' stmts '}'             { $$ = dsl_spanning($2, @$); }
   ;
 stmts: %empty                    { $$ = LEAF(block, @$, NULL); }
   | stmts stmt NL                { $$ = ADD($1, $2); }
@@ -316,7 +297,7 @@ transform_items: %empty                   { $$ = LEAF(block, @$, NULL); }
 transform_item: MATCH NAME ':' patterns opt_in opt_where
       { $$ = NODE(match, @$, $2, $4, $5, $6); }
   | require
-  | LEARN learns                 { $$ = spanning($2, @$); }
+  | LEARN learns                 { $$ = dsl_spanning($2, @$); }
   | REPLACE WITH call opt_as '{' replace_items '}'
       { $$ = WITH(NODE(replace, @$, $1, $3, $4), $6); }
   | REPLACE error '{' replace_items '}'   { $$ = NULL; yyerrok; }
@@ -371,7 +352,7 @@ recipe_item: targets '=' expr    { $$ = NODE(assign, @$, NULL, $1, $3); }
   | OBSERVE expr ON expr         { $$ = NODE(observe, @$, $1, $2, $4); }
   | SAVE expr TO expr            { $$ = NODE(save, @$, $1, $2, $4); }
   | FOR NAME IN expr '{' recipe_items '}'
-      { spanning($6, (Loc){@5.at, end_of(@7) - @5.at});
+      { dsl_spanning($6, (Loc){@5.at, end_of(@7) - @5.at});
         $$ = NODE(for, @$, $2, $4, $6); }
   | FOR error '{' recipe_items '}'        { $$ = NULL; yyerrok; }
   | FOR error                             { $$ = NULL; yyerrok; }
@@ -410,7 +391,7 @@ pins: %empty                     { $$ = LEAF(block, @$, NULL); }
   | pins error NL                { $$ = $1; yyerrok; }
   ;
 pin: NAME types '[' shape ']' '{' options '}'
-      { spanning($4, (Loc){@3.at, end_of(@5) - @3.at});
+      { dsl_spanning($4, (Loc){@3.at, end_of(@5) - @3.at});
         $$ = WITH(NODE(pin, @$, $1, $2, $4), $7); }
   ;
 types: %empty                    { $$ = LEAF(block, @$, NULL); }
@@ -472,9 +453,9 @@ call_post: post args
 primary: NAME                    { $$ = name_of(p, $1); }
   | NUMBER                       { $$ = LEAF(number, @$, $1); }
   | STRING                       { $$ = LEAF(string, @$, $1); }
-  | '(' expr ')'                 { $$ = in_parens($2, @$); }
+  | '(' expr ')'                 { $$ = dsl_in_parens($2, @$); }
   | '[' ']'                      { $$ = LEAF(list, @$, NULL); }
-  | '[' exprlist ']'             { $$ = spanning($2, @$); }
+  | '[' exprlist ']'             { $$ = dsl_spanning($2, @$); }
   ;
 exprlist: expr                   { $$ = NODE(list, @$, NULL, $1); }
   | exprlist ',' expr            { $$ = ADD($1, $3); }
@@ -505,14 +486,8 @@ static int yyreport_syntax_error(const yypcontext_t *c, Parse *p)
     return 0;
 }
 
-/* Called by bison only when its stack is full. Brackets that layout.c found
- * open are the reason then, and told. */
 static void dsl_yyerror(const Loc *loc, Parse *p, const char *what)
 {
     (void)what;
-    for (int i = p->next; p->toks.at[i].kind && p->toks.at[i].kind != NL; i++)
-        if (p->toks.at[i].told)
-            return;
-    dsl_complain(p, *loc, "nested too deep: brackets or blocks stand in more "
-                 "than %d others", DEPTH_MAX);
+    dsl_too_deep(p, *loc);
 }

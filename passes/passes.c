@@ -1,4 +1,5 @@
 /* Runs the passes: bodies first, each once, then the graph around them. */
+#include "compiler/prove/prove.h"
 #include "passes/private.h"
 #include <string.h>
 

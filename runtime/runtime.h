@@ -1,6 +1,6 @@
 /* Room runtime: files, tokenizers, sampling, threads and memory for compiled
  * code. It knows nothing of the compiler. */
 #pragma once
-#include "runtime/files.h"     /* checkpoints in and out */
-#include "runtime/exec.h"      /* compiled kernels run by threads */
-#include "runtime/tokenizer.h" /* text to ids and back, sampling */
+#include "runtime/files/files.h"     /* checkpoints in and out */
+#include "runtime/run/run.h"      /* compiled kernels run by threads */
+#include "runtime/tokens/tokens.h" /* text to ids and back, sampling */

@@ -2,8 +2,11 @@
  * text, and that text run on the CPU under the emulator: compiled by the
  * system's C compiler, its buffers against guard pages. */
 #pragma once
-#include "codegen/cpu.h"
-#include "codegen/kernel.h"
+#include "compiler/check/check.h"
+#include "compiler/lang/lang.h"
+#include "codegen/cuda/cuda.h"
+#include "codegen/program/cpu.h"
+#include "codegen/emit/kernel.h"
 #include "tests/graph_kit.h"
 #include <dlfcn.h>
 #include <sys/mman.h>

@@ -1,7 +1,7 @@
 /* Machine code from an Emit, for the tests of emitters: optimised as programs
  * are, run in this process. */
 #pragma once
-#include "codegen/emit.h"
+#include "codegen/emit/emit.h"
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
 #include <llvm-c/Target.h>

@@ -1,7 +1,7 @@
 /* For tests of files: a folder that goes away, small checkpoints made by hand,
  * and errors that must say certain words. */
 #pragma once
-#include "runtime/files.h"
+#include "runtime/files/files.h"
 #include <setjmp.h>
 #include <string.h>
 /* after setjmp.h */

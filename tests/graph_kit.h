@@ -1,6 +1,6 @@
 /* For tests: graphs of a few nodes over given numbers, run and looked at. */
 #pragma once
-#include "compiler/compiler.h"
+#include "compiler/interp/interp.h"
 #include <math.h>
 #include <setjmp.h>
 #include <string.h>

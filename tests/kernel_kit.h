@@ -1,9 +1,9 @@
 /* For tests and measurements of kernels: a graph's plan, each kernel compiled
  * alone, its buffers against guard pages, its tasks in any order. */
 #pragma once
-#include "codegen/cpu.h"
-#include "codegen/jit.h"
-#include "codegen/kernel.h"
+#include "codegen/program/cpu.h"
+#include "codegen/jit/jit.h"
+#include "codegen/emit/kernel.h"
 #include "tests/graph_kit.h"
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /* For tests of the kernels level's text: a layer with every kind of line. */
 #pragma once
-#include "passes/passes.h"
+#include "passes/kernels/kernels.h"
 #include "tests/layer_kit.h"
 
 /* A norm, swiglu with a residual, routed experts, attention with rope. */

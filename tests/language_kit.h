@@ -2,7 +2,10 @@
  * interpreter, held against each other or against numbers; texts, held
  * against what is said of them. */
 #pragma once
-#include "compiler/elab.h"
+#include "compiler/lang/lang.h"
+#include "compiler/check/check.h"
+#include "compiler/interp/interp.h"
+#include "compiler/lang/elab.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

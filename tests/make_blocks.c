@@ -1,7 +1,7 @@
 /* make_blocks MODEL OUT.gguf [PART=TYPE...]: the model with random blocks in
  * place of some matrices: of TYPE where a tensor's name has PART in it; of
  * several that fit the last counts. */
-#include "runtime/files.h"
+#include "runtime/files/files.h"
 #include <string.h>
 
 typedef struct {

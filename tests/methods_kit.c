@@ -1,4 +1,5 @@
 /* A small dense model and its transforms, for the tests of methods. */
+#include "compiler/lang/lang.h"
 #include "tests/methods_kit.h"
 
 static const char config[] =

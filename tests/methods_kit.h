@@ -2,7 +2,10 @@
  * applied to it, and any value of the result run by the interpreter. Weights
  * are drawn by their paths; a test may set them otherwise. */
 #pragma once
-#include "compiler/elab.h"
+#include "compiler/lang/lang.h"
+#include "compiler/check/check.h"
+#include "compiler/interp/interp.h"
+#include "compiler/lang/elab.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

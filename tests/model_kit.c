@@ -1,5 +1,6 @@
 /* What tests/model_kit.h promises. */
 #define _GNU_SOURCE
+#include "compiler/lang/lang.h"
 #include "tests/model_kit.h"
 #include <math.h>
 #include <unistd.h>

@@ -1,7 +1,8 @@
 /* Models for tests: a checkpoint bound and lowered, run by the interpreter or
  * by whatever a test brings, and held against a golden file. */
 #pragma once
-#include "compiler/compiler.h"
+#include "compiler/interp/interp.h"
+#include "compiler/lang/lang.h"
 #include "runtime/runtime.h"
 #include "tests/files_util.h"
 

@@ -1,6 +1,7 @@
 /* For tests: a module of the library with its parameters given, as a graph. */
 #pragma once
-#include "codegen/codegen.h"
+#include "compiler/lang/lang.h"
+#include "codegen/program/program.h"
 #include "tests/graph_kit.h"
 
 typedef struct {

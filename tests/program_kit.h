@@ -1,7 +1,7 @@
 /* For tests: a graph as a program against the interpreter, its columns and
  * weights against guard pages, one and two threads with the same bits. */
 #pragma once
-#include "codegen/codegen.h"
+#include "codegen/program/program.h"
 #include "tests/graph_kit.h"
 #include <dirent.h>
 #include <sys/mman.h>

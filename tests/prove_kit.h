@@ -1,7 +1,7 @@
 /* Graphs of layers and their upcycled forms, built by hand for the tests of
  * proofs: as the elaborator hands them over, but small to read. */
 #pragma once
-#include "compiler/compiler.h"
+#include "compiler/prove/prove.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* For tests: random schedules for the kernels of a plan, extreme ones too. */
 #pragma once
-#include "codegen/kernel.h"
+#include "codegen/emit/kernel.h"
 #include "runtime/runtime.h"
 
 typedef struct {

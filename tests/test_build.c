@@ -1,6 +1,7 @@
 /* Built programs: the C and object files of a graph, compiled by the system's
  * compiler, called, and compared with the program inside the process. */
-#include "codegen/emit.h"
+#include "codegen/build/build.h"
+#include "codegen/emit/emit.h"
 #include "tests/folder_kit.h"
 #include "tests/layer_kit.h"
 #include <dlfcn.h>

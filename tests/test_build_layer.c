@@ -2,6 +2,8 @@
  * the system's compiler (a static library, a shared one, sanitised), fed by
  * files, run in steps on one and two threads; their results against the
  * interpreter's. */
+#include "compiler/lang/lang.h"
+#include "codegen/build/build.h"
 #include "tests/folder_kit.h"
 #include "tests/module_kit.h"
 

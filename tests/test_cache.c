@@ -1,6 +1,6 @@
 /* The cache of compiled code: kept and found, damaged, cut, crowded, written by
  * many at once; programs that come out of it. */
-#include "codegen/cache.h"
+#include "codegen/jit/cache.h"
 #include "tests/layer_kit.h"
 #include <dirent.h>
 #include <signal.h>

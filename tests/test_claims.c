@@ -1,6 +1,9 @@
 /* Claims of specs, checked as `check` does: each file of tests/prove has a
  * file .out beside it with what was found (BLESS=1 writes it); those of the
  * examples are proved as the papers say. */
+#include "compiler/lang/lang.h"
+#include "compiler/check/check.h"
+#include "compiler/interp/interp.h"
 #include "tests/prove_kit.h"
 #include <dirent.h>
 

@@ -1,6 +1,7 @@
 /* Every module of the library at the size of a published model: compiled in
  * under a second, from the cache in under 50 ms. Processor time is what counts
  * here, all threads together, as other work may share the machine. */
+#include "compiler/lang/lang.h"
 #include "tests/module_kit.h"
 #include <dirent.h>
 #include <time.h>

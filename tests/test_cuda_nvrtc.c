@@ -1,5 +1,6 @@
 /* The kernels of MoE layers compile for GPUs, without spills and in as few
  * registers as their blocks on a multiprocessor want. Needs NVRTC. */
+#include "codegen/cuda/cuda.h"
 #include "tests/cuda_kit.h"
 
 static const Layer layers[] = {

@@ -1,5 +1,6 @@
 /* Folders written: read back bit for bit, cut into shards, and whole or absent
  * whatever fails, wherever it fails. */
+#include "compiler/lang/lang.h"
 #include "tests/files_util.h"
 #include <errno.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* Matmuls that compute what surrounds them: rows as they are loaded, rope
  * behind the sums. Each graph twice: with y alone, and with the node in
  * question an output too, which has it stored; y's bits must be the same. */
-#include "codegen/emit.h"
+#include "codegen/emit/emit.h"
 #include "tests/program_kit.h"
 
 typedef struct {

@@ -2,7 +2,7 @@
  * stored type, with the config and the tokenizer that were; and nothing is left
  * where anything fails. */
 #include "tests/files_util.h"
-#include "runtime/tokenizer.h"
+#include "runtime/tokens/tokens.h"
 #include <errno.h>
 #include <math.h>
 

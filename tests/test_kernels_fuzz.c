@@ -1,7 +1,8 @@
 /* Texts of kernels, spoilt in every way: each is read or refused, and what was
  * read can be compiled. */
+#include "codegen/cuda/cuda.h"
 #include "tests/kernels_text_kit.h"
-#include "compiler/compiler.h"
+#include "compiler/graph/graph.h"
 
 /* Read, and if so compiled: the verifier let it pass, so no kernel may break.
  * False: refused, with one mistake. */

@@ -1,6 +1,7 @@
 /* The kernels of real models, and of what transforms make of them: the text
  * reads back to the same bytes, the same results, the same CUDA text. */
-#include "codegen/codegen.h"
+#include "codegen/cuda/cuda.h"
+#include "codegen/program/program.h"
 #include "tests/model_kit.h"
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* Models and transforms as the language's document states them: config
  * fields, names of tensors, places of matches, values of weights. */
+#include "compiler/lang/lang.h"
 #include "tests/language_kit.h"
 
 static const char text[] =

@@ -1,8 +1,8 @@
 /* Matmul kernels against sums in double: odd shapes, every type, several
  * weights side by side, with trees behind; buffers end at guard pages. A row's
  * bits depend on nothing but the row. */
-#include "codegen/amx.h"
-#include "codegen/matmul.h"
+#include "codegen/emit/amx.h"
+#include "codegen/emit/matmul.h"
 #include "tests/kernel_kit.h"
 
 typedef struct {

@@ -1,5 +1,5 @@
 /* Memory of the runtime: aligned, zero where that is promised, apart. */
-#include "runtime/exec.h"
+#include "runtime/run/run.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /* What must hold of merges of models of one shape: the identities of the
  * methods' papers. */
+#include "compiler/lang/lang.h"
 #include "tests/methods_kit.h"
 
 static int setup(void **state)

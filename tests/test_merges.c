@@ -1,5 +1,6 @@
 /* What must hold of merges of experts into one dense layer: the identities of
  * the methods' papers. */
+#include "compiler/lang/lang.h"
 #include "tests/methods_kit.h"
 
 static const char more[] =

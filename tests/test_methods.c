@@ -1,5 +1,6 @@
 /* What must hold of each upcycling and its layers, whatever the weights: the
  * identities of the methods' papers, on a small model and the interpreter. */
+#include "compiler/lang/lang.h"
 #include "tests/methods_kit.h"
 
 static const char more[] =

@@ -1,7 +1,8 @@
 /* Typical mistakes: each file of tests/mistakes is checked as `graft check`
  * does, and what is said must be what stands in its `#> ` lines at the end.
  * BLESS=1 writes those lines anew; read the difference. */
-#include "compiler/compiler.h"
+#include "compiler/lang/lang.h"
+#include "compiler/check/check.h"
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>

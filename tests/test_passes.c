@@ -1,4 +1,5 @@
 /* Graph passes and the cut: what goes, what is fused, how many kernels. */
+#include "passes/kernels/kernels.h"
 #include "passes/private.h"
 #include "tests/graph_kit.h"
 

@@ -1,7 +1,7 @@
 /* Random graphs: nodes whose normal forms are one term must compute the same
  * on random tensors, whatever sizes the dims have; and so must the graph that
  * the rules make cheaper. */
-#include "compiler/prove.h"
+#include "compiler/prove/term.h"
 #include "tests/prove_kit.h"
 
 enum { GRAPHS = 250, NODES = 70 };

@@ -2,7 +2,7 @@
  * the widened values: every kind of block, dense and grouped, odd columns, 1 to
  * 40 rows, on every target that runs here. A row has the same bits whatever the
  * number of rows, threads, and instructions. */
-#include "codegen/matmul.h"
+#include "codegen/emit/matmul.h"
 #include "tests/kernel_kit.h"
 #include "tests/schedule_kit.h"
 #include "tests/files_util.h"

@@ -1,6 +1,6 @@
 /* Sampling: greedy and its ties, the random numbers, what top-k and top-p keep,
  * and that frequencies are the probabilities. */
-#include "runtime/tokenizer.h"
+#include "runtime/tokens/tokens.h"
 #include <math.h>
 #include <setjmp.h>
 #include <string.h>

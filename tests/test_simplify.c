@@ -1,5 +1,7 @@
 /* Graphs made cheaper by the rules: they compute the same, and what experts
  * share is computed once. */
+#include "compiler/check/check.h"
+#include "compiler/interp/interp.h"
 #include "tests/prove_kit.h"
 
 static int setup(void **state)

@@ -1,4 +1,6 @@
 /* The graphs of real models made cheaper by the rules: the same logits. */
+#include "compiler/check/check.h"
+#include "compiler/interp/interp.h"
 #include "tests/model_kit.h"
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* Sizes: one pointer for equal ones, quotients, signs. */
-#include "compiler/compiler.h"
+#include "compiler/graph/graph.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

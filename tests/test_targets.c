@@ -1,6 +1,7 @@
 /* The same graphs for other machines: narrower vectors run here too, and agree
  * with the interpreter; code for aarch64 compiles. */
-#include "codegen/emit.h"
+#include "codegen/build/build.h"
+#include "codegen/emit/emit.h"
 #include "tests/layer_kit.h"
 
 /* Attention and routed experts over a norm: every skeleton. */

@@ -1,5 +1,6 @@
 /* Configs bound: those of published models, and every way one can be wrong,
  * which is told in one line. */
+#include "compiler/lang/lang.h"
 #include "tests/model_kit.h"
 
 #define LLAMA \

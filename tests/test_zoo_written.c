@@ -1,5 +1,6 @@
 /* What transformed models are written as: Mixtral where Mixtral holds them,
  * else a folder of graft's own, with the text that reads it back. */
+#include "compiler/lang/lang.h"
 #include "tests/model_kit.h"
 #include <math.h>
 

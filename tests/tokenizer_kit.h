@@ -1,7 +1,7 @@
 /* What the tests of tokenizers share: tokenizer.json texts written with ' for
  * ", and checks of ids and text. */
 #pragma once
-#include "runtime/tokenizer.h"
+#include "runtime/tokens/tokens.h"
 #include <setjmp.h>
 #include <string.h>
 /* after setjmp.h */

@@ -1,7 +1,7 @@
 /* Weights that are parts of a file's tensors, read and written (parts.c,
  * parts_write.c). */
 #pragma once
-#include "cli/loaded.h"
+#include "cli/driver/loaded.h"
 
 /* Of one of w's tensors, which has a part: what it is of a whole, and of which.
  * `index` counts the stacked dims. */

@@ -1,6 +1,6 @@
 /* Tensors of a new model that are parts of one: which there are then, and their
  * bytes, collected until the last is there. */
-#include "cli/apply.h"
+#include "cli/driver/apply.h"
 #include "cli/driver/parts.h"
 #include <string.h>
 

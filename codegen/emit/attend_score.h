@@ -1,6 +1,6 @@
 /* The state of a task of attention, for attend.c and attend_score.c. */
 #pragma once
-#include "codegen/attend.h"
+#include "codegen/emit/attend.h"
 
 typedef struct {
     Walk w;

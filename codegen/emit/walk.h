@@ -1,7 +1,7 @@
 /* What walk*.c share: the walker's value of each op that moves or tells places.
  * Private to the emitters. */
 #pragma once
-#include "codegen/kernel.h"
+#include "codegen/emit/kernel.h"
 
 const Place *walk_place(const Places *p, const Dim *d); /* BUG: it has none */
 /* An index as a vector of i64, one a lane. */

@@ -94,21 +94,22 @@ for text in "$repo"/README.md "$repo"/docs/*.md; do
 done
 
 # The operations of docs/ir.md are those of the table.
-sed -n 's/^OP(\([a-z0-9_]*\),.*/\1/p' "$repo/compiler/ops.def" | sort >table
+ops=$repo/compiler/graph/ops.def
+sed -n 's/^OP(\([a-z0-9_]*\),.*/\1/p' "$ops" | sort >table
 sed -n '/^## The operations/,/^## Passes/p' "$repo/docs/ir.md" | grep '^|' |
     grep -o '`[a-z0-9_]*`' | tr -d '`' | sort >listed
 diff table listed >out 2>err
-ok "docs/ir.md lists the operations of compiler/ops.def"
+ok "docs/ir.md lists the operations of compiler/graph/ops.def"
 
 # docs/language.md has every built-in function in its tables, nothing that is
 # none, and each word of the language in an example.
 language=$repo/docs/language.md
 sed -n '/^static const Builtin builtins/,/^};/s/^    {"\([a-z0-9_]*\)".*/\1/p' \
-    "$repo/compiler/builtin.c" | sort >built
+    "$repo/compiler/lang/builtin.c" | sort >built
 sed -n '/^## Built-in functions/,$p' "$language" | grep '^|' | cut -d'|' -f2 |
     grep -oE '`[a-z0-9_]+\(' | tr -d '`(' | sort -u >listed
 diff built listed >out 2>err
-ok "docs/language.md lists the functions of compiler/builtin.c"
+ok "docs/language.md lists the functions of compiler/lang/builtin.c"
 awk '/^```graft/ { on = 1; next } /^```/ { on = 0 } on' "$language" >examples
 sed -n 's/^WORD([A-Z]*, *"\([a-z]*\)").*/\1/p' "$repo/dsl/words.def" |
     while read -r word; do

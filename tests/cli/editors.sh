@@ -8,7 +8,7 @@ editors=$repo/docs/editors
 sed -n 's/^WORD([A-Z]*, *"\([a-z]*\)").*/\1/p' "$repo/dsl/words.def" |
     sort >words
 sed -n '/^static const Builtin builtins/,/^};/s/^    {"\([a-z0-9_]*\)".*/\1/p' \
-    "$repo/compiler/builtin.c" | sort >built
+    "$repo/compiler/lang/builtin.c" | sort >built
 [ -s words ] && [ -s built ]
 ok "the tables of words and built-in functions are found"
 

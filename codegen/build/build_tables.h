@@ -1,0 +1,44 @@
+/* Private to build*.c: a program written out as an object file and C text. */
+#pragma once
+#include "codegen/build/build.h"
+#include "codegen/program/cpu.h"
+
+/* A tensor that the caller of the built code sets. */
+typedef struct {
+    const Weight *weight;
+    int64_t index; /* among its stacked dims */
+    Dtype dtype;   /* as kernels read it */
+} Given;
+
+/* Where a buffer of an instance lies in the weights' memory. */
+typedef struct {
+    const Instance *in;
+    const Buffer *b;
+    int64_t at;
+} Held;
+
+enum { COLUMNS = 16 };
+typedef struct {
+    Program *p;
+    const BuildOptions *o;
+    FILE *out;
+    LIST(Given) tensor;
+    LIST(Held) held;
+    int64_t weight_bytes, *angle_at, angle_bytes, *cache_at, cache_bytes;
+    char column[2 * COLUMNS]; /* addresses that stand for columns: inputs,
+                               * outputs */
+    const Buffer *in[COLUMNS], *out_of[COLUMNS];
+} Build;
+
+void build_tables(Build *b);  /* build_tables.c */
+void build_header(Build *b);  /* build_header.c */
+void build_example(Build *b); /* build_example.c */
+/* libNAME, by the system's compiler (build_link.c). */
+bool build_library(const Build *b, Err *err);
+/* NAME_run's head: "int64_t NAME_run(NAME *m, ...)". */
+void build_signature(Build *b);
+bool build_ordered(const Build *b); /* do tokens have positions? */
+const char *build_column(const Build *b, const Buffer *c, bool out);
+const char *build_c_type(Dtype t);
+int build_tensor(Build *b, const Weight *w, int64_t index, Dtype t);
+int64_t build_tensors_of(const Weight *w);

@@ -1,0 +1,281 @@
+/* Skeletons matmul and grouped as CUDA C: a block computes BM rows by BN packed
+ * columns, BK of the sum at a time, the next tiles being copied while these are
+ * multiplied. bf16 by bf16 goes through tensor cores, all else is plain f32.
+ * Grouped: blocks of rows of one expert, all experts' blocks in one list. */
+#include "codegen/cuda/cuda_text.h"
+#include <string.h>
+
+enum { THREADS = 128, BM = 64, BK = 32 };
+
+typedef struct {
+    Cu *c;
+    const Matmul *m;
+    const MatmulPart *part;
+    const Pack *pack;
+    bool tensor; /* cores */
+    Dtype tile;  /* of an element in shared memory */
+    int ni, bn, ld, kp; /* n-tiles of a warp, columns of a block, elements of a
+                         * row in shared memory, of a packed row */
+    const char *x, *w;
+    CuPlaces batch;
+} Mm;
+
+static int64_t elements(int n, const Dim *const *d)
+{
+    return size_at(cu_size_of(n, d), 1);
+}
+
+static void constants(Mm *mm)
+{
+    Cu *c = mm->c;
+    int64_t K = elements(mm->m->nk, mm->m->k);
+    cu_line(c, "enum { BM = %d, BN = %d, BK = %d, LD = %d, MI = 2, NI = %d };",
+            BM, mm->bn, BK, mm->ld, mm->ni);
+    cu_line(c, "enum { KP = %d, STEPS = %d, COLS = %d }; /* packed */", mm->kp,
+            (int)((K + BK - 1) / BK),
+            (int)((elements(mm->pack->nn, mm->pack->n) + 7) / 8 * 8 *
+                  mm->pack->parts));
+    cu_line(c, "DYN_SMEM(smem);");
+    const char *t = cu_type(mm->tile);
+    cu_line(c, "%s *tx = (%s *)smem, *tw = tx + 2 * BM * LD;", t, t);
+    cu_line(c, "int *element = (int *)(tw + 2 * BN * LD), "
+               "*from = element + BM;");
+    cu_line(c, "int tid = threadIdx.x, lane = tid & 31, warp = tid >> 5;");
+    cu_line(c, "int wm = warp & 1, wn = warp >> 1;");
+}
+
+/* ---- which rows ---- */
+
+static void dense_rows(Mm *mm)
+{
+    Cu *c = mm->c;
+    const Matmul *m = mm->m;
+    const char *rows = cu_count(c, m->nm, m->m);
+    cu_line(c, "int batch = blockIdx.z, count = %s;", rows);
+    cu_open(c, "for (int slot = tid; slot < BM; slot += %d)", THREADS);
+    cu_line(c, "int at = blockIdx.y * BM + slot;");
+    cu_line(c, "element[slot] = at < count ? at : -1;");
+    cu_line(c, "from[slot] = at < count ? batch * count + at : -1;");
+    cu_close(c);
+    if (m->nb)
+        cu_unflatten(c, &mm->batch, m->nb, m->b, "batch", false);
+}
+
+/* The block's expert and where its rows stand in the order. */
+static void find_expert(Mm *mm, const char *route, const char *E)
+{
+    Cu *c = mm->c;
+    cu_line(c, "int tile = blockIdx.y, batch = 0;");
+    cu_open(c, "for (; batch < %s; batch++)", E);
+    cu_line(c, "int n = (%s[batch + 1] - %s[batch] + BM - 1) / BM;", route,
+            route);
+    cu_line(c, "if (tile < n)");
+    cu_line(c, "    break;");
+    cu_line(c, "tile -= n;");
+    cu_close(c);
+    cu_line(c, "if (batch == %s)", E);
+    cu_line(c, "    return;");
+    cu_line(c, "int first = %s[batch] + tile * BM;", route);
+    cu_line(c, "int end = %s[batch + 1];", route);
+}
+
+static void grouped_rows(Mm *mm)
+{
+    Cu *c = mm->c;
+    const Matmul *m = mm->m;
+    const char *route = cu_arg(c, m->route), *E = cu_size(c, m->expert);
+    CuPlaces p = {0};
+    find_expert(mm, route, E);
+    cu_place(&mm->batch, m->expert, "batch");
+    cu_open(c, "for (int slot = tid; slot < BM; slot += %d)", THREADS);
+    cu_line(c, "int at = first + slot < end ? %s[%s + 1 + first + slot] : -1;",
+            route, E);
+    cu_line(c, "element[slot] = at;");
+    int mark = cu_mark(c);
+    cu_unflatten(c, &p, m->nm, m->m, "at", false);
+    Expr row = cu_flat(c, m->x->type.rank - m->nk, m->x->type.dim, &p);
+    cu_line(c, "from[slot] = at < 0 ? -1 : %s;", row.text);
+    cu_forget(c, mark);
+    cu_close(c);
+}
+
+/* ---- tiles ---- */
+
+static const char *widened(Cu *c, Dtype t, const char *v)
+{
+    if (t == TYPE_bf16)
+        return cu_text(c, "bf2f(%s)", v);
+    return t == TYPE_f16 ? cu_text(c, "h2f(%s)", v) : v;
+}
+
+/* One operand's next BK elements: x's BM rows or w's BN columns; `row` and `in`
+ * say where that of number r begins and whether it is there. */
+static void copy_tile(Mm *mm, char which, Dtype from, const char *row,
+                      const char *in, int64_t K)
+{
+    Cu *c = mm->c;
+    int per = from == TYPE_f32 ? 4 : 8; /* elements of 16 bytes */
+    const char *rows = which == 'x' ? "BM" : "BN", *t = cu_type(mm->tile);
+    bool async = from == mm->tile && K % per == 0;
+    cu_open(c, async ? "for (int at = tid; at < %s * BK / %d; at += %d)"
+                     : "for (int at = tid; at < %s * BK%.0d; at += %d)",
+            rows, async ? per : 0, THREADS);
+    if (async)
+        cu_line(c, "int r = at / (BK / %d), k = at %% (BK / %d) * %d;", per,
+                per, per);
+    else
+        cu_line(c, "int r = at / BK, k = at %% BK;");
+    cu_line(c, "int ok = %s && k0 + k < %d;", in, (int)K);
+    cu_line(c, "const %s *row = ok ? %s + k0 + k : %s;", cu_type(from), row,
+            which == 'x' ? mm->x : mm->w);
+    cu_line(c, "%s *to = t%c + ((step + 1) %% 2 * %s + r) * LD + k;", t, which,
+            rows);
+    if (async)
+        cu_line(c, "cp_async_16(to, row, ok);");
+    else
+        cu_line(c, "*to = ok ? %s : 0;",
+                mm->tile == TYPE_f32 ? widened(c, from, "*row") : "*row");
+    cu_close(c);
+}
+
+static void multiply(Mm *mm)
+{
+    Cu *c = mm->c;
+    const char *t = cu_type(mm->tile);
+    cu_line(c, "const %s *px = tx + (step %% 2 * BM + wm * 32) * LD;", t);
+    cu_line(c, "const %s *pw = tw + (step %% 2 * BN + wn * NI * 8) * LD;", t);
+    if (!mm->tensor) {
+        cu_line(c, "UNROLL for (int mi = 0; mi < MI; mi++)");
+        cu_line(c, "    UNROLL for (int ni = 0; ni < NI; ni++)");
+        cu_line(c, "        fma_16x8(acc[mi][ni], px + mi * 16 * LD,");
+        cu_line(c, "                 pw + ni * 8 * LD, LD, BK);");
+        return;
+    }
+    cu_open(c, "UNROLL for (int k = 0; k < BK; k += 16)");
+    cu_line(c, "u32 fx[MI][4], fw[NI][2];");
+    cu_line(c, "UNROLL for (int mi = 0; mi < MI; mi++)");
+    cu_line(c, "    fragment_16x16(fx[mi], px + mi * 16 * LD + k, LD);");
+    cu_line(c, "UNROLL for (int ni = 0; ni < NI; ni++)");
+    cu_line(c, "    fragment_8x16(fw[ni], pw + ni * 8 * LD + k, LD);");
+    cu_line(c, "mma_tile(MI, NI, acc[0][0], fx[0], fw[0]);");
+    cu_close(c);
+}
+
+static void products(Mm *mm)
+{
+    Cu *c = mm->c;
+    const char *wrow = cu_text(c, "%s + ((i64)batch * COLS + first_col + r) "
+                                  "* KP", mm->w);
+    const char *K = cu_count(c, mm->m->nk, mm->m->k);
+    const char *xrow = cu_text(c, "%s + (i64)from[r] * %s", mm->x, K);
+    cu_line(c, "int first_col = blockIdx.x * BN;");
+    cu_line(c, "float acc[MI][NI][4];");
+    cu_line(c, "UNROLL for (int at = 0; at < MI * NI * 4; at++)");
+    cu_line(c, "    acc[at / (NI * 4)][at / 4 %% NI][at %% 4] = 0;");
+    cu_line(c, "__syncthreads();");
+    cu_open(c, "for (int step = -1; step < STEPS; step++)");
+    cu_open(c, "if (step + 1 < STEPS)");
+    cu_line(c, "int k0 = (step + 1) * BK;");
+    copy_tile(mm, 'x', mm->m->x->type.dtype, xrow, "from[r] >= 0",
+              elements(mm->m->nk, mm->m->k));
+    copy_tile(mm, 'w', mm->pack->dtype, wrow, "first_col + r < COLS", mm->kp);
+    cu_close(c);
+    cu_line(c, "cp_async_commit();");
+    cu_line(c, "if (step < 0)");
+    cu_line(c, "    continue;");
+    cu_line(c, "cp_async_wait(1);");
+    cu_line(c, "__syncthreads();");
+    multiply(mm);
+    cu_line(c, "__syncthreads();");
+    cu_close(c);
+    cu_line(c, "cp_async_wait(0);");
+}
+
+/* ---- what follows the sums ---- */
+
+static Expr sum_at(Cu *c, const Node *n, const CuPlaces *p)
+{
+    const Mm *mm = c->user;
+    (void)p;
+    for (int i = 0; i < mm->pack->parts; i++) {
+        if (mm->part->contract[i] != n)
+            continue;
+        const char *s = "acc[mi][ni][quad]";
+        if (mm->pack->parts > 1)
+            s = cu_text(c, "acc[mi][ni * %d + %d][quad]", mm->pack->parts, i);
+        return cu_rounded(c, n->type.dtype, (Expr){s, 0});
+    }
+    return (Expr){NULL, 0};
+}
+
+static void epilogue(Mm *mm)
+{
+    Cu *c = mm->c;
+    const Pack *pack = mm->pack;
+    CuPlaces p = mm->batch;
+    const char *per = pack->parts > 1 ? cu_text(c, " / %d", pack->parts) : "";
+    const char *tile = "first_col / 8 + wn * NI";
+    if (pack->parts > 1)
+        tile = cu_text(c, "(%s)%s", tile, per);
+    int mark = cu_mark(c);
+    cu_open(c, "UNROLL for (int mi = 0; mi < MI; mi++)");
+    cu_open(c, "UNROLL for (int ni = 0; ni < NI%s; ni++)", per);
+    cu_open(c, "UNROLL for (int quad = 0; quad < 4; quad++)");
+    cu_line(c, "int col = (%s + ni) * 8 + lane %% 4 * 2 + quad %% 2;",
+            tile);
+    cu_line(c, "int at = element[wm * 32 + mi * 16 + quad / 2 * 8 + "
+               "lane / 4];");
+    cu_line(c, "if (at < 0 || col >= %s)", cu_count(c, pack->nn, pack->n));
+    cu_line(c, "    continue;");
+    cu_unflatten(c, &p, mm->m->nm, mm->m->m, "at", false);
+    cu_unflatten(c, &p, pack->nn, pack->n, "col", false);
+    for (int i = 0; i < mm->part->nout; i++) {
+        const Buffer *b = c->kernel->out[mm->part->first_out + i];
+        cu_store(c, b, &p, cu_value(c, b->node, &p));
+    }
+    cu_close(c);
+    cu_close(c);
+    cu_close(c);
+    cu_forget(c, mark);
+}
+
+static void grid(const Mm *mm)
+{
+    const Matmul *m = mm->m;
+    const Size *tiles = size_ceil(
+        size_div(cu_size_of(mm->pack->nn, mm->pack->n), size_num(8)));
+    cu_grid(mm->c, 0, size_mul(tiles, size_num(8 * mm->pack->parts)), mm->bn,
+            NULL);
+    cu_grid(mm->c, 1, cu_size_of(m->nm, m->m), BM,
+            m->expert ? m->expert->size : NULL);
+    if (!m->expert)
+        cu_grid(mm->c, 2, cu_size_of(m->nb, m->b), 1, NULL);
+}
+
+void cuda_matmul(Cu *c, int part)
+{
+    Mm mm = {.c = c, .m = &c->kernel->matmul};
+    mm.part = &mm.m->part[part];
+    mm.pack = &mm.part->w->pack;
+    mm.tensor = mm.m->x->type.dtype == TYPE_bf16 &&
+                mm.pack->dtype == TYPE_bf16;
+    mm.tile = mm.tensor ? TYPE_bf16 : TYPE_f32;
+    mm.ni = mm.pack->parts == 3 ? 3 : 4;
+    mm.bn = 2 * 8 * mm.ni;
+    mm.ld = mm.tensor ? BK + 8 : BK + 4;
+    mm.kp = mm.pack->pair;
+    mm.x = cu_arg(c, kernel_leaf(c->kernel, mm.m->x));
+    mm.w = cu_arg(c, mm.part->w);
+    c->hole = sum_at;
+    c->user = &mm;
+    c->to->threads = THREADS;
+    c->to->shared = 2 * (BM + mm.bn) * mm.ld * (mm.tensor ? 2 : 4) + 8 * BM;
+    grid(&mm);
+    constants(&mm);
+    if (mm.m->expert)
+        grouped_rows(&mm);
+    else
+        dense_rows(&mm);
+    products(&mm);
+    epilogue(&mm);
+}

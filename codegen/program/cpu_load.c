@@ -1,0 +1,161 @@
+/* Weights of a program: read in place, copied, or packed for the matmuls. */
+#include "codegen/program/cpu.h"
+#include <omp.h>
+#include <string.h>
+
+static const Weight *weight_of(const Program *p, const Instance *in,
+                               const Node *n)
+{
+    const Weight *w = n->slot ? in->pass->weight[n->slot - 1] : n->weight;
+    for (int i = 0; i < p->swap.n; i++)
+        if (p->swap.at[i].from == w)
+            return p->swap.at[i].to;
+    return w;
+}
+
+void program_swap(Program *p, const Weight *w, const Weight *other)
+{
+    for (int i = 0; i < p->swap.n; i++)
+        if (p->swap.at[i].from == w) {
+            p->swap.at[i].to = other;
+            return;
+        }
+    struct Swap s = {w, other};
+    list_push(&p->arena, &p->swap, s);
+}
+
+/* Tensors of a weight, and elements of one. */
+static int64_t tensors(const Weight *w)
+{
+    int64_t n = 1;
+    for (int i = 0; i < w->stacked; i++)
+        n *= size_at(w->type.dim[i]->size, 1);
+    return n;
+}
+
+static int64_t elements(const Weight *w)
+{
+    return type_count(&w->type, 1) / tensors(w);
+}
+
+static bool read_all(const WeightSource *s, const Weight *w, int64_t index,
+                     Dtype to, char *out, Err *err)
+{
+    enum { BLOCK = 1 << 20 };
+    int64_t n = elements(w), blocks = (n + BLOCK - 1) / BLOCK;
+    bool good = true;
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t i = 0; i < blocks; i++) {
+        Err own_err = {""};
+        int64_t first = i * BLOCK, left = n - first;
+        if (s->read(s->user, w, index, first, left < BLOCK ? left : BLOCK, to,
+                    out + type_bytes(to, first), &own_err))
+            continue;
+#pragma omp critical
+        {
+            good = false;
+            *err = own_err;
+        }
+    }
+    return good;
+}
+
+/* ---- weights read as they are ---- */
+
+static bool load_one(Program *p, const WeightSource *s, const Weight *w,
+                     int64_t index, Dtype t, void **at, Err *err)
+{
+    const void *there = s->in_place ? s->in_place(s->user, w, index, t) : NULL;
+    *at = (void *)(uintptr_t)there;
+    if (there)
+        return true;
+    *at = exec_pool_take(&p->weights, type_bytes(t, elements(w)));
+    return read_all(s, w, index, t, *at, err);
+}
+
+/* A buffer that wants a table gets one; one that does not, a single tensor. */
+static bool load_plain(Program *p, const WeightSource *s, Instance *in,
+                       const Buffer *b, Err *err)
+{
+    const Weight *w = weight_of(p, in, b->node);
+    Dtype t = b->type.dtype;
+    int64_t n = tensors(w);
+    if (!b->stacked && n == 1)
+        return load_one(p, s, w, 0, t, &in->at[b->id], err);
+    if (!b->stacked) { /* a slot: its weights may be stacked, tables are not */
+        int64_t bytes = type_bytes(t, type_count(&w->type, 1));
+        char *all = exec_pool_take(&p->weights, bytes);
+        in->at[b->id] = all;
+        for (int64_t i = 0; i < n; i++)
+            if (!read_all(s, w, i, t, all + type_bytes(t, i * elements(w)),
+                          err))
+                return false;
+        return true;
+    }
+    void **table = exec_pool_take(&p->weights, n * (int64_t)sizeof *table);
+    in->at[b->id] = table;
+    for (int64_t i = 0; i < n; i++)
+        if (!load_one(p, s, w, i, t, &table[i], err))
+            return false;
+    return true;
+}
+
+/* ---- packed weights ---- */
+
+static bool pack_tensor(const WeightSource *s, const Weight *w, const Pack *k,
+                        int part, int64_t index, void *dst, Err *err)
+{
+    const void *src =
+        s->in_place ? s->in_place(s->user, w, index, k->dtype) : NULL;
+    char *copy = NULL;
+    bool good = true;
+    if (!src) {
+        src = copy = xmalloc((size_t)type_bytes(k->dtype, elements(w)) + 1);
+        good = read_all(s, w, index, k->dtype, copy, err);
+    }
+    if (good)
+        pack_part(k, part, w->stacked, index, src, dst);
+    free(copy);
+    if (good && s->done)
+        s->done(s->user, w, index);
+    return good;
+}
+
+static bool load_packed(Program *p, const WeightSource *s, Instance *in,
+                        const Buffer *b, Err *err)
+{
+    void *dst = exec_pool_take(&p->weights, pack_bytes(&b->pack));
+    p->cost.packed += pack_bytes(&b->pack);
+    in->at[b->id] = dst;
+    for (int i = 0; i < b->pack.parts; i++) {
+        const Weight *w = weight_of(p, in, b->pack.part[i]);
+        for (int64_t j = 0; j < tensors(w); j++)
+            if (!pack_tensor(s, w, &b->pack, i, j, dst, err))
+                return false;
+    }
+    return true;
+}
+
+static bool load_instance(Program *p, const WeightSource *s, Instance *in,
+                          Err *err)
+{
+    for (int i = 0; i < in->plan->buffer.n; i++) {
+        const Buffer *b = in->plan->buffer.at[i];
+        if (b->kind == BUF_weight && !load_plain(p, s, in, b, err))
+            return false;
+        if (b->kind == BUF_packed && !load_packed(p, s, in, b, err))
+            return false;
+    }
+    return true;
+}
+
+bool program_load(Program *p, const WeightSource *s, Err *err)
+{
+    exec_pool_free(&p->weights);
+    p->loaded = false;
+    p->cost.packed = 0;
+    for (int i = 0; i < p->instance.n; i++)
+        if (!load_instance(p, s, p->instance.at[i], err))
+            return false;
+    return p->loaded = true;
+}

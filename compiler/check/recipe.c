@@ -1,0 +1,322 @@
+/* Recipes checked: every name, transform, parameter and option, before
+ * anything is loaded. A model that is loaded is taken to be the first model of
+ * the texts, its sizes unknown. */
+#include "compiler/check/recipe.h"
+#include <string.h>
+
+const char *const recipe_kind_name[] = {
+    "a mistake", "a model", "data", "a text", "a number", "a list"};
+
+static RVal of_kind(Kind k)
+{
+    return (RVal){.kind = k};
+}
+
+static RVal *find(Recipe *r, const char *name)
+{
+    for (int i = r->name.n - 1; i >= 0; i--)
+        if (!strcmp(r->name.at[i].name, name))
+            return &r->name.at[i].value;
+    return NULL;
+}
+
+static void set(Recipe *r, const char *name, RVal v)
+{
+    struct RName one = {name, v};
+    RVal *old = find(r, name);
+    if (old)
+        *old = v;
+    else
+        list_push(r->spec->arena, &r->name, one);
+}
+
+static RVal name_value(Recipe *r, const Ast *e)
+{
+    const char *names[128];
+    int n = 0;
+    RVal *v = find(r, e->text);
+    if (v)
+        return *v;
+    for (; n < r->name.n && n < 128; n++)
+        names[n] = r->name.at[n].name;
+    error_at(e->src, e->loc, "nothing is called `%s` here%s", e->text,
+             near_text(nearest(e->text, names, n)));
+    return of_kind(R_error);
+}
+
+RVal recipe_wanted(Recipe *r, const Ast *e, Kind kind, const char *what)
+{
+    RVal v = recipe_value(r, e);
+    if (v.kind != kind && v.kind != R_error) {
+        error_at(e->src, e->loc, "%s wants %s, this is %s%s", what,
+                 recipe_kind_name[kind], recipe_kind_name[v.kind],
+                 kind == R_data && v.kind == R_text
+                     ? " (instruct(..) or text(..) reads a file)"
+                 : kind == R_model && v.kind == R_text
+                     ? " (load(..) reads a folder)"
+                     : "");
+        return of_kind(R_error);
+    }
+    return v;
+}
+
+/* ---- functions of recipes ---- */
+
+static Model *any_model(Recipe *r)
+{
+    for (int i = 0; i < r->spec->def.n; i++)
+        if (r->spec->def.at[i]->kind == AST_model) {
+            Model *m = symbolic_model(r->spec, r->spec->def.at[i]);
+            Err err;
+            return model_fill(m, &err) ? m : NULL;
+        }
+    return NULL;
+}
+
+/* load(path, dtype: "bf16") */
+static RVal run_load(Recipe *r, const Ast *call)
+{
+    if (call->nkid < 2) {
+        error_at(call->src, call->loc, "load wants the path of a model");
+        return of_kind(R_error);
+    }
+    recipe_wanted(r, call->kid[1], R_text, "load");
+    for (int i = 2; i < call->nkid; i++) {
+        const Ast *a = call->kid[i];
+        Dtype t;
+        if (a->kind != AST_named || strcmp(a->text, "dtype"))
+            error_at(a->src, a->loc, "load takes a path and dtype: \"..\"");
+        else if (a->kid[0]->kind != AST_string ||
+                 !type_find(a->kid[0]->text, &t))
+            error_at(a->src, a->kid[0]->loc,
+                     "no element type %s; there are \"f32\", \"bf16\", "
+                     "\"f16\", \"f64\"",
+                     a->kid[0]->kind == AST_string
+                         ? intern_printf("\"%s\"", a->kid[0]->text)
+                         : "of this kind");
+    }
+    return (RVal){R_model, any_model(r)};
+}
+
+static const char *const styles[] = {"xft", "human-assistant"};
+
+static void style(const Ast *a)
+{
+    const char *text = a->kind == AST_string ? a->text : "";
+    for (size_t i = 0; i < COUNT(styles); i++)
+        if (!strcmp(styles[i], text))
+            return;
+    error_at(a->src, a->loc, "no style \"%s\"%s; there are \"xft\" and "
+                             "\"human-assistant\"",
+             text, near_text(nearest(text, styles, COUNT(styles))));
+}
+
+/* instruct(file, style: "xft", length: 1024) */
+static RVal run_instruct(Recipe *r, const Ast *call)
+{
+    if (call->nkid < 2) {
+        error_at(call->src, call->loc, "instruct wants a file of pairs");
+        return of_kind(R_error);
+    }
+    recipe_wanted(r, call->kid[1], R_text, "instruct");
+    for (int i = 2; i < call->nkid; i++) {
+        const Ast *a = call->kid[i];
+        if (a->kind == AST_named && !strcmp(a->text, "style"))
+            style(a->kid[0]);
+        else if (a->kind == AST_named && !strcmp(a->text, "length"))
+            recipe_wanted(r, a->kid[0], R_number, "length");
+        else
+            error_at(a->src, a->loc,
+                     "instruct takes a file, style: and length:");
+    }
+    return of_kind(R_data);
+}
+
+/* text(file, length: 1024): plain text, every token learned. */
+static RVal run_text(Recipe *r, const Ast *call)
+{
+    if (call->nkid < 2) {
+        error_at(call->src, call->loc, "text wants a file");
+        return of_kind(R_error);
+    }
+    recipe_wanted(r, call->kid[1], R_text, "text");
+    for (int i = 2; i < call->nkid; i++) {
+        const Ast *a = call->kid[i];
+        if (a->kind == AST_named && !strcmp(a->text, "length"))
+            recipe_wanted(r, a->kid[0], R_number, "length");
+        else
+            error_at(a->src, a->loc, "text takes a file and length:");
+    }
+    return of_kind(R_data);
+}
+
+static const struct {
+    const char *name;
+    RVal (*run)(Recipe *r, const Ast *call);
+} functions[] = {
+    {"load", run_load}, {"instruct", run_instruct}, {"text", run_text}};
+
+/* ---- transforms ---- */
+
+static const Ast *param_named(const Ast *def, const char *name)
+{
+    const Ast *params = def->kid[0];
+    for (int i = 0; i < params->nkid; i++)
+        if (!strcmp(params->kid[i]->text, name))
+            return params->kid[i];
+    return NULL;
+}
+
+bool recipe_arg(Recipe *r, const Ast *def, const Ast *a, Arg *out, int *n)
+{
+    if (!transform_has(def, a))
+        return false;
+    const Ast *p = param_named(def, a->text);
+    RVal v = recipe_value(r, a->kid[0]);
+    if (p->kind == AST_param_model) {
+        if (v.kind != R_list && v.kind != R_model && v.kind != R_error)
+            error_at(a->src, a->kid[0]->loc, "`%s` wants models, this is %s",
+                     p->text, recipe_kind_name[v.kind]);
+        return v.kind != R_error;
+    }
+    if (a->kid[0]->kind == AST_number && *n < 32)
+        out[(*n)++] = (Arg){a->text, a->kid[0]->text};
+    return v.kind != R_error;
+}
+
+static RVal apply(Recipe *r, const Ast *def, const Ast *call)
+{
+    Arg arg[32];
+    int n = 0;
+    bool ok = true;
+    Err err = {""};
+    if (call->nkid < 2 || call->kid[1]->kind == AST_named) {
+        error_at(call->src, call->loc, "`%s` wants a model first", def->text);
+        return of_kind(R_error);
+    }
+    RVal m = recipe_wanted(r, call->kid[1], R_model, def->text);
+    for (int i = 2; i < call->nkid; i++)
+        ok &= recipe_arg(r, def, call->kid[i], arg, &n);
+    if (m.kind == R_error || !ok)
+        return of_kind(R_error);
+    if (!m.model)
+        return m;
+    Model *made = model_transform(r->spec, m.model, def->text, arg, n, NULL, 0,
+                                  &err);
+    if (!made && !r->spec->diags->errors)
+        error_at(call->src, call->loc, "%s", err.text);
+    if (!made)
+        return of_kind(R_error);
+    struct Made one = {made, call};
+    list_push(r->spec->arena, &r->spec->made, one);
+    return (RVal){R_model, made};
+}
+
+static RVal call_value(Recipe *r, const Ast *e)
+{
+    const char *name = e->kid[0]->kind == AST_name ? e->kid[0]->text : "";
+    const Ast *def = spec_find(r->spec, AST_transform, name);
+    if (def)
+        return apply(r, def, e);
+    for (size_t i = 0; i < COUNT(functions); i++)
+        if (!strcmp(functions[i].name, name))
+            return functions[i].run(r, e);
+    error_at(e->src, e->kid[0]->loc, "no transform or function `%s`%s", name,
+             spec_hint(r->spec, AST_transform, name));
+    return of_kind(R_error);
+}
+
+static RVal list_value(Recipe *r, const Ast *e)
+{
+    RVal v = {R_list, NULL};
+    for (int i = 0; i < e->nkid; i++) {
+        RVal one = recipe_value(r, e->kid[i]);
+        if (one.kind == R_model)
+            v.model = one.model;
+    }
+    return v;
+}
+
+RVal recipe_value(Recipe *r, const Ast *e)
+{
+    switch (e->kind) {
+    case AST_name:   return name_value(r, e);
+    case AST_number: return of_kind(R_number);
+    case AST_string: return of_kind(R_text);
+    case AST_list:   return list_value(r, e);
+    case AST_call:   return call_value(r, e);
+    case AST_index:
+        recipe_value(r, e->kid[1]);
+        return (RVal){R_model,
+                      recipe_wanted(r, e->kid[0], R_list, "[..]").model};
+    case AST_neg:    return recipe_wanted(r, e->kid[0], R_number, "-");
+    case AST_binary:
+        if (recipe_wanted(r, e->kid[0], R_number, e->text).kind == R_error ||
+            recipe_wanted(r, e->kid[1], R_number, e->text).kind == R_error)
+            return of_kind(R_error);
+        return of_kind(R_number);
+    default:
+        error_at(e->src, e->loc, "this cannot stand in a recipe");
+        return of_kind(R_error);
+    }
+}
+
+/* ---- statements ---- */
+
+static void items(Recipe *r, const Ast *block, int from);
+
+static void loop(Recipe *r, const Ast *f)
+{
+    RVal in = recipe_value(r, f->kid[0]);
+    if (in.kind != R_list && in.kind != R_number && in.kind != R_error)
+        error_at(f->src, f->kid[0]->loc, "for wants a list or a number");
+    set(r, f->text, in.kind == R_list && in.model
+                        ? (RVal){R_model, in.model}
+                        : of_kind(in.kind == R_list ? R_text : R_number));
+    items(r, f->kid[1], 0);
+}
+
+static void item(Recipe *r, const Ast *a)
+{
+    switch (a->kind) {
+    case AST_assign: {
+        RVal v = recipe_value(r, a->kid[1]);
+        for (int i = 0; i < a->kid[0]->nkid; i++)
+            set(r, a->kid[0]->kid[i]->text, v);
+        break;
+    }
+    case AST_train: recipe_train(r, a); break;
+    case AST_observe:
+        recipe_wanted(r, a->kid[0], R_model, "observe");
+        recipe_wanted(r, a->kid[1], R_data, "observe .. on");
+        break;
+    case AST_save:
+        recipe_wanted(r, a->kid[0], R_model, "save");
+        recipe_wanted(r, a->kid[1], R_text, "save .. to");
+        break;
+    case AST_eval:
+        for (int i = 1; i < a->kid[0]->nkid; i++)
+            recipe_value(r, a->kid[0]->kid[i]);
+        break;
+    case AST_for: loop(r, a); break;
+    default: break;
+    }
+}
+
+static void items(Recipe *r, const Ast *block, int from)
+{
+    for (int i = from; i < block->nkid; i++)
+        item(r, block->kid[i]);
+}
+
+void check_recipe(Spec *s, const Ast *def)
+{
+    Recipe r = {.spec = s};
+    const Ast *params = def->kid[0];
+    for (int i = 0; i < params->nkid; i++) {
+        const Ast *p = params->kid[i], *v = p->nkid ? p->kid[0] : NULL;
+        set(&r, p->text, of_kind(v && v->kind == AST_number ? R_number
+                                                             : R_text));
+    }
+    items(&r, def, 1);
+}

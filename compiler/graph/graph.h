@@ -1,0 +1,170 @@
+/* Room graph: sizes and types; operations and the graph they make; its text
+ * and what always holds of it; counted random numbers. */
+#pragma once
+#include "compiler/graph/type.h"
+
+/* ---- the graph (graph.c) ---- */
+
+typedef enum {
+#define OP(name, ...) OP_##name,
+#include "compiler/graph/ops.def"
+#undef OP
+    OP_COUNT
+} Op;
+
+typedef struct Node Node;
+typedef struct Graph Graph;
+
+/* Rows of a file's tensor that are a weight: `as "qkv" transposed rows a .. b`.
+ * The tensor's first dims are the last `packed` of the stacked ones; of what is
+ * left the first (of the matrix turned, if `transposed`) counts the rows. */
+typedef struct {
+    const char *tensor; /* with a {} for each stacked dim that is not packed */
+    int packed;
+    bool transposed;
+    int64_t first, step, count; /* count 0: all rows */
+} FilePart;
+
+/* A weight: a tensor of a checkpoint, or what a transform makes. */
+typedef struct Weight {
+    const char *path;  /* in the text: "layer[3].ffn.expert.gate" */
+    const char *file;  /* the tensor: "model.layers.3.mlp.experts.{}.w1.weight";
+                        * a {} for each of the first `stacked` dims; of a part
+                        * what it is of, and which */
+    const FilePart *part; /* NULL: a tensor of its own */
+    int stacked;       /* leading dims that are arrays of modules */
+    Type type;
+    Node *value;       /* how a transform makes it; NULL: read from the file */
+    const char *other; /* read from these other models; NULL: the model's own */
+} Weight;
+
+typedef enum { ROPE_default, ROPE_linear, ROPE_llama3, ROPE_yarn } RopeKind;
+typedef struct {
+    double theta;
+    int rotary; /* leading elements of a head that turn; the rest pass */
+    double pairs; /* 1: elements 2j and 2j + 1 turn together */
+    RopeKind kind;
+    double factor, low, high, original;     /* as in Hugging Face configs */
+    double beta_fast, beta_slow, attention; /* yarn */
+} Rope;
+/* Fills inv_freq[rotary / 2]; *scale multiplies cos and sin (1 but for yarn).
+ * Elements j and j + rotary / 2 (or 2j and 2j + 1) turn together, by
+ * pos * inv_freq[j]. */
+void rope_frequencies(const Rope *r, double *inv_freq, double *scale);
+
+/* One pass of a repeated layer: a body, and the weights for its slots. */
+typedef struct {
+    Graph *body;
+    const Weight **weight; /* body->nslots of them */
+} Iteration;
+typedef struct {
+    int n;
+    Iteration *at;
+} Repeat;
+
+struct Node {
+    Op op;
+    int id;    /* its place in graph->node: its arguments' are smaller */
+    Type type; /* as its rule gives it */
+    Node *arg[MAX_ARGS];
+    /* attributes; which of them count is the op's affair (ops.def); the rest
+     * are zero */
+    int ndim;
+    const Dim *dim[MAX_RANK];
+    double num;
+    const Size *size;
+    const char *name; /* interned */
+    const Weight *weight;
+    int slot; /* OP_weight in a body: its column from 1; else 0 */
+    const Rope *rope;
+    const Repeat *repeat;
+    /* not part of what it computes */
+    const char *label; /* a name from the text, for printing; may be NULL */
+    const Source *src; /* where it came from; may be NULL */
+    Loc loc;
+    const char *path; /* the instance it is of: "layer[0].ffn"; may be NULL */
+};
+
+/* Nodes in order of dependence. Equal nodes are one (hash-consing): equal
+ * terms are one pointer. A graph owns nothing but its lists in `arena`. */
+struct Graph {
+    Arena *arena;
+    const char *name;
+    LIST(Node *) node;
+    LIST(struct Output {
+        const char *name; /* "y", "loss.balance", "stat.usage" */
+        Node *node;
+    }) output;
+    int nslots; /* of a body: its weight columns */
+    Node **table;
+    int ntable; /* graph.c's own: hash-consing */
+    struct Place {
+        const Source *src;
+        Loc loc;
+        const char *path;
+    } here; /* what graph_add notes in nodes that have no place yet */
+};
+
+Graph *graph_new(Arena *a, const char *name);
+/* The node, or its equal that is there already. Its type is computed by its
+ * rule (`declared`: n.type is taken). BUG where the rule refuses: callers
+ * check first, in the user's terms. */
+Node *graph_add(Graph *g, Node n);
+void graph_output(Graph *g, const char *name, Node *n);
+Node *graph_find_output(const Graph *g, const char *name); /* or NULL */
+/* Any of the ops that attend. */
+static inline bool op_attends(Op op)
+{
+    return op == OP_attend || op == OP_attend_sink || op == OP_attend_slope ||
+           op == OP_attend_bias;
+}
+/* Why its rule refuses the node, or NULL with *type filled in. */
+const char *op_type(const Node *n, Type *type);
+/* A new graph with each node that outputs need rebuilt through `map` (NULL:
+ * as it is). map sees a node whose arguments are already the new graph's. */
+Graph *graph_map(const Graph *g, Arena *a,
+                 Node *(*map)(Graph *to, Node n, const Node *old, void *user),
+                 void *user);
+
+/* A new graph of the given nodes (outputs "0", "1", ...) with numbers for the
+ * unknowns of all sizes but T; NULL: a dim's size would not be a whole number
+ * above 0. Leaves of f32 become `leaf` (TYPE_f32: as they are). */
+Graph *graph_at(Arena *a, int n, Node *const *node, int nsym,
+                const char *const *sym, const double *value, Dtype leaf);
+
+/* Shorthands of graph_add. */
+Node *g_num(Graph *g, Dtype t, double v);
+Node *g_scalar(Graph *g, Dtype t, const Size *s); /* a number when known */
+Node *g_map1(Graph *g, Op op, Node *a);
+Node *g_map2(Graph *g, Op op, Node *a, Node *b);
+Node *g_select(Graph *g, Node *c, Node *a, Node *b);
+Node *g_cast(Graph *g, Dtype t, Node *a); /* a itself where it has the type */
+Node *g_along(Graph *g, Op op, Node *a, int n, const Dim *const *dim);
+Node *g_contract(Graph *g, Node *a, Node *b, int n, const Dim *const *dim);
+Node *g_gather(Graph *g, Node *a, const Dim *d, Node *index);
+Node *g_weight(Graph *g, const Weight *w);
+
+typedef enum { FACT_none, FACT_pos, FACT_pos1, FACT_row } Fact;
+typedef struct {
+    const char *name;
+    int nargs;
+    Fact fact;
+} OpInfo;
+extern const OpInfo op_info[OP_COUNT];
+bool op_find(const char *name, Op *out);
+double op_value(Op op, double a, double b, double c); /* of a `row` op */
+
+/* ---- counted random numbers (random.c): the same on every target ---- */
+
+uint64_t random_key(uint64_t seed, const char *name);
+uint64_t random_bits(uint64_t key, uint64_t counter);
+double random_uniform(uint64_t key, uint64_t counter);  /* [0, 1), 24 bits */
+double random_gaussian(uint64_t key, uint64_t counter); /* no libm */
+void random_shuffle(uint64_t key, int n, int *out);     /* a permutation */
+/* The key of a uniform, gaussian or shuffle node, whose element i (row-major)
+ * is draw i. `place` tells the passes of a repeat apart: 0 outside, and in
+ * iteration i of a repeat at place p it is random_place(p, i). */
+uint64_t random_draw_key(const Node *n, uint64_t seed, uint64_t place);
+uint64_t random_place(uint64_t place, int iteration);
+
+#include "compiler/graph/text.h"

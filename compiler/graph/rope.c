@@ -1,0 +1,59 @@
+/* Rotary position frequencies, as transformers makes them of a config. In
+ * doubles; transformers works in floats, which moves its logits by 3e-7. */
+#include "compiler/graph/graph.h"
+#include <math.h>
+
+static double clamp01(double v)
+{
+    return v < 0 ? 0 : v > 1 ? 1 : v;
+}
+
+/* Long waves turn slower by `factor`, short ones stay, those between blend. */
+static double llama3(const Rope *r, double freq)
+{
+    double waves = r->original * freq / (2 * M_PI); /* in the trained length */
+    double keep = clamp01((waves - r->low) / (r->high - r->low));
+    return (1 - keep) * freq / r->factor + keep * freq;
+}
+
+/* The (real) frequency number that turns `turns` times in the length. */
+static double yarn_index(const Rope *r, double turns)
+{
+    return r->rotary * log(r->original / (turns * 2 * M_PI)) /
+           (2 * log(r->theta));
+}
+
+/* As llama3, but the blend is linear in the frequency's number. */
+static double yarn(const Rope *r, int j, double freq)
+{
+    double fast = r->beta_fast > 0 ? r->beta_fast : 32;
+    double slow = r->beta_slow > 0 ? r->beta_slow : 1;
+    double low = fmax(floor(yarn_index(r, fast)), 0);
+    double high = fmin(ceil(yarn_index(r, slow)), r->rotary - 1);
+    if (low == high)
+        high += 0.001;
+    double slowed = clamp01((j - low) / (high - low));
+    return slowed * freq / r->factor + (1 - slowed) * freq;
+}
+
+static double yarn_scale(const Rope *r)
+{
+    if (r->attention > 0)
+        return r->attention;
+    return r->factor > 1 ? 0.1 * log(r->factor) + 1 : 1;
+}
+
+void rope_frequencies(const Rope *r, double *inv_freq, double *scale)
+{
+    *scale = r->kind == ROPE_yarn ? yarn_scale(r) : 1;
+    for (int j = 0; j < r->rotary / 2; j++) {
+        double freq = pow(r->theta, -2.0 * j / r->rotary);
+        switch (r->kind) {
+        case ROPE_default: break;
+        case ROPE_linear:  freq /= r->factor; break;
+        case ROPE_llama3:  freq = llama3(r, freq); break;
+        case ROPE_yarn:    freq = yarn(r, j, freq); break;
+        }
+        inv_freq[j] = freq;
+    }
+}

@@ -1,0 +1,262 @@
+/* The reference interpreter: runs a graph node by node, plainly. A tensor is
+ * freed after its last use; weights are fetched anew for each use. */
+#include "compiler/interp/interp_run.h"
+#include <string.h>
+
+static Kernel run_repeat;
+
+static Kernel *kernel_of(Op op)
+{
+    static Kernel *const kernel[OP_COUNT] = {
+        [OP_input] = run_input,       [OP_weight] = run_weight,
+        [OP_learned] = run_weight,    [OP_number] = run_number,
+        [OP_scalar] = run_scalar,     [OP_flag] = run_flag,
+        [OP_iota] = run_iota,         [OP_position] = run_position,
+        [OP_shuffle] = run_shuffle,
+        [OP_uniform] = run_draw,      [OP_gaussian] = run_draw,
+        [OP_sum] = run_sum,           [OP_max] = run_max,
+        [OP_softmax] = run_softmax,   [OP_logsumexp] = run_logsumexp,
+        [OP_topk] = run_topk,         [OP_largest] = run_largest,
+        [OP_cumsum] = run_cumsum,     [OP_rank] = run_rank,
+        [OP_onehot] = run_onehot,     [OP_place] = run_place,
+        [OP_contract] = run_contract, [OP_gather] = run_gather,
+        [OP_scatter] = run_scatter,   [OP_expand] = run_copy,
+        [OP_order] = run_copy,        [OP_flatten] = run_same,
+        [OP_split] = run_same,        [OP_slice] = run_slice,
+        [OP_cut] = run_cut,           [OP_join] = run_join,
+        [OP_rename] = run_same,       [OP_attend] = run_attend,
+        [OP_attend_sink] = run_attend, [OP_attend_slope] = run_attend,
+        [OP_attend_bias] = run_attend,
+        [OP_rope] = run_rope,         [OP_repeat] = run_repeat,
+    };
+    return op_info[op].fact == FACT_row ? run_map : kernel[op];
+}
+
+/* ---- what is computed, and for how long it is kept ---- */
+
+typedef struct {
+    bool *needed;
+    bool *deferred; /* a gather that only contracts read: see Operand */
+    int *last;      /* the last node that reads it; of outputs the end */
+} Plan;
+
+static bool is_lazy(const Node *n)
+{
+    return n->op == OP_weight || n->op == OP_learned;
+}
+
+static void touch(Plan *p, const Node *arg, int user)
+{
+    if (p->last[arg->id] < user)
+        p->last[arg->id] = user;
+    for (int i = 0; p->deferred[arg->id] && i < 2; i++)
+        touch(p, arg->arg[i], user);
+}
+
+static void plan_needs(Plan *p, const Graph *g)
+{
+    for (int i = g->node.n - 1; i >= 0; i--) {
+        const Node *n = g->node.at[i];
+        p->deferred[i] &= n->op == OP_gather && !is_lazy(n->arg[1]);
+        for (int k = 0; p->needed[i] && k < op_info[n->op].nargs; k++) {
+            p->needed[n->arg[k]->id] = true;
+            if (n->op != OP_contract)
+                p->deferred[n->arg[k]->id] = false;
+        }
+    }
+}
+
+/* Only the output of that name counts, or (NULL) all. */
+static Plan plan_of(const Graph *g, const char *only)
+{
+    size_t n = (size_t)g->node.n + 1;
+    Plan p = {xmalloc(n), xmalloc(n), xmalloc(n * sizeof(int))};
+    memset(p.needed, 0, n);
+    memset(p.deferred, 1, n);
+    memset(p.last, 0, n * sizeof(int));
+    for (int i = 0; i < g->output.n; i++)
+        if (!only || !strcmp(only, g->output.at[i].name)) {
+            p.needed[g->output.at[i].node->id] = true;
+            p.deferred[g->output.at[i].node->id] = false;
+            p.last[g->output.at[i].node->id] = g->node.n;
+        }
+    plan_needs(&p, g);
+    for (int i = 0; i < g->node.n; i++)
+        for (int k = 0; p.needed[i] && k < op_info[g->node.at[i]->op].nargs;
+             k++)
+            touch(&p, g->node.at[i]->arg[k], i);
+    return p;
+}
+
+static void plan_free(Plan *p)
+{
+    free(p->needed);
+    free(p->deferred);
+    free(p->last);
+}
+
+/* ---- one node ---- */
+
+static void round_to_type(Tensor *t)
+{
+    Dtype type = t->type.dtype;
+    uint64_t cell;
+    for (int64_t i = 0; type == TYPE_f32 && i < t->count; i++)
+        t->at[i] = (double)(float)t->at[i];
+    if (type != TYPE_bf16 && type != TYPE_f16)
+        return;
+    for (int64_t i = 0; i < t->count; i++) {
+        type_store(type, &cell, 0, t->at[i]);
+        t->at[i] = type_load(type, &cell, 0);
+    }
+}
+
+/* The node's value, or NULL with err set. */
+static Tensor *compute(Run *r, const Node *n, const Operand *in)
+{
+    Tensor *out = tensor_new(&n->type, r->env->T);
+    if (!kernel_of(n->op)(r, n, in, out)) {
+        tensor_free(out);
+        return NULL;
+    }
+    if (!r->env->exact)
+        round_to_type(out);
+    return out;
+}
+
+static bool fetch(Run *r, const Plan *p, const Node *n, Operand *o)
+{
+    *o = (Operand){r->value[n->id], NULL, NULL, false};
+    if (is_lazy(n)) {
+        o->t = compute(r, n, NULL);
+        o->own = true;
+    } else if (p->deferred[n->id]) {
+        if (!fetch(r, p, n->arg[0], o))
+            return false;
+        o->index = r->value[n->arg[1]->id];
+        o->dim = n->dim[0];
+    }
+    return o->t != NULL;
+}
+
+static void release(Run *r, const Plan *p, const Node *n, int now)
+{
+    if (p->last[n->id] == now) {
+        tensor_free(r->value[n->id]);
+        r->value[n->id] = NULL;
+    }
+    for (int i = 0; p->deferred[n->id] && i < 2; i++)
+        release(r, p, n->arg[i], now);
+}
+
+static bool run_node(Run *r, const Plan *p, const Node *n)
+{
+    Operand in[MAX_ARGS] = {0};
+    int nargs = op_info[n->op].nargs;
+    bool ok = true;
+    for (int i = 0; ok && i < nargs; i++)
+        ok = fetch(r, p, n->arg[i], &in[i]);
+    if (ok)
+        ok = (r->value[n->id] = compute(r, n, in)) != NULL;
+    for (int i = 0; i < nargs; i++)
+        if (in[i].own)
+            tensor_free(in[i].t);
+    for (int i = 0; i < nargs; i++)
+        release(r, p, n->arg[i], n->id);
+    return ok;
+}
+
+/* ---- a graph ---- */
+
+static bool run_nodes(Run *r, const Plan *p)
+{
+    for (int i = 0; i < r->g->node.n; i++) {
+        const Node *n = r->g->node.at[i];
+        if (p->needed[i] && !p->deferred[i] && !is_lazy(n) &&
+            !run_node(r, p, n))
+            return false;
+    }
+    return true;
+}
+
+/* Runs r->g and hands its output values to `take`, while they last. */
+static bool run_graph(Run *r, const char *only,
+                      void (*take)(void *to, int i, const Tensor *t), void *to)
+{
+    const Graph *g = r->g;
+    Plan p = plan_of(g, only);
+    r->value = xmalloc(((size_t)g->node.n + 1) * sizeof(Tensor *));
+    memset(r->value, 0, ((size_t)g->node.n + 1) * sizeof(Tensor *));
+    bool ok = run_nodes(r, &p);
+    for (int i = 0; ok && i < g->output.n; i++) {
+        if (only && strcmp(only, g->output.at[i].name))
+            continue;
+        Operand o;
+        ok = fetch(r, &p, g->output.at[i].node, &o);
+        if (ok)
+            take(to, i, o.t);
+        if (o.own)
+            tensor_free(o.t);
+    }
+    for (int i = 0; i < g->node.n; i++)
+        tensor_free(r->value[i]);
+    free(r->value);
+    plan_free(&p);
+    return ok;
+}
+
+static void take_carry(void *to, int i, const Tensor *t)
+{
+    (void)i;
+    memcpy(((Tensor *)to)->at, t->at, (size_t)t->count * sizeof *t->at);
+}
+
+/* A body takes the input "x" and gives the output "y". */
+static bool run_repeat(Run *r, const Node *n, const Operand *in, Tensor *out)
+{
+    take_carry(out, 0, in[0].t);
+    for (int i = 0; i < n->repeat->n; i++) {
+        const Iteration *pass = &n->repeat->at[i];
+        Run body = {.g = pass->body, .env = r->env, .err = r->err,
+                    .pass = pass, .carry = out,
+                    .place = random_place(r->place, i)};
+        if (!run_graph(&body, "y", take_carry, out))
+            return false;
+    }
+    return true;
+}
+
+typedef struct {
+    Arena *arena;
+    Tensor **out;
+} Results;
+
+static void take_output(void *to, int i, const Tensor *t)
+{
+    Results *results = to;
+    Tensor *copy = arena_alloc(results->arena, sizeof *copy);
+    size_t bytes = (size_t)t->count * sizeof *t->at;
+    *copy = *t;
+    copy->at = arena_alloc(results->arena, bytes + 1);
+    memcpy(copy->at, t->at, bytes);
+    results->out[i] = copy;
+}
+
+static bool check_positions(const InterpEnv *env, Err *err)
+{
+    for (int64_t t = 0; env->pos && t < env->T; t++)
+        if (env->pos[t] && (!t || env->pos[t] != env->pos[t - 1] + 1))
+            return err_set(err, "token %lld has position %d: not 0, nor one "
+                           "more than the token's before it", (long long)t,
+                           env->pos[t]);
+    return true;
+}
+
+bool interp_run(const Graph *g, const InterpEnv *env, Arena *arena,
+                Tensor **out, Err *err)
+{
+    Run r = {.g = g, .env = env, .err = err};
+    Results results = {arena, out};
+    return check_positions(env, err) &&
+           run_graph(&r, NULL, take_output, &results);
+}

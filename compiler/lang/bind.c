@@ -1,0 +1,471 @@
+/* Models bound to a config.json: which text reads it, the values of its
+ * parameters, the transforms that made it. */
+#include "compiler/lang/elab.h"
+#include <math.h>
+#include <string.h>
+
+/* ---- config fields ---- */
+
+static const cJSON *json_field(const cJSON *o, const char *path)
+{
+    while (o && *path) {
+        size_t len = strcspn(path, ".");
+        o = cJSON_GetObjectItemCaseSensitive(o, intern_n(path, len));
+        path += len + (path[len] == '.');
+    }
+    return cJSON_IsNull(o) ? NULL : o;
+}
+
+/* rope_parameters.rope_theta as it is written, or NULL if e is no name. */
+static const char *dotted(const Ast *e)
+{
+    if (e->kind == AST_name)
+        return e->text;
+    const char *base = e->kind == AST_dot ? dotted(e->kid[0]) : NULL;
+    return base ? intern_printf("%s.%s", base, e->text) : NULL;
+}
+
+Val json_value(const cJSON *v)
+{
+    if (cJSON_IsNumber(v))
+        return val_size(size_num(v->valuedouble));
+    if (cJSON_IsBool(v))
+        return val_bool(cJSON_IsTrue(v));
+    if (cJSON_IsString(v))
+        return val_string(intern(v->valuestring));
+    return (Val){.kind = V_json, .json = v};
+}
+
+/* A value of the config (*from: that field), an earlier field, or an
+ * expression of those (NULL). */
+static bool alternative(Scope *s, const Ast *e, Val *out, const char **from)
+{
+    const char *name = dotted(e);
+    Val *earlier = name ? names_find(&s->inst->param, name) : NULL;
+    const cJSON *v = name ? json_field(s->model->config, name) : NULL;
+    *from = NULL;
+    if (earlier) {
+        *out = *earlier;
+        return true;
+    }
+    if (v) {
+        *out = json_value(v);
+        out->field = *from = name;
+        return true;
+    }
+    if (name && strcmp(name, "none") && strcmp(name, "true") &&
+        strcmp(name, "false"))
+        return false;
+    *out = eval(s, e);
+    return out->kind != V_error;
+}
+
+/* A value as it came from the config's field. */
+static bool usable(const char *field, const Val *v, Err *err)
+{
+    double n;
+    Rope ignored = {0};
+    if (v->kind == V_size && size_is_num(v->size, &n) && !isfinite(n))
+        return err_set(err, "config.json: `%s` is no finite number", field);
+    bool rope = !strcmp(field, "rope_scaling") ||
+                !strcmp(field, "rope_parameters");
+    const char *why = !rope            ? NULL
+                      : v->kind != V_json ? "is not an object"
+                                          : rope_of_config(v->json, &ignored);
+    return !why || err_set(err, "config.json: `%s` %s", field, why);
+}
+
+static bool bind_field(Scope *s, const Ast *f, Err *err)
+{
+    Val v = val_error;
+    bool found = false;
+    const char *from = NULL, *first = f->nkid ? dotted(f->kid[0]) : NULL;
+    for (int i = 0; i < f->nkid && !found; i++)
+        found = alternative(s, f->kid[i], &v, &from);
+    if (!found)
+        return err_set(err, "config.json: no field `%s`",
+                       first ? first : f->text);
+    if (!usable(from ? from : f->text, &v, err))
+        return false;
+    names_set(s->model->arena, &s->inst->param, f->text, v);
+    if (!from && first && v.kind != V_none && !strchr(first, '.'))
+        names_set(s->model->arena, &s->model->written, first, v);
+    return true;
+}
+
+static bool bind_require(Scope *s, const Ast *r, Err *err)
+{
+    Val v = eval(s, r->kid[0]);
+    if (v.kind != V_bool || v.truth)
+        return true;
+    Arena scratch = {0};
+    err_set(err, "config.json: %s",
+            r->kid[1] ? fill_message(s, r->kid[1]->text)
+                      : dsl_expr_text(&scratch, r->kid[0]));
+    arena_free(&scratch);
+    return false;
+}
+
+static bool bind_config(Scope *s, const Ast *config, Err *err)
+{
+    for (int i = 1; i < config->nkid; i++) {
+        const Ast *item = config->kid[i];
+        if (item->kind == AST_field && s->model->symbolic)
+            names_set(s->model->arena, &s->inst->param, item->text,
+                      val_size(size_sym(item->text)));
+        else if (item->kind == AST_field ? !bind_field(s, item, err)
+                                         : !s->model->symbolic &&
+                                               !bind_require(s, item, err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- which model ---- */
+
+static const char *architecture(const cJSON *config)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(config,
+                                                         "architectures");
+    const cJSON *first = cJSON_GetArrayItem(list, 0);
+    return cJSON_IsString(first) ? first->valuestring : NULL;
+}
+
+static const Ast *config_of(const Ast *def)
+{
+    for (int i = 0; i < def->nkid; i++)
+        if (def->kid[i]->kind == AST_config)
+            return def->kid[i];
+    return NULL;
+}
+
+static bool names_architecture(const Ast *model, const char *arch)
+{
+    const Ast *config = config_of(model);
+    const Ast *strings = config ? config->kid[0] : NULL;
+    for (int i = 0; strings && i < strings->nkid; i++)
+        if (!strcmp(strings->kid[i]->text, arch))
+            return true;
+    return false;
+}
+
+static const Ast *field_of(const Ast *def, const char *name)
+{
+    const Ast *config = config_of(def);
+    for (int i = 1; config && i < config->nkid; i++)
+        if (config->kid[i]->kind == AST_field &&
+            !strcmp(config->kid[i]->text, name))
+            return config->kid[i];
+    return NULL;
+}
+
+static bool makes_architecture(const Ast *transform, const char *arch)
+{
+    const Ast *f = field_of(transform, "architectures");
+    const Ast *list = f && f->nkid ? f->kid[0] : NULL;
+    for (int i = 0; list && i < list->nkid; i++)
+        if (list->kid[i]->kind == AST_string &&
+            !strcmp(list->kid[i]->text, arch))
+            return true;
+    return false;
+}
+
+static const Ast *find_def(const Spec *s, AstKind kind, const char *arch,
+                           bool (*fits)(const Ast *, const char *))
+{
+    for (int i = 0; i < s->def.n; i++)
+        if (s->def.at[i]->kind == kind && fits(s->def.at[i], arch))
+            return s->def.at[i];
+    return NULL;
+}
+
+const char *field_of_dim(const Model *m, const Dim *d)
+{
+    const Val *v = m->root ? names_find(&m->root->param, d->name) : NULL;
+    return v && v->dim == d ? v->field : NULL;
+}
+
+/* ---- a model of a text ---- */
+
+Model *model_new(Arena *arena, const Spec *spec, const Ast *def, Dtype dtype)
+{
+    Model *m = arena_alloc(arena, sizeof *m);
+    m->spec = spec;
+    m->arena = arena;
+    m->dtype = dtype;
+    m->weights = graph_new(arena, "weights");
+    m->root = inst_new(m, spec, def, NULL, "", "");
+    return m;
+}
+
+bool model_fill(Model *m, Err *err)
+{
+    Scope s = {.spec = m->spec, .model = m, .g = m->weights, .inst = m->root};
+    const Ast *config = config_of(m->root->def);
+    int before = m->spec->diags->errors;
+    if (config && !bind_config(&s, config, err))
+        return false;
+    inst_build(m, m->root, &s);
+    return m->spec->diags->errors == before ||
+           err_set(err, "the model's text does not fit the config");
+}
+
+/* After reading, weights come from the folder's own files. */
+static void forget_value(Inst *inst, void *user)
+{
+    Model *m = user;
+    for (int i = 0; i < inst->slot.n; i++) {
+        Slot *slot = &inst->slot.at[i];
+        if (slot->absent || !slot->w->value)
+            continue;
+        Weight *w = arena_alloc(m->arena, sizeof *w);
+        *w = *slot->w;
+        w->value = NULL;
+        slot->w = w;
+    }
+}
+
+static Model *bound(Arena *arena, const Spec *spec, const Ast *def,
+                    const cJSON *config, Dtype dtype, Err *err)
+{
+    Model *m = model_new(arena, spec, def, dtype);
+    m->config = config;
+    return model_fill(m, err) ? m : NULL;
+}
+
+/* ---- Mixtral and such: read as a transform of their base model ---- */
+
+static int args_from_config(const Ast *t, const cJSON *config, Arena *a,
+                            Arg *arg)
+{
+    const Ast *params = t->kid[0], *c = config_of(t);
+    int n = 0;
+    for (int i = 0; i < params->nkid; i++)
+        for (int j = 1; j < c->nkid; j++) {
+            const Ast *f = c->kid[j];
+            if (f->kind != AST_field || f->kid[0]->kind != AST_name ||
+                strcmp(f->kid[0]->text, params->kid[i]->text))
+                continue;
+            const cJSON *v = json_field(config, f->text);
+            if (v && cJSON_IsNumber(v))
+                arg[n++] = (Arg){params->kid[i]->text,
+                                 arena_printf(a, "%.17g", v->valuedouble)};
+        }
+    return n;
+}
+
+static Model *bind_made(Arena *arena, Spec *spec, const Ast *t,
+                        const cJSON *config, Dtype dtype, Err *err)
+{
+    Arg arg[64];
+    int n = args_from_config(t, config, arena, arg);
+    const Ast *def = spec_model_of(spec, t);
+    if (!def) {
+        err_set(err, "`%s` uses no model: it reads no \"%s\"", t->text,
+                architecture(config));
+        return NULL;
+    }
+    Model *m = bound(arena, spec, def, config, dtype, err);
+    if (m)
+        m = model_transform(spec, m, t->text, arg, n, NULL, 0, err);
+    if (m)
+        inst_walk(m->root, forget_value, m);
+    return m;
+}
+
+/* ---- our own folders ---- */
+
+static int args_of(const cJSON *params, Arena *a, Arg *arg)
+{
+    int n = 0;
+    for (const cJSON *v = params ? params->child : NULL; v && n < 64;
+         v = v->next) {
+        const char *text = cJSON_IsNumber(v)
+                               ? arena_printf(a, "%.17g", v->valuedouble)
+                           : cJSON_IsBool(v)
+                               ? (cJSON_IsTrue(v) ? "true" : "false")
+                           : cJSON_IsString(v) ? v->valuestring
+                                               : "none";
+        arg[n++] = (Arg){intern(v->string), intern(text)};
+    }
+    return n;
+}
+
+/* A copy that lives as long as the arena. */
+static cJSON *json_keep(Arena *a, const cJSON *from)
+{
+    cJSON *to = arena_alloc(a, sizeof *to), *last = NULL;
+    *to = *from;
+    to->next = to->prev = to->child = NULL;
+    if (from->string)
+        to->string = arena_strn(a, from->string, strlen(from->string));
+    if (from->valuestring)
+        to->valuestring =
+            arena_strn(a, from->valuestring, strlen(from->valuestring));
+    for (const cJSON *v = from->child; v; v = v->next) {
+        cJSON *kid = json_keep(a, v);
+        kid->prev = last;
+        *(last ? &last->next : &to->child) = kid;
+        last = kid;
+    }
+    if (last)
+        to->child->prev = last; /* as cJSON has it */
+    return to;
+}
+
+/* The config before transforms: fields that they set get their old values. */
+static cJSON *base_config(Arena *a, const cJSON *config)
+{
+    cJSON *base = cJSON_Duplicate(config, true);
+    const cJSON *graft = cJSON_GetObjectItemCaseSensitive(config, "graft");
+    const cJSON *old = cJSON_GetObjectItemCaseSensitive(graft, "base");
+    for (const cJSON *v = old ? old->child : NULL; v; v = v->next) {
+        if (cJSON_IsNull(v))
+            cJSON_DeleteItemFromObjectCaseSensitive(base, v->string);
+        else
+            json_set(base, v->string, cJSON_Duplicate(v, true));
+    }
+    cJSON_DeleteItemFromObjectCaseSensitive(base, "graft");
+    cJSON *kept = json_keep(a, base);
+    cJSON_Delete(base);
+    return kept;
+}
+
+/* Other models that made it are not at hand, nor needed: their weights are in
+ * the files. The model itself stands for them; how many there were is among the
+ * parameters. */
+static int stand_ins(const Ast *def, Model *m, Arg *arg, int *narg,
+                     Model **with)
+{
+    int count = 0;
+    for (int i = 0; def && i < def->kid[0]->nkid; i++) {
+        const Ast *p = def->kid[0]->kid[i];
+        if (p->kind != AST_param_model)
+            continue;
+        count = 1;
+        for (int j = 0; p->nkid && p->kid[0] && j < *narg; j++)
+            if (!strcmp(arg[j].name, p->kid[0]->text)) {
+                count = atoi(arg[j].value);
+                memmove(arg + j, arg + j + 1,
+                        (size_t)(--*narg - j) * sizeof *arg);
+            }
+    }
+    count = count < 0 ? 0 : count > 64 ? 64 : count;
+    for (int i = 0; i < count; i++)
+        with[i] = m;
+    return count;
+}
+
+static Model *apply_listed(Spec *spec, Model *m, const cJSON *graft, Err *err)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(graft, "transforms");
+    for (const cJSON *t = list ? list->child : NULL; t && m; t = t->next) {
+        const cJSON *name = cJSON_GetObjectItemCaseSensitive(t, "name");
+        Arg arg[64];
+        int n = args_of(cJSON_GetObjectItemCaseSensitive(t, "parameters"),
+                        m->arena, arg);
+        if (!cJSON_IsString(name)) {
+            err_set(err, "config.json: a transform of `graft` has no name");
+            return NULL;
+        }
+        Model *with[64];
+        int nwith = stand_ins(spec_find(spec, AST_transform,
+                                        name->valuestring),
+                              m, arg, &n, with);
+        Model *next = model_transform(spec, m, intern(name->valuestring), arg,
+                                      n, with, nwith, err);
+        if (next)
+            inst_walk(next->root, forget_value, next);
+        m = next;
+    }
+    return m;
+}
+
+static Model *bind_graft(Arena *arena, Spec *spec, const cJSON *config,
+                         Dtype dtype, Err *err)
+{
+    cJSON *base = base_config(arena, config);
+    const char *arch = architecture(base);
+    const Ast *def = arch ? find_def(spec, AST_model, arch, names_architecture)
+                          : NULL;
+    if (!def) {
+        err_set(err, "config.json: no model text reads its base \"%s\"",
+                arch ? arch : "");
+        return NULL;
+    }
+    Model *m = bound(arena, spec, def, base, dtype, err);
+    const cJSON *graft = cJSON_GetObjectItemCaseSensitive(config, "graft");
+    return m ? apply_listed(spec, m, graft, err) : NULL;
+}
+
+/* Has the config a `graft` field whose transforms the texts define? */
+static bool lists_known(const Spec *spec, const cJSON *config)
+{
+    const cJSON *graft = cJSON_GetObjectItemCaseSensitive(config, "graft");
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(graft, "transforms");
+    bool known = list != NULL;
+    for (const cJSON *t = list ? list->child : NULL; t && known; t = t->next) {
+        const cJSON *name = cJSON_GetObjectItemCaseSensitive(t, "name");
+        known = cJSON_IsString(name) &&
+                spec_find(spec, AST_transform, name->valuestring);
+    }
+    return known;
+}
+
+Model *model_named(Arena *arena, Spec *spec, const cJSON *config, Dtype dtype,
+                   Err *err)
+{
+    const char *arch = architecture(config);
+    const Ast *def = arch ? find_def(spec, AST_model, arch, names_architecture)
+                          : NULL;
+    if (def)
+        return bound(arena, spec, def, config, dtype, err);
+    const Ast *t = arch ? find_def(spec, AST_transform, arch,
+                                   makes_architecture) : NULL;
+    if (t)
+        return bind_made(arena, spec, t, config, dtype, err);
+    if (arch)
+        err_set(err, "config.json: no model text reads the architecture "
+                     "\"%s\"", arch);
+    else
+        err_set(err, "config.json: no `architectures`");
+    return NULL;
+}
+
+/* What only the forward pass asks of the numbers (heads that divide, as many
+ * experts as a token takes) is asked here, before any weight is read. */
+bool model_lowers(const Model *m, Err *err)
+{
+    Arena scratch = {0};
+    Graph *g = model_graph(m, &scratch);
+    arena_free(&scratch);
+    return (g && !m->spec->diags->errors) ||
+           err_set(err, "the model's text does not fit the config");
+}
+
+Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
+                  const char *graft_text, Dtype dtype, Err *err)
+{
+    Spec *spec = spec_new(arena, diags);
+    err->text[0] = 0;
+    if (graft_text ? !spec_text(spec, "model.graft", graft_text)
+                   : (spec_whole_library(spec), diags->errors > 0)) {
+        err_set(err, "%s has mistakes", graft_text ? "model.graft"
+                                                   : "the library");
+        return NULL;
+    }
+    Model *m = lists_known(spec, config)
+                   ? bind_graft(arena, spec, config, dtype, err)
+                   : model_named(arena, spec, config, dtype, err);
+    return m && model_lowers(m, err) ? m : NULL;
+}
+
+bool model_size(const Model *m, const char *name, int64_t *out)
+{
+    const Val *v = names_find(&m->root->param, name);
+    double n;
+    if (!v || v->kind != V_size || !size_is_num(v->size, &n))
+        return false;
+    *out = (int64_t)n;
+    return true;
+}

@@ -1,0 +1,191 @@
+/* The built-in functions: one table, a row each. */
+#include "compiler/lang/builtin.h"
+#include <math.h>
+#include <string.h>
+
+typedef struct {
+    const char *name;
+    int least, most; /* arguments */
+    Val (*run)(Scope *s, const Ast *call, int arg);
+    int arg; /* what the row passes to run: an Op or a Dtype */
+} Builtin;
+
+/* ---- elementwise ---- */
+
+Val built_map(Scope *s, const Ast *call, int op)
+{
+    Val v = eval(s, call->kid[1]);
+    if (v.kind == V_size && op == OP_ceil)
+        return val_size(size_ceil(v.size));
+    if (v.kind == V_size && op == OP_floor)
+        return val_size(size_floor(v.size));
+    if (v.kind == V_size && op == OP_sqrt)
+        return val_size(size_sqrt(v.size));
+    double x;
+    if (v.kind == V_size && size_is_num(v.size, &x) &&
+        isfinite(op_value((Op)op, x, 0, 0)))
+        return val_size(size_num(op_value((Op)op, x, 0, 0)));
+    Node *n = as_node(s, v, TYPE_f32, call->kid[1]);
+    if (!n || !is_quantity(n, call))
+        return val_error;
+    return val_node(g_map1(s->g, (Op)op, n));
+}
+
+Val built_cast(Scope *s, const Ast *call, int type)
+{
+    Node *n = arg_node(s, call, 1);
+    return n ? val_node(g_cast(s->g, (Dtype)type, n)) : val_error;
+}
+
+Val built_pair(Scope *s, const Ast *call, int op)
+{
+    Val l = eval(s, call->kid[1]), r = eval(s, call->kid[2]);
+    if (l.kind == V_size && r.kind == V_size)
+        return val_size(op == OP_minimum ? size_min(l.size, r.size)
+                                         : size_max(l.size, r.size));
+    Dtype t = l.kind == V_node   ? l.node->type.dtype
+              : r.kind == V_node ? r.node->type.dtype
+                                 : TYPE_f32;
+    Node *a = as_node(s, l, t, call->kid[1]), *b = as_node(s, r, t,
+                                                           call->kid[2]);
+    return val_node(elementwise(s, (Op)op, a, b, call));
+}
+
+Val built_clamp(Scope *s, const Ast *call, int unused)
+{
+    (void)unused;
+    Node *x = arg_node(s, call, 1), *lo = arg_node(s, call, 2),
+         *hi = arg_node(s, call, 3);
+    x = elementwise(s, OP_maximum, x, lo, call);
+    return val_node(elementwise(s, OP_minimum, x, hi, call));
+}
+
+/* ---- values of the config ---- */
+
+/* has(list, v): is v among the config's list? An absent list has nothing. */
+Val built_has(Scope *s, const Ast *call, int unused)
+{
+    (void)unused;
+    Val list = eval(s, call->kid[1]), v = eval(s, call->kid[2]);
+    double n;
+    if (list.kind == V_error || v.kind == V_error)
+        return val_error;
+    if (s->model->symbolic && (list.kind == V_size || v.kind == V_size))
+        return flag_value(s, "has");
+    if (list.kind != V_none && !cJSON_IsArray(list.json)) {
+        error_at(call->src, call->kid[1]->loc,
+                 "has looks into a list of the config, this is %s",
+                 val_text(&list));
+        return val_error;
+    }
+    for (const cJSON *i = list.json ? list.json->child : NULL; i; i = i->next)
+        if (v.kind == V_string
+                ? cJSON_IsString(i) && !strcmp(i->valuestring, v.string)
+                : v.kind == V_size && size_is_num(v.size, &n) &&
+                      cJSON_IsNumber(i) && i->valuedouble == n)
+            return val_bool(true);
+    return val_bool(false);
+}
+
+/* ---- the table ---- */
+
+static const Builtin builtins[] = {
+    /* name      least most  run          what */
+    {"exp",       1, 1, built_map, OP_exp},
+    {"log",       1, 1, built_map, OP_log},
+    {"sqrt",      1, 1, built_map, OP_sqrt},
+    {"rsqrt",     1, 1, built_map, OP_rsqrt},
+    {"tanh",      1, 1, built_map, OP_tanh},
+    {"sigmoid",   1, 1, built_map, OP_sigmoid},
+    {"silu",      1, 1, built_map, OP_silu},
+    {"gelu",      1, 1, built_map, OP_gelu},
+    {"gelu_tanh", 1, 1, built_map, OP_gelu_tanh},
+    {"relu",      1, 1, built_map, OP_relu},
+    {"softplus",  1, 1, built_map, OP_softplus},
+    {"cdf",       1, 1, built_map, OP_cdf},
+    {"abs",       1, 1, built_map, OP_abs},
+    {"sin",       1, 1, built_map, OP_sin},
+    {"cos",       1, 1, built_map, OP_cos},
+    {"acos",      1, 1, built_map, OP_acos},
+    {"floor",     1, 1, built_map, OP_floor},
+    {"ceil",      1, 1, built_map, OP_ceil},
+    {"stop",      1, 1, built_map, OP_stop},
+    {"f64",       1, 1, built_cast, TYPE_f64},
+    {"f32",       1, 1, built_cast, TYPE_f32},
+    {"bf16",      1, 1, built_cast, TYPE_bf16},
+    {"f16",       1, 1, built_cast, TYPE_f16},
+    {"maximum",   2, 2, built_pair, OP_maximum},
+    {"minimum",   2, 2, built_pair, OP_minimum},
+    {"clamp",     3, 3, built_clamp, 0},
+    {"sum",       1, 9, built_reduce, OP_sum},
+    {"max",       1, 9, built_reduce, OP_max},
+    {"softmax",   2, 9, built_reduce, OP_softmax},
+    {"logsumexp", 1, 9, built_reduce, OP_logsumexp},
+    {"mean",      1, 9, built_mean, 0},
+    {"norm",      1, 9, built_norm, 0},
+    {"cv2",       1, 9, built_cv2, 0},
+    {"dot",       2, 9, built_dot, 0},
+    {"size",      1, 9, built_size, 0},
+    {"topk",      2, 3, built_topk, 0},
+    {"count",     2, 2, built_count, 0},
+    {"place",     1, 2, built_place, 0},
+    {"largest",   2, 9, built_largest, 0},
+    {"scatter",   2, 2, built_scatter, 0},
+    {"expand",    2, 9, built_expand, 0},
+    {"concat",    3, 9, built_concat, 0},
+    {"rename",    2, 9, built_rename, 0},
+    {"split",     4, 9, built_split, 0},
+    {"flatten",   4, 9, built_flatten, 0},
+    {"iota",      1, 1, built_iota, 0},
+    {"position",  1, 2, built_position, 0},
+    {"cumsum",    2, 2, built_order, OP_cumsum},
+    {"rank",      2, 9, built_order, OP_rank},
+    {"gaussian",  1, 9, built_draw, OP_gaussian},
+    {"random",    1, 9, built_draw, OP_uniform},
+    {"normal",    1, 3, built_init, OP_gaussian},
+    {"uniform",   1, 3, built_init, OP_uniform},
+    {"dropout",   2, 2, built_dropout, 0},
+    {"shuffle",   1, 2, built_shuffle, 0},
+    {"part",      3, 3, built_part, 0},
+    {"attend",    3, 9, built_attend, 0},
+    {"alibi",     1, 1, built_alibi, 0},
+    {"rope",      2, 5, built_rope, 0},
+    {"has",       2, 2, built_has, 0},
+};
+
+static const Builtin *builtin(const char *name)
+{
+    for (size_t i = 0; i < COUNT(builtins); i++)
+        if (!strcmp(builtins[i].name, name))
+            return &builtins[i];
+    return NULL;
+}
+
+bool is_builtin(const char *name)
+{
+    return builtin(name) != NULL;
+}
+
+const char *builtin_nearest(const char *name)
+{
+    const char *names[COUNT(builtins)];
+    for (size_t i = 0; i < COUNT(builtins); i++)
+        names[i] = builtins[i].name;
+    return nearest(name, names, COUNT(builtins));
+}
+
+Val call_builtin(Scope *s, const Ast *call, const char *name)
+{
+    const Builtin *b = builtin(name);
+    int n = call->nkid - 1;
+    if (n < b->least || n > b->most) {
+        const char *most = b->most == 9          ? " or more"
+                           : b->most == b->least ? ""
+                                                 : intern_printf(" to %d",
+                                                                 b->most);
+        error_at(call->src, call->loc, "%s takes %d%s argument%s, not %d",
+                 name, b->least, most, *most || b->least > 1 ? "s" : "", n);
+        return val_error;
+    }
+    return b->run(s, call, b->arg);
+}

@@ -1,0 +1,75 @@
+/* Room lang: specs, and what their names mean: modules and models with sizes
+ * filled in, transforms applied, graphs made of them. */
+#pragma once
+#include "dsl/dsl.h"
+#include "compiler/graph/graph.h"
+#include <cjson/cJSON.h>
+
+/* ---- specs: files and their definitions (spec.c) ---- */
+
+typedef struct Spec Spec;
+Spec *spec_new(Arena *arena, Diags *diags);
+/* Reads a file and what it uses. False: mistakes went to diags, or err says
+ * why the file could not be read (err->text is empty in the first case). */
+bool spec_file(Spec *s, const char *path, Err *err);
+bool spec_text(Spec *s, const char *label, const char *text);
+bool spec_library(Spec *s, const char *name); /* false: none of that name */
+void spec_whole_library(Spec *s);
+const Ast *spec_find(const Spec *s, AstKind kind, const char *name);
+const char *spec_nearest(const Spec *s, AstKind kind, const char *name);
+/* A module, model or transform of the name; NULL: there is none. */
+const Ast *spec_define(const Spec *s, const char *name);
+/* Definitions of the files read, used ones and the library's first. */
+int spec_definitions(const Spec *s, const Ast *const **out);
+/* Trees of the files read, used ones first. */
+int spec_files(const Spec *s, const Ast *const **out);
+/* All files without `use` and recipes: what a folder carries to be read
+ * without the library. malloc'ed. */
+char *spec_closure(const Spec *s);
+
+/* ---- models: modules with sizes filled in (bind.c, transform.c) ---- */
+
+typedef struct Model Model;
+typedef struct {
+    const char *name, *value; /* value as the user wrote it; "8" */
+} Arg;
+
+/* The model that config.json (kept by the caller while the model lives) asks
+ * for: by its architectures, with the transforms that a folder of ours names
+ * applied. `graft_text` is the folder's model.graft, or NULL. Weights and
+ * modules compute in `dtype`. NULL: err, or diags, says why. */
+Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
+                  const char *graft_text, Dtype dtype, Err *err);
+/* A module of the spec on its own, as a model: its parameters as given, else
+ * their defaults; weights and what it computes are of `dtype`. model_graph has
+ * an input for each of forward's arguments (`..` is T) and for its `input`
+ * columns, and the output "y"; losses and stats are left out. A weight's path
+ * and file begin in the module. NULL: diags or err say why. */
+Model *module_model(Spec *s, const Ast *def, const Arg *arg, int narg,
+                    Dtype dtype, Err *err);
+/* Every weight has its tensor, of the right shape, and every tensor is read,
+ * but for the habitual ones. From headers alone. */
+bool model_check_tensors(const Model *m, const TensorInfo *tensor, int n,
+                         Err *err);
+/* A new model: `name` of the spec applied, with the parameters given. NULL:
+ * diags or err say why. `with`: what `other` stands for, nwith models of one
+ * shape. */
+Model *model_transform(Spec *spec, Model *m, const char *name, const Arg *arg,
+                       int narg, Model *const *with, int nwith, Err *err);
+/* All weights in the order of the text, once each. A weight with ->value is
+ * made by a formula over weights that have none. */
+int model_weights(const Model *m, const Weight *const **out);
+/* Name of the tensor for indices of the stacked dims ("{}" filled in). */
+const char *weight_tensor(const Weight *w, const int64_t *index);
+/* Steps the indices of the stacked dims; false after the last. */
+bool weight_next(const Weight *w, int64_t *index);
+/* config.json of the model as it is now. The caller frees it. */
+cJSON *model_config(const Model *m);
+/* Does it need its model.graft to be read? Then its text (malloc'ed). */
+char *model_graft_text(const Model *m);
+/* The forward pass: input "token" [T], output "y" [T, V]. */
+Graph *model_graph(const Model *m, Arena *arena);
+/* Numbers of the config as bound: size of a parameter of the model text ("V",
+ * "L"), false if it has none of the name. */
+bool model_size(const Model *m, const char *name, int64_t *out);
+const Spec *model_spec(const Model *m);

@@ -1,0 +1,499 @@
+/* The cut, first half: which kernels compute a node. From outputs to leaves,
+ * so that a node's uses are known: it is computed in place where it is used,
+ * if that is allowed and cheap, else stored once by a kernel that has it. */
+#include "passes/kernels/cut.h"
+#include <string.h>
+
+static bool big_topk(const Node *n)
+{
+    double size, k;
+    return !size_is_num(n->dim[0]->size, &size) ||
+           !size_is_num(n->dim[1]->size, &k) || size > 1024 || size * k > 65536;
+}
+
+NodeKind node_kind(const Node *n)
+{
+    Contract c;
+    switch (n->op) {
+    case OP_input:
+    case OP_weight:
+    case OP_learned: return NODE_leaf;
+    case OP_sum:
+    case OP_max:
+    case OP_softmax:
+    case OP_logsumexp: return NODE_reduce;
+    case OP_topk: return big_topk(n) ? NODE_own : NODE_reduce;
+    case OP_contract:
+        if (!contract_read(n, &c))
+            return NODE_reduce;
+        return c.index ? NODE_grouped : NODE_matmul;
+    case OP_cumsum:
+    case OP_rank:
+    case OP_scatter:
+    case OP_repeat:
+    case OP_largest:
+    case OP_place:
+    case OP_uniform:
+    case OP_gaussian:
+    case OP_shuffle: return NODE_own;
+    default: return op_attends(n->op) ? NODE_own : NODE_inline;
+    }
+}
+
+/* ---- costs ---- */
+
+static int own_cost(const Node *n)
+{
+    switch (n->op) {
+    case OP_number:
+    case OP_scalar:
+    case OP_cast:
+    case OP_stop: return 0;
+    case OP_add:
+    case OP_sub:
+    case OP_mul:
+    case OP_neg:
+    case OP_select:
+    case OP_abs: return 1;
+    case OP_div:
+    case OP_sqrt:
+    case OP_rsqrt: return 4;
+    default: return op_info[n->op].fact == FACT_row ? 10 : 1;
+    }
+}
+
+static void find_costs(Cut *c)
+{
+    for (int i = 0; i < c->g->node.n; i++) {
+        const Node *n = c->g->node.at[i];
+        Info *info = &c->info[i];
+        NodeKind kind = node_kind(n);
+        info->product = kind == NODE_matmul || kind == NODE_grouped;
+        if (kind == NODE_leaf || kind >= NODE_matmul)
+            continue;
+        info->reduces = kind == NODE_reduce;
+        info->cost = own_cost(n);
+        for (int j = 0; j < op_info[n->op].nargs; j++) {
+            if (n->op != OP_gather || j == 0)
+                info->cost += c->info[n->arg[j]->id].cost;
+            info->reduces |= c->info[n->arg[j]->id].reduces;
+            info->product |= c->info[n->arg[j]->id].product;
+        }
+        if (kind == NODE_reduce)
+            info->cost += 1000;
+        if (info->cost > 100000)
+            info->cost = 100000;
+    }
+}
+
+static void mark_needed(Cut *c, const Node *n)
+{
+    if (c->info[n->id].needed)
+        return;
+    c->info[n->id].needed = true;
+    for (int i = 0; i < op_info[n->op].nargs; i++)
+        mark_needed(c, n->arg[i]);
+}
+
+/* ---- uses ---- */
+
+bool moved_has(const Moved *m, const Dim *d)
+{
+    for (int i = 0; i < m->n; i++)
+        if (m->dim[i] == d)
+            return true;
+    return false;
+}
+
+bool moved_add(Moved *m, const Dim *d)
+{
+    if (moved_has(m, d))
+        return true;
+    if (m->n == MAX_MOVED)
+        return false;
+    m->dim[m->n++] = d;
+    return true;
+}
+
+void moved_drop(Moved *m, const Dim *d)
+{
+    for (int i = 0; i < m->n; i++)
+        if (m->dim[i] == d)
+            m->dim[i] = m->dim[--m->n];
+}
+
+static bool same_moved(const Moved *a, const Moved *b)
+{
+    bool same = a->n == b->n;
+    for (int i = 0; i < a->n; i++)
+        same = same && moved_has(b, a->dim[i]);
+    return same;
+}
+
+bool cut_moves(const Node *n, int arg, Moved *m)
+{
+    bool fits = true;
+    if (arg == 0 && (n->op == OP_gather || n->op == OP_slice ||
+                     n->op == OP_rename || n->op == OP_split ||
+                     n->op == OP_cut || n->op == OP_join))
+        fits = moved_add(m, n->dim[0]);
+    else if (n->op == OP_join)
+        fits = moved_add(m, n->dim[1]);
+    for (int i = 1; n->op == OP_flatten && i < n->ndim; i++)
+        fits &= moved_add(m, n->dim[i]);
+    if (n->op == OP_rope)
+        fits = moved_add(m, n->type.dim[2]);
+    if (node_kind(n) == NODE_reduce)
+        for (int i = 0; i < (n->op == OP_topk ? 1 : n->ndim); i++)
+            moved_drop(m, n->dim[i]);
+    return fits;
+}
+
+static void use(Cut *c, Node *n, Group *g, const Moved *m)
+{
+    Info *info = &c->info[n->id];
+    Use u = {g, *m};
+    for (int i = 0; i < info->use.n; i++)
+        if (info->use.at[i].group == g && same_moved(&info->use.at[i].moved, m))
+            return;
+    list_push(c->arena, &info->use, u);
+}
+
+static void use_args(Cut *c, const Node *n, Group *g, const Moved *m)
+{
+    for (int i = 0; i < op_info[n->op].nargs; i++) {
+        Moved to = *m;
+        if (!cut_moves(n, i, &to))
+            c->info[n->arg[i]->id].stored = true;
+        use(c, n->arg[i], g, &to);
+    }
+}
+
+/* ---- groups ---- */
+
+static Group *group_new(Cut *c, Skeleton s)
+{
+    Group *g = arena_alloc(c->arena, sizeof *g);
+    g->skeleton = s;
+    list_push(c->arena, &c->group, g);
+    return g;
+}
+
+static Group *whole(Group *g)
+{
+    while (g->into)
+        g = g->into;
+    return g;
+}
+
+static bool search(Cut *c, Group *from, const Group *to);
+
+static bool search_outs(Cut *c, Group *from, Group *own, const Group *to)
+{
+    for (int i = 0; i < own->out.n; i++) {
+        const Info *info = &c->info[own->out.at[i]->id];
+        for (int j = 0; j < info->use.n; j++)
+            if (whole(info->use.at[j].group) != from &&
+                search(c, info->use.at[j].group, to))
+                return true;
+    }
+    return false;
+}
+
+static bool search(Cut *c, Group *from, const Group *to)
+{
+    from = whole(from);
+    if (from == to)
+        return true;
+    if (from->mark == c->mark)
+        return false;
+    from->mark = c->mark;
+    bool found = search_outs(c, from, from, to);
+    for (int i = 0; i < from->part.n; i++)
+        found = found || search_outs(c, from, from->part.at[i], to);
+    return found;
+}
+
+bool cut_reaches(Cut *c, Group *from, Group *to)
+{
+    c->mark++;
+    return search(c, from, whole(to));
+}
+
+/* ---- may a node be computed in place ---- */
+
+int cut_rows_of(const Node *n, const Dim **out)
+{
+    int count = 0;
+    for (int i = 0; i < n->type.rank; i++) {
+        bool over = n->op == OP_topk && n->type.dim[i] == n->dim[1];
+        for (int j = 0; n->op == OP_softmax && j < n->ndim; j++)
+            over |= n->dim[j] == n->type.dim[i];
+        if (!over)
+            out[count++] = n->type.dim[i];
+    }
+    return count;
+}
+
+static bool has_rows(const Group *g, int n, const Dim *const *d)
+{
+    if (g->skeleton != SKEL_map || g->nholes)
+        return false;
+    if (g->rows_set && g->nrow != n)
+        return false;
+    for (int i = 0; i < n; i++) {
+        bool in = !g->rows_set;
+        for (int j = 0; g->rows_set && j < g->nrow; j++)
+            in |= g->row[j] == d[i];
+        if (!in)
+            return false;
+        for (int j = 0; j < g->out.n; j++)
+            if (type_dim(&g->out.at[j]->type, d[i]) < 0)
+                return false;
+    }
+    return true;
+}
+
+static bool may_reduce(const Node *n, const Use *u)
+{
+    const Dim *d[MAX_RANK];
+    int nd = cut_rows_of(n, d);
+    if (!has_rows(u->group, nd, d))
+        return false;
+    for (int i = 0; i < nd; i++)
+        if (moved_has(&u->moved, d[i]))
+            return false;
+    return true;
+}
+
+static void set_rows(Group *g, const Node *n)
+{
+    if (!g->rows_set)
+        g->nrow = cut_rows_of(n, g->row);
+    g->rows_set = true;
+}
+
+static bool may_inline(Cut *c, const Node *n, const Use *u)
+{
+    (void)c;
+    if (u->group->skeleton == SKEL_repeat || u->group->skeleton == SKEL_call ||
+        u->group->skeleton == SKEL_attend || u->group->skeleton == SKEL_route)
+        return false;
+    return node_kind(n) != NODE_reduce || may_reduce(n, u);
+}
+
+/* Is each use within the groups' rights, and not too much work again? What a
+ * matmul may do behind its sum, it does once. */
+static bool inline_everywhere(Cut *c, const Node *n)
+{
+    const Info *info = &c->info[n->id];
+    int groups = 0;
+    for (int i = 0; i < info->use.n; i++) {
+        const Use *u = &info->use.at[i];
+        bool again = false;
+        for (int j = 0; j < i; j++)
+            again |= info->use.at[j].group == u->group;
+        groups += !again;
+        if (!may_inline(c, n, u))
+            return false;
+        for (int j = 0; info->reduces && j < n->type.rank; j++)
+            if (u->group->skeleton != SKEL_map)
+                return false;
+    }
+    return groups == 1 || (info->cost <= 3 && !info->product);
+}
+
+/* ---- the decision, node by node ---- */
+
+static const Moved nowhere;
+
+static void store_in(Cut *c, Node *n, Group *g)
+{
+    c->info[n->id].home = g;
+    list_push(c->arena, &g->out, n);
+}
+
+static void compute_in(Cut *c, Node *n, Group *g, const Moved *m)
+{
+    if (node_kind(n) == NODE_reduce) {
+        set_rows(g, n);
+        if (n->op == OP_contract)
+            for (int i = 0; i < 2; i++)
+                if (c->info[n->arg[i]->id].cost > 3)
+                    c->info[n->arg[i]->id].stored = true;
+    }
+    use_args(c, n, g, m);
+}
+
+static void inline_in_all(Cut *c, Node *n)
+{
+    Info *info = &c->info[n->id];
+    int uses = info->use.n;
+    for (int i = 0; i < uses; i++)
+        compute_in(c, n, info->use.at[i].group, &info->use.at[i].moved);
+}
+
+/* A group that has n's rows already and may also store n: none of n's other
+ * readers comes before it. */
+static Group *host_of(Cut *c, const Node *n)
+{
+    const Info *info = &c->info[n->id];
+    if (!info->reduces || n->op == OP_contract)
+        return NULL;
+    for (int i = 0; i < info->use.n; i++) {
+        const Use *u = &info->use.at[i];
+        bool fits = u->group->rows_set && !u->group->nholes &&
+                    u->group->skeleton == SKEL_map;
+        for (int j = 0; fits && j < u->group->nrow; j++)
+            fits = type_dim(&n->type, u->group->row[j]) >= 0;
+        if (node_kind(n) == NODE_reduce)
+            fits = fits && may_reduce(n, u);
+        for (int j = 0; fits && j < info->use.n; j++)
+            if (info->use.at[j].group != u->group)
+                fits = !cut_reaches(c, info->use.at[j].group, u->group);
+        if (fits)
+            return u->group;
+    }
+    return NULL;
+}
+
+static void store_node(Cut *c, Node *n)
+{
+    Group *g = host_of(c, n);
+    if (!g)
+        g = group_new(c, SKEL_map);
+    store_in(c, n, g);
+    compute_in(c, n, g, &nowhere);
+}
+
+Skeleton cut_own_skeleton(const Node *n)
+{
+    switch (n->op) {
+    case OP_scatter: return SKEL_scatter;
+    case OP_repeat: return SKEL_repeat;
+    default: return op_attends(n->op) ? SKEL_attend : SKEL_call;
+    }
+}
+
+static void own_kernel(Cut *c, Node *n)
+{
+    Skeleton s = cut_own_skeleton(n);
+    Group *g = group_new(c, s);
+    store_in(c, n, g);
+    for (int i = 0; i < op_info[n->op].nargs; i++) {
+        c->info[n->arg[i]->id].stored |= s != SKEL_scatter;
+        use(c, n->arg[i], g, &nowhere);
+    }
+}
+
+static bool has_home(const void *user, const Node *n)
+{
+    return ((const Cut *)user)->info[n->id].home;
+}
+
+/* May all uses of the contract n in g stand behind its sums, turned? */
+static bool turns(Cut *c, const Node *n, const Group *g)
+{
+    if (!c->o->halves || g->nholes)
+        return false;
+    int *known = arena_alloc(c->arena, (size_t)c->g->node.n * sizeof *known);
+    Turn t = {.hole = n, .run = c->o->lanes, .ends = has_home, .user = c,
+              .known = known};
+    for (int i = 0; i < g->out.n; i++)
+        if (!contract_turns(&t, g->out.at[i]))
+            return false;
+    return true;
+}
+
+/* The one map group all of whose outs are elementwise in n: n's matmul may
+ * compute them from its accumulators. */
+static Group *epilogue_of(Cut *c, const Node *n)
+{
+    const Info *info = &c->info[n->id];
+    if (info->stored || !info->use.n)
+        return NULL;
+    Group *g = info->use.at[0].group;
+    if (g->halves)
+        return NULL;
+    if (g->skeleton == SKEL_map ? g->rows_set || g->nholes
+                                : !g->nholes || g->nholes == MAX_HOLES ||
+                                      !cut_joins(c, g->hole[0], n))
+        return NULL;
+    bool moved = false;
+    for (int i = 0; i < info->use.n; i++) {
+        if (info->use.at[i].group != g)
+            return NULL;
+        moved |= info->use.at[i].moved.n > 0;
+    }
+    for (int i = 0; i < g->out.n; i++)
+        if (!type_has(&g->out.at[i]->type, n->type.rank, n->type.dim))
+            return NULL;
+    if (moved && !turns(c, n, g))
+        return NULL;
+    g->halves = moved;
+    return g;
+}
+
+static void matmul(Cut *c, Node *n)
+{
+    Contract k;
+    contract_read(n, &k);
+    Group *g = epilogue_of(c, n);
+    if (!g) {
+        g = group_new(c, SKEL_matmul);
+        store_in(c, n, g);
+    }
+    g->skeleton = k.index ? SKEL_grouped : SKEL_matmul;
+    g->hole[g->nholes++] = n;
+    c->info[k.x->id].stored = true;
+    use(c, k.x, g, &nowhere);
+    use(c, k.w, g, &nowhere);
+    if (k.index) {
+        c->info[k.index->id].stored = true;
+        use(c, k.index, g, &nowhere);
+    }
+}
+
+static void decide(Cut *c, Node *n)
+{
+    NodeKind kind = node_kind(n);
+    Info *info = &c->info[n->id];
+    if (kind == NODE_leaf)
+        return;
+    if (kind == NODE_own)
+        own_kernel(c, n);
+    else if (kind >= NODE_matmul)
+        matmul(c, n);
+    else if (!info->stored && info->use.n && inline_everywhere(c, n))
+        inline_in_all(c, n);
+    else if (info->stored || info->use.n)
+        store_node(c, n);
+}
+
+/* A leaf that is an output is copied. */
+static void copy_leaf(Cut *c, Node *n)
+{
+    Group *g = group_new(c, SKEL_map);
+    store_in(c, n, g);
+    use(c, n, g, &nowhere);
+}
+
+int cut_outputs(const Cut *c)
+{
+    return c->above && c->g->output.n > 1 ? 1 : c->g->output.n;
+}
+
+void cut_groups(Cut *c)
+{
+    find_costs(c);
+    for (int i = 0; i < cut_outputs(c); i++) {
+        Node *n = c->g->output.at[i].node;
+        mark_needed(c, n);
+        if (node_kind(n) == NODE_leaf && !c->info[n->id].home)
+            copy_leaf(c, n);
+        c->info[n->id].stored = true;
+    }
+    for (int i = c->g->node.n - 1; i >= 0; i--)
+        if (c->info[i].needed)
+            decide(c, c->g->node.at[i]);
+}

@@ -1,0 +1,135 @@
+/* Private to cut*.c: nodes are put into groups, each of which becomes a kernel.
+ */
+#pragma once
+#include "passes/kernels/kernels.h"
+
+enum { MAX_HOLES = 4, MAX_MOVED = 24 };
+
+/* Dims that do not stand at the kernel's own places where a node is used. */
+typedef struct {
+    int n;
+    const Dim *dim[MAX_MOVED];
+} Moved;
+
+typedef struct Group {
+    Skeleton skeleton;
+    LIST(Node *) out; /* computed and stored */
+    Node *hole[MAX_HOLES];
+    int nholes;
+    bool halves; /* of its hole: Pack.halves */
+    bool rows_set; /* by a reduction: */
+    int nrow;
+    const Dim *row[MAX_RANK];
+    struct Group *into; /* merged into this one */
+    LIST(struct Group *) part; /* matmuls merged into it */
+    int mark; /* of a search */
+    Kernel *kernel;
+} Group;
+
+typedef struct {
+    Group *group;
+    Moved moved;
+} Use;
+
+typedef struct {
+    LIST(Use) use;  /* by groups that compute it in place or load it */
+    bool needed;
+    bool stored;    /* must be in memory */
+    Group *home;    /* that stores it */
+    int cost;       /* of computing an element again */
+    bool reduces;   /* a reduction is in its tree */
+    bool product;   /* a matmul's sum is */
+} Info;
+
+typedef struct {
+    Arena *arena;
+    const Graph *g;
+    const CutOptions *o;
+    Info *info; /* by node */
+    LIST(Group *) group;
+    Plan *plan;
+    const Graph *above; /* of a body: the graph that repeats it */
+    Buffer **buffer; /* by node: where it is stored */
+    int mark;
+} Cut;
+
+/* What kind of kernel a node asks for, if any. */
+typedef enum {
+    NODE_leaf,    /* memory that is there */
+    NODE_inline,  /* row ops and moves: wherever it is used */
+    NODE_reduce,  /* within a map kernel of its rows */
+    NODE_matmul,  /* contract with a weight */
+    NODE_grouped, /* contract with a gathered weight */
+    NODE_own,     /* a kernel of its own: attend, scatter, call, repeat */
+} NodeKind;
+NodeKind node_kind(const Node *n);
+
+/* cut_matmul.c: of a matmul's or grouped's contract: which argument is x, the
+ * weight (under the gather), the index (or NULL), and its dims. */
+typedef struct {
+    Node *x, *w, *index;
+    const Dim *expert;
+    Pack pack; /* but for cols, pair, dtype, parts */
+    int nm;
+    const Dim *m[MAX_RANK];
+} Contract;
+bool contract_read(const Node *n, Contract *out);
+/* In the tree from `out` down to nodes where it ends: does at most one rope
+ * move the columns of the contract `hole`, and nothing else, by halves of heads
+ * that are whole runs of `run` columns? */
+typedef struct {
+    const Node *hole;
+    int run;
+    bool (*ends)(const void *user, const Node *n);
+    const void *user;
+    int *known; /* by node; zeros at first */
+    const Dim *head; /* set by contract_turns */
+} Turn;
+bool contract_turns(Turn *t, const Node *out);
+bool contract_joins(const Node *a, const Node *b); /* may share a part */
+/* The same, and both weights are stored alike. */
+bool cut_joins(const Cut *c, const Node *a, const Node *b);
+
+/* May b's contract stand in a kernel of a's rows? */
+bool contract_same_rows(const Contract *a, const Contract *b);
+
+void cut_groups(Cut *c);  /* cut.c: every node its groups */
+bool moved_has(const Moved *m, const Dim *d);
+bool moved_add(Moved *m, const Dim *d); /* false: no room */
+void moved_drop(Moved *m, const Dim *d);
+/* Which dims of argument `arg` do not stand where n's do. False: too many. */
+bool cut_moves(const Node *n, int arg, Moved *m);
+int cut_rows_of(const Node *n, const Dim **out); /* of a reduction */
+Skeleton cut_own_skeleton(const Node *n); /* of a NODE_own */
+/* How many of the outputs are computed: of a body the first, which goes round.
+ */
+int cut_outputs(const Cut *c);
+void cut_maps(Cut *c);    /* cut_maps.c: maps of the same rows */
+void cut_merge(Cut *c);   /* cut_matmul.c: matmuls that read one x */
+void cut_loads(Cut *c);   /* cut_loads.c: maps into the matmul that loads x */
+void cut_kernels(Cut *c); /* cut_build.c: groups to kernels, in order */
+void cut_levels(Plan *p); /* cut_levels.c: levels, the life of each buffer */
+void cut_lives(Plan *p);  /* the second alone */
+bool cut_reaches(Cut *c, Group *from, Group *to); /* through memory */
+void cut_matmul_kernel(Cut *c, Group *g, Kernel *k);
+bool cut_is_output(const Cut *c, const Node *n);
+Buffer *cut_buffer(Cut *c, BufferKind kind, Node *n);
+Buffer *cut_stored(Cut *c, Node *n); /* the buffer that holds n */
+Buffer *cut_written(Cut *c, Node *n); /* the one that a kernel stores n in */
+Buffer *cut_find_route(const Plan *p, const Node *index); /* or NULL */
+/* What of a kernel follows from its contract, its node, its index. */
+void cut_matmul_rows(Cut *c, const Contract *first, Kernel *k);
+void cut_own_kernel(Cut *c, Node *n, Kernel *k);
+void cut_route_kernel(Cut *c, Node *index, Kernel *k); /* of a map, or new */
+/* reads.c: adds b to what k reads. More than KERNEL_ARGS are counted only: such
+ * a kernel does not hold. */
+void kernel_reads(Kernel *k, Buffer *b);
+Buffer *cut_positions(Cut *c, const Dim *T);
+/* Adds what the trees of these roots read: they end where `ends` says. */
+typedef bool CutEnds(Cut *c, const Node *n, void *user);
+void cut_reads(Cut *c, Kernel *k, int n, Node *const *root, CutEnds *ends,
+               void *user);
+/* Of a group: at what memory holds, a leaf or what another group stores. */
+bool cut_ends_tree(Cut *c, const Node *n, void *group);
+/* x and the index; weights, results' trees and the route come after them. */
+void cut_matmul_reads(Cut *c, Kernel *k, CutEnds *ends, void *user);

@@ -1,0 +1,275 @@
+/* Opening a checkpoint: a folder or a .gguf, its config, tensors by name and
+ * the other files that belong to it. No weight is read here. */
+#include "runtime/files/files_private.h"
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool path_exists(const char *path)
+{
+    return !access(path, F_OK);
+}
+
+const char *tensor_text(const TensorInfo *t)
+{
+    static _Thread_local char ring[4][512];
+    static _Thread_local unsigned turn;
+    char *s = ring[turn++ % 4];
+    int n = snprintf(s, sizeof ring[0], "%.200s: [", t->name ? t->name : "?");
+    for (int i = 0; i < t->rank; i++)
+        n += snprintf(s + n, sizeof ring[0] - (size_t)n, "%s%lld",
+                      i ? ", " : "", (long long)t->shape[i]);
+    snprintf(s + n, sizeof ring[0] - (size_t)n, "] %s",
+             type_info[t->dtype].name);
+    return s;
+}
+
+bool shape_bytes(const TensorInfo *t, int64_t *count, int64_t *bytes)
+{
+    const TypeInfo *type = &type_info[t->dtype];
+    int64_t n = 1;
+    bool empty = false;
+    for (int i = 0; i < t->rank; i++) {
+        if (t->shape[i] < 0)
+            return false;
+        empty |= !t->shape[i];
+        if (t->shape[i] && __builtin_mul_overflow(n, t->shape[i], &n))
+            return false;
+    }
+    int64_t row = t->rank ? t->shape[t->rank - 1] : 1;
+    if (row % type->block_len)
+        return false;
+    *count = empty ? 0 : n;
+    return !__builtin_mul_overflow(*count / type->block_len,
+                                   type->block_bytes, bytes);
+}
+
+bool checkpoint_add(Checkpoint *c, FileTensor t, Err *err)
+{
+    if (!names_add(c->index, t.info.name, c->tensors)) {
+        const FileTensor *had = checkpoint_find(c, t.info.name);
+        return err_set(err, "%s: tensor %.200s is there twice%s%s", t.path,
+                       t.info.name, had->path == t.path ? "" : ", also in ",
+                       had->path == t.path ? "" : had->path);
+    }
+    if (!(c->tensors & (c->tensors + 1))) /* 0, 1, 3, 7 ...: full */
+        c->tensor = xrealloc(c->tensor, 2 * ((size_t)c->tensors + 1) *
+                                            sizeof *c->tensor);
+    c->tensor[c->tensors++] = t;
+    return true;
+}
+
+const FileTensor *checkpoint_find(const Checkpoint *c, const char *name)
+{
+    int i = name_index_find(c->index, name);
+    return i < 0 ? NULL : &c->tensor[i];
+}
+
+static Dtype commonest(const Checkpoint *c)
+{
+    int64_t sum[TYPE_COUNT] = {0}, count, bytes;
+    int best = TYPE_f32;
+    for (int i = 0; i < c->tensors; i++)
+        if (shape_bytes(&c->tensor[i].info, &count, &bytes))
+            sum[c->tensor[i].info.dtype] += count;
+    for (int d = 0; d < TYPE_COUNT; d++)
+        if (sum[d] > sum[best])
+            best = d;
+    return (Dtype)best;
+}
+
+/* ---- what else is in the folder ---- */
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && !strcmp(s + n - m, end);
+}
+
+/* Weights in any form, and what is written anew. */
+static bool not_copied(const char *name)
+{
+    static const char *const weights[] = {
+        ".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json",
+        ".pt",          ".pth",                    ".h5",  ".msgpack",
+        ".onnx",        ".gguf",                   ".npz", ".ckpt"};
+    if (*name == '.' || !strcmp(name, "config.json") ||
+        !strcmp(name, "model.graft"))
+        return true;
+    for (size_t i = 0; i < COUNT(weights); i++)
+        if (ends_with(name, weights[i]))
+            return true;
+    return false;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool is_file(const char *path)
+{
+    struct stat st;
+    return !stat(path, &st) && S_ISREG(st.st_mode);
+}
+
+static bool list_others(Checkpoint *c, Err *err)
+{
+    LIST(const char *) names = {0};
+    DIR *dir = opendir(c->path);
+    if (!dir)
+        return err_set(err, "%s: %s", c->path, strerror(errno));
+    for (struct dirent *e; (e = readdir(dir));) {
+        const char *path = arena_printf(&c->arena, "%s/%s", c->path,
+                                        e->d_name);
+        if (!not_copied(e->d_name) && is_file(path))
+            list_push(&c->arena, &names, path + strlen(c->path) + 1);
+    }
+    closedir(dir);
+    if (names.n)
+        qsort(names.at, (size_t)names.n, sizeof *names.at, by_name);
+    c->other = names.at;
+    c->others = names.n;
+    return true;
+}
+
+const char *weights_hint(Checkpoint *c)
+{
+    const char *hint = "";
+    DIR *dir = opendir(c->path);
+    for (struct dirent *e; dir && (e = readdir(dir));)
+        if (ends_with(e->d_name, ".gguf"))
+            hint = arena_printf(&c->arena, " (give %.200s itself)", e->d_name);
+        else if (!*hint && ends_with(e->d_name, ".safetensors"))
+            hint = arena_printf(&c->arena, " (its %.200s has another name)",
+                                e->d_name);
+        else if (!*hint && ends_with(e->d_name, ".bin"))
+            hint = " (PyTorch's .bin must be converted to safetensors first)";
+    if (dir)
+        closedir(dir);
+    return hint;
+}
+
+/* ---- a folder ---- */
+
+static bool read_config(Checkpoint *c, Err *err)
+{
+    size_t len;
+    const char *path = arena_printf(&c->arena, "%s/config.json", c->path);
+    if (!path_exists(path))
+        return err_set(err, "%s: no config.json in this folder%s", c->path,
+                       weights_hint(c));
+    char *text = read_file(path, &len, err);
+    if (!text)
+        return false;
+    c->config = json_object(path, text, len, err);
+    free(text);
+    return c->config;
+}
+
+/* The folder's own graft text, if any. */
+static bool read_graft(Checkpoint *c, Err *err)
+{
+    size_t len, bad;
+    const char *path = arena_printf(&c->arena, "%s/model.graft", c->path);
+    if (!path_exists(path))
+        return true;
+    char *text = read_file(path, &len, err);
+    if (!text)
+        return false;
+    bool good = utf8_valid(text, len, &bad) ||
+                err_set(err, "%s: byte %zu is not UTF-8", path, bad);
+    good = good && (!memchr(text, 0, len) ||
+                    err_set(err, "%s: has a NUL byte", path));
+    c->graft = arena_strn(&c->arena, text, len);
+    free(text);
+    return good;
+}
+
+static bool folder_open(Checkpoint *c, Err *err)
+{
+    if (!read_config(c, err) || !list_others(c, err) ||
+        !safetensors_open(c, err) || !packed_split(c, err) ||
+        !read_graft(c, err))
+        return false;
+    const char *path = arena_printf(&c->arena, "%s/tokenizer.json", c->path);
+    c->tokenizer = path_exists(path) ? path : NULL;
+    return true;
+}
+
+static const char *without_slashes(Arena *a, const char *path)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    return arena_strn(a, path, n);
+}
+
+static bool open_any(Checkpoint *c, Err *err)
+{
+    struct stat st;
+    if (stat(c->path, &st))
+        return err_set(err, "%s: %s", c->path, strerror(errno));
+    if (S_ISDIR(st.st_mode))
+        return folder_open(c, err);
+    if (ends_with(c->path, ".safetensors") || ends_with(c->path, ".json"))
+        return err_set(err, "%s: give the folder that holds it (config.json "
+                       "is needed too)", c->path);
+    return gguf_open(c, err);
+}
+
+/* Files' own words in a message must not break its line or the terminal. */
+static void make_printable(char *s)
+{
+    for (char *at = s; *at; at++)
+        if ((unsigned char)*at < ' ' || *at == 127)
+            *at = '?';
+    for (size_t bad; !utf8_valid(s, strlen(s), &bad); s += bad)
+        s[bad] = '?';
+}
+
+Checkpoint *checkpoint_open(const char *path, Err *err)
+{
+    Checkpoint *c = xmalloc(sizeof *c);
+    *c = (Checkpoint){.index = xmalloc(sizeof(NameIndex))};
+    *c->index = (NameIndex){0};
+    c->path = without_slashes(&c->arena, path);
+    if (open_any(c, err)) {
+        c->dtype = commonest(c);
+        return c;
+    }
+    make_printable(err->text);
+    checkpoint_close(c);
+    return NULL;
+}
+
+void checkpoint_close(Checkpoint *c)
+{
+    if (!c)
+        return;
+    for (int i = 0; i < c->maps; i++)
+        map_close(&c->map[i]);
+    free(c->map);
+    gguf_close((Gguf *)c->gguf);
+    cJSON_Delete(c->config);
+    names_free(c->index);
+    free(c->index);
+    free(c->tensor);
+    arena_free(&c->arena);
+    free(c);
+}
+
+uint64_t checkpoint_hash(const Checkpoint *c)
+{
+    char *config = cJSON_PrintUnformatted(c->config);
+    uint64_t h = hash_bytes(0, config, strlen(config));
+    cJSON_free(config);
+    for (int i = 0; i < c->maps; i++) {
+        const FileMap *m = &c->map[i];
+        h = hash_bytes(h, m->base, (size_t)m->header);
+        h = hash_bytes(h, &m->size, sizeof m->size);
+    }
+    return h;
+}

@@ -1,0 +1,62 @@
+/* What the files of the reader share: mapped files, name lookup, JSON, and the
+ * parts of opening a checkpoint. Only runtime/ includes it. */
+#pragma once
+#include "runtime/files/files.h"
+
+/* ---- mapped files (files_map.c) ---- */
+
+typedef struct FileMap {
+    const char *path;
+    const uint8_t *base;
+    int64_t size;
+    int64_t header; /* bytes of it that describe the rest */
+    int fd;
+} FileMap;
+
+/* A regular, non-empty file, read-only. */
+bool map_open(FileMap *m, Arena *arena, const char *path, Err *err);
+void map_close(FileMap *m);
+/* Adds a map to the checkpoint: its index, or -1. */
+int checkpoint_map(Checkpoint *c, const char *path, Err *err);
+
+/* ---- names (files_names.c) ---- */
+
+/* Name to a number, by hashing; holds no copies. */
+typedef struct NameIndex {
+    struct Slot {
+        const char *name;
+        int value;
+    } *slot;
+    int room, n;
+} NameIndex;
+
+bool names_add(NameIndex *x, const char *name, int value); /* false: there */
+int name_index_find(const NameIndex *x, const char *name); /* -1: absent */
+void names_free(NameIndex *x);
+/* Printable UTF-8 of 1 to 500 bytes, without control characters. */
+bool name_printable(const char *name, size_t len);
+
+/* ---- JSON (json.c) ---- */
+
+/* An object; numbers finite, no key twice, UTF-8. NULL with err set; `what`
+ * (a path) opens the message. The text need not end with NUL. */
+cJSON *json_object(const char *what, const char *text, size_t len, Err *err);
+cJSON *json_real(double value); /* prints with a point */
+/* An integer in 0 .. 2^53 that was written as one. */
+bool json_size(const cJSON *item, int64_t *out);
+void json_keep_numbers(cJSON *root, const char *text); /* for json_text */
+
+/* ---- parts of opening (files.c) ---- */
+
+bool path_exists(const char *path);
+/* Elements and bytes of a shape; false if that is more than a file can hold
+ * or its rows are no whole blocks. */
+bool shape_bytes(const TensorInfo *t, int64_t *count, int64_t *bytes);
+/* " (there is ...)": what else the folder has that may be meant, or "". */
+const char *weights_hint(Checkpoint *c);
+
+bool safetensors_open(Checkpoint *c, Err *err); /* safetensors.c */
+/* Experts in one tensor become tensors of their own (packed.c). */
+bool packed_split(Checkpoint *c, Err *err);
+bool gguf_open(Checkpoint *c, Err *err);        /* gguf.c */
+void gguf_close(Gguf *g);
