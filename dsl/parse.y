@@ -109,7 +109,8 @@ static void dsl_yyerror(const Loc *loc, Parse *p, const char *what);
 %type <ast> learns learn replace_items replace_item value
 %type <ast> recipe_items recipe_item paths opt_options options optionline
 %type <ast> option values optvalue pins pin types shape
-%type <ast> file_name opt_turned opt_rows call args arglist arg range expr post call_post primary exprlist
+%type <ast> file_name opt_turned opt_rows
+%type <ast> call args arglist arg range expr post call_post primary exprlist
 %%
 file: %empty            { p->file = LEAF(file, @$, NULL); }
   | file top NL         { dsl_node_add(p, p->file, $2); }

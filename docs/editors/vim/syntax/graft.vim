@@ -18,6 +18,8 @@ syntax keyword graftBuiltin ceil stop f64 f32 bf16 f16 maximum minimum clamp
 syntax keyword graftBuiltin sum max softmax logsumexp mean norm cv2 dot size
 syntax keyword graftBuiltin topk count place largest scatter gaussian random
 syntax keyword graftBuiltin normal uniform dropout shuffle part attend rope
+syntax keyword graftBuiltin expand concat rename split flatten iota position
+syntax keyword graftBuiltin cumsum rank alibi
 syntax keyword graftBuiltin has
 syntax keyword graftConstant true false none zeros ones training
 " after a dot, and before : and =, the words of the language are names
