@@ -304,7 +304,7 @@ static void add_weight(Scope *s, Inst *inst, const Ast *decl,
     w->stacked = inst->nstack;
     for (int i = 0; i < inst->nstack; i++)
         w->type.dim[w->type.rank++] = inst->stack[i];
-    if (!read_dims(s, decl->kid[0], &w->type)) {
+    if (!slot.absent && !read_dims(s, decl->kid[0], &w->type)) {
         names_set(s->model->arena, &inst->spoilt, decl->text, val_error);
         return;
     }
