@@ -1,7 +1,8 @@
 /* graft apply: a transform applied to a model, the result streamed into a
  * folder or a GGUF file. All that headers tell is checked before a weight is
  * read. */
-#include "cli/driver/apply.h"
+#include "cli/cli.h"
+#include "cli/driver/driver.h"
 #include <string.h>
 
 typedef struct {

@@ -1,7 +1,7 @@
 /* graft build: the kernels of a model or a module as an object file, with the C
  * that runs them, a header and an example caller; a library if asked. */
 #include "codegen/build/build.h"
-#include "cli/driver/loaded.h"
+#include "cli/driver/driver.h"
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* graft check: reads specs, reports their mistakes, proves their claims. */
 #include "compiler/check/check.h"
-#include "cli/driver/pins.h"
+#include "cli/driver/driver.h"
 #include <math.h>
 #include <string.h>
 

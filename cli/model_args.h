@@ -1,7 +1,7 @@
 /* What the commands that run a model share: the model's argument, a prompt as
  * text or ids (model_args.c). */
 #pragma once
-#include "cli/driver/engine.h"
+#include "cli/driver/driver.h"
 
 typedef struct {
     const char *model; /* NULL: not given */

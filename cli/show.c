@@ -1,6 +1,6 @@
 /* graft show: a spec or a model at one stage, as text, a picture or a page. */
 #include "codegen/cuda/cuda.h"
-#include "cli/tools/html.h"
+#include "cli/tools/tools.h"
 #include "cli/show_text.h"
 #include "dsl/dsl.h"
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Texts of the levels below the model: what `show --stage graph` and `--stage
  * kernels` print, perhaps changed by hand, shown at the stages below. */
 #pragma once
-#include "cli/cli.h"
+#include "cli/common/common.h"
 
 /* Does the file begin as such a text does? */
 bool is_level_text(const char *path);

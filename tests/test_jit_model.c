@@ -1,5 +1,6 @@
 /* Programs against the interpreter: matmuls with what is fused into them,
  * routed experts, attention, rope, repeated layers, states. */
+#include "runtime/run/run.h"
 #include "tests/layer_kit.h"
 
 /* ---- matmuls ---- */

@@ -1,5 +1,6 @@
 /* Sampling: greedy and its ties, the random numbers, what top-k and top-p keep,
  * and that frequencies are the probabilities. */
+#include "runtime/run/run.h"
 #include "runtime/tokens/tokens.h"
 #include <math.h>
 #include <setjmp.h>

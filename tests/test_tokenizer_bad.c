@@ -1,5 +1,6 @@
 /* Tokenizer files that are wrong: each mistake is one clear line, and no bytes
  * of any kind crash the reader. */
+#include "runtime/run/run.h"
 #include "tests/tokenizer_kit.h"
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* A model that runs: its checkpoint, its tokenizer, its step compiled or
  * interpreted, and one sequence in flight (engine.c). */
 #pragma once
-#include "cli/cli.h"
+#include "cli/common/common.h"
 #include "compiler/graph/graph.h"
 #include "runtime/runtime.h"
 

@@ -1,7 +1,7 @@
 /* Schedules as the user pins them (pins.c). */
 #pragma once
 #include "compiler/lang/lang.h"
-#include "cli/cli.h"
+#include "cli/common/common.h"
 #include "codegen/program/program.h"
 
 /* All of a spec's files; false: mistakes were reported. */

@@ -1,7 +1,7 @@
 /* Programs ready to run, their weights as the common flags want them: with
  * --quantize those of matmuls become blocks of 8 or 4 bits (quantize.c). */
 #pragma once
-#include "cli/cli.h"
+#include "cli/common/common.h"
 #include "codegen/program/program.h"
 
 /* Compiles g and loads its weights from s. NULL with err set; so also where

@@ -1,7 +1,7 @@
 /* graft bench: times of layers and models, beside what the machine reached in
  * the same run, and beside other programs in turn. */
 #include "cli/tools/bench.h"
-#include "cli/driver/quantize.h"
+#include "cli/driver/driver.h"
 #include <string.h>
 #include <sys/stat.h>
 

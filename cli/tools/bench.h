@@ -1,6 +1,6 @@
 /* Private to bench*.c: what graft bench measures. */
 #pragma once
-#include "cli/driver/loaded.h"
+#include "cli/driver/driver.h"
 
 /* ---- what is timed (bench_graphs.c) ---- */
 

@@ -2,7 +2,7 @@
  * whole program before and after (explore_whole.c), what is said of it
  * (explore.c), a page (explore_html.c). */
 #pragma once
-#include "cli/driver/loaded.h"
+#include "cli/driver/driver.h"
 
 enum { EXPLORE_TOKENS = 8 };
 

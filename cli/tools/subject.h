@@ -2,7 +2,7 @@
  * unknown, a module with its parameters given, or a model of a checkpoint,
  * before and after a transform. */
 #pragma once
-#include "cli/driver/loaded.h"
+#include "cli/driver/driver.h"
 #include "cli/tools/svg.h"
 
 typedef struct {

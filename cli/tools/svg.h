@@ -2,7 +2,7 @@
  * laid out by Graphviz. svg.c has what both share, svg_model.c and svg_graph.c
  * write the text that Graphviz reads. */
 #pragma once
-#include "cli/cli.h"
+#include "cli/common/common.h"
 #include "compiler/check/check.h"
 
 typedef struct {

@@ -1,5 +1,5 @@
 /* A graph with numbers for the unknowns of its sizes. */
-#include "compiler/prove/prove.h"
+#include "compiler/graph/graph.h"
 #include <math.h>
 #include <string.h>
 

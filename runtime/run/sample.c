@@ -1,7 +1,7 @@
 /* The next token from logits. The kept tokens' probabilities are walked in the
  * order of their ids, so that a draw depends on nothing but logits, settings,
  * seed and step. */
-#include "runtime/tokens/tokens.h"
+#include "runtime/run/run.h"
 #include <math.h>
 
 void philox4x32(uint32_t c[4], uint32_t key0, uint32_t key1)

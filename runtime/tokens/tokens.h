@@ -88,23 +88,3 @@ Decoder *decoder_open(const Tokenizer *t, int flags); /* t must live on */
 const char *decoder_push(Decoder *d, int32_t id, size_t *len);
 const char *decoder_finish(Decoder *d, size_t *len); /* what still waited */
 void decoder_close(Decoder *d);
-
-/* ---- the next token (sample.c) ---- */
-
-/* Order: logits / temp, the top_k largest, of these the fewest whose
- * probabilities reach top_p, then a draw. */
-typedef struct {
-    float temp;    /* 0: greedy */
-    int top_k;     /* 0: all */
-    float top_p;   /* 1: all; 0 is taken as unset, all */
-    uint64_t seed; /* same seed, step and logits: same id, everywhere */
-} Sampling;
-
-/* One of 0 .. n - 1 by logits[n]; the lowest of equals when greedy. `step`
- * counts tokens from 0 and keys the draw. -1: no logit is a number. */
-int32_t sample(const Sampling *s, uint64_t step, const float *logits, int n);
-int32_t sample_greedy(const float *logits, int n);
-/* In [0, 1), 53 bits: Philox4x32-10 with key `seed` and counter `step`. */
-double sample_uniform(uint64_t seed, uint64_t step);
-/* Philox4x32-10 of Salmon et al. 2011, in place. */
-void philox4x32(uint32_t counter[4], uint32_t key0, uint32_t key1);

@@ -1,5 +1,5 @@
 /* The flags that every command takes, and arguments that are numbers. */
-#include "cli/cli.h"
+#include "cli/common/common.h"
 #include <errno.h>
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* How far long work is: a bar with rate and time left on a terminal, a plain
  * line now and then elsewhere. */
-#include "cli/cli.h"
+#include "cli/common/common.h"
 #include <string.h>
 #include <unistd.h>
 

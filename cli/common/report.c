@@ -1,5 +1,5 @@
 /* What a command says: results, notes, errors; and the reading of sources. */
-#include "cli/cli.h"
+#include "cli/common/common.h"
 #include <errno.h>
 #include <string.h>
 
