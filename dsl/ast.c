@@ -180,3 +180,11 @@ Ast *dsl_spanning(Ast *list, Loc loc)
     list->loc = list->name_loc = loc;
     return list;
 }
+
+Ast *dsl_module_param(Parse *p, Ast *param, const Token *word)
+{
+    if (strcmp(word->text, "module"))
+        dsl_complain(p, word->loc, "a parameter is a name, with a default "
+                     "`name = value`, or `name: model`, `name: module`");
+    return param;
+}

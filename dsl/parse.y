@@ -109,7 +109,7 @@ static void dsl_yyerror(const Loc *loc, Parse *p, const char *what);
 %type <ast> learns learn replace_items replace_item value
 %type <ast> recipe_items recipe_item paths opt_options options optionline
 %type <ast> option values optvalue pins pin types shape
-%type <ast> file_name opt_turned opt_rows
+%type <ast> file_name opt_turned opt_rows weights_of pattern
 %type <ast> call args arglist arg range expr post call_post primary exprlist
 %%
 file: %empty            { p->file = LEAF(file, @$, NULL); }
@@ -151,6 +151,10 @@ paramlist: param        { $$ = NODE(params, @$, NULL, $1); }
 param: NAME             { $$ = NODE(param, @$, $1, NULL); }
   | NAME '=' expr       { $$ = NODE(param, @$, $1, $3); }
   | NAME ':' MODEL      { $$ = NODE(param_model, @$, $1, NULL); }
+  | NAME ':' MODULE              { $$ = NODE(param_module, @$, $1, NULL); }
+  | NAME ':' NAME '=' NAME
+      { $$ = dsl_module_param(p, NODE(param_module, @$, $1, name_of(p, $5)),
+                              $3); }
   | NAME ':' MODEL '[' NAME ']'
       { $$ = NODE(param_model, @$, $1, name_of(p, $5)); }
   ;
@@ -309,7 +313,7 @@ transform_item: MATCH NAME ':' patterns opt_in opt_where
   | CONFIG error                          { $$ = NULL; yyerrok; }
   | PRESERVES                    { $$ = NODE(preserves, @$, $1, NULL); }
   | PRESERVES WHEN expr          { $$ = NODE(preserves, @$, $1, $3); }
-  | EACH post '=' value          { $$ = NODE(each, @$, $1, $2, $4); }
+  | EACH weights_of '=' value    { $$ = NODE(each, @$, $1, $2, $4); }
   | post '=' value               { $$ = set_or_bind(p, @$, $1, $3); }
   | several '=' expr             { $$ = NODE(assign, @$, NULL, $1, $3); }
   ;
@@ -317,8 +321,12 @@ several: NAME ',' NAME
       { $$ = NODE(targets, @$, NULL, name_of(p, $1), name_of(p, $3)); }
   | several ',' NAME             { $$ = ADD($1, name_of(p, $3)); }
   ;
-patterns: call                   { $$ = NODE(patterns, @$, NULL, $1); }
-  | patterns OR call             { $$ = ADD($1, $3); }
+patterns: pattern                { $$ = NODE(patterns, @$, NULL, $1); }
+  | patterns OR pattern          { $$ = ADD($1, $3); }
+  ;
+pattern: call
+  | MODULE args
+      { $$ = after_base(p, AST_call, @$, name_of(p, $1), $2); }
   ;
 opt_in: %empty                   { $$ = NULL; }
   | IN expr                      { $$ = $2; }
@@ -336,7 +344,10 @@ replace_items: %empty                     { $$ = LEAF(block, @$, NULL); }
   | replace_items error NL                { $$ = $1; yyerrok; }
   ;
 replace_item: post '=' value     { $$ = NODE(bind, @$, NULL, $1, $3); }
-  | EACH post '=' value          { $$ = NODE(each, @$, $1, $2, $4); }
+  | EACH weights_of '=' value    { $$ = NODE(each, @$, $1, $2, $4); }
+  ;
+weights_of: post
+  | DOTS NAME { $$ = NODE(dot, @$, $2, LEAF(dots, @1, $1)); }
   ;
 value: expr | block ;
 

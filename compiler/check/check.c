@@ -84,16 +84,37 @@ static Inst *shallow_copy(Model *m, const Inst *old)
     return inst;
 }
 
-bool try_pattern(Spec *s, const Ast *def, const Ast *call,
+int matched_modules(Spec *s, const Ast *def, const Ast **out, int most)
+{
+    const Ast *match = first_of(def, AST_match);
+    int n = 0;
+    for (int i = 0; i < match->kid[0]->nkid; i++) {
+        const Ast *call = match->kid[0]->kid[i];
+        bool any = false;
+        for (int j = 0; j < s->def.n && n < most; j++) {
+            if (s->def.at[j]->kind != AST_module ||
+                !pattern_fits(s, call, s->def.at[j]))
+                continue;
+            any = true;
+            out[n++] = s->def.at[j];
+            if (strcmp(call_name(call), "module"))
+                break;
+        }
+        if (!any)
+            error_at(call->src, call->kid[0]->loc, "no module `%s`%s",
+                     call_name(call),
+                     strcmp(call_name(call), "module")
+                         ? spec_hint(s, AST_module, call_name(call))
+                         : " has these parameters and takes x[.., D] to "
+                           "[.., D]");
+    }
+    return n;
+}
+
+bool try_pattern(Spec *s, const Ast *def, const Ast *module,
                         bool defaults, Attempt *t)
 {
-    const Ast *module = spec_find(s, AST_module, call_name(call));
     const Ast *match = first_of(def, AST_match);
-    if (!module) {
-        error_at(call->src, call->kid[0]->loc, "no module `%s`%s",
-                 call_name(call), spec_hint(s, AST_module, call_name(call)));
-        return false;
-    }
     *t = (Attempt){.m = symbolic_model(s, def)};
     t->applied = (Applied){.name = def->text, .spec = s, .def = def};
     t->scope = (Scope){.spec = s, .model = t->m, .g = t->m->weights,
@@ -170,13 +191,14 @@ static void check_transform(Spec *s, const Ast *def)
         try_whole(s, def);
         return;
     }
-    for (int i = 0; i < match->kid[0]->nkid; i++) {
-        const Ast *call = match->kid[0]->kid[i];
-        if (try_pattern(s, def, call, false, &t)) {
+    const Ast *module[MATCHED];
+    int n = matched_modules(s, def, module, MATCHED);
+    for (int i = 0; i < n; i++) {
+        if (try_pattern(s, def, module[i], false, &t)) {
             forward_node(t.m, t.m->weights, t.fresh, NULL, true);
             check_rest(&t.scope, def);
         }
-        if (try_pattern(s, def, call, true, &t))
+        if (try_pattern(s, def, module[i], true, &t))
             forward_node(t.m, t.m->weights, t.fresh, NULL, true);
     }
 }

@@ -174,13 +174,13 @@ void judge_transform(Judge *j, const Ast *def)
     const Ast *match = first_of(def, AST_match);
     if (!match || !worth_judging(def))
         return;
-    int n = match->kid[0]->nkid;
+    const Ast *module[MATCHED];
+    int n = matched_modules(j->spec, def, module, MATCHED);
     for (int i = 0; i < n; i++) {
-        const Ast *call = match->kid[0]->kid[i];
         Attempt t;
-        if (try_pattern(j->spec, def, call, false, &t) &&
+        if (try_pattern(j->spec, def, module[i], false, &t) &&
             !j->spec->diags->errors)
-            judge_trial(j, def, &t, n > 1 ? call_name(call) : NULL);
+            judge_trial(j, def, &t, n > 1 ? module[i]->text : NULL);
     }
 }
 

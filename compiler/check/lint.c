@@ -31,9 +31,10 @@ static void lint_transform(Lint *l, const Ast *def)
 {
     const Ast *match = first_of(def, AST_match);
     const Ast *replace = first_of(def, AST_replace);
+    const Ast *module;
     Attempt t;
-    if (!match || !replace ||
-        !try_pattern(l->spec, def, match->kid[0]->kid[0], true, &t))
+    if (!match || !replace || !matched_modules(l->spec, def, &module, 1) ||
+        !try_pattern(l->spec, def, module, true, &t))
         return;
     lint_start(l, def, &t);
     lint_dead(l, t.m, t.fresh, replace->kid[0]);

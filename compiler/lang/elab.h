@@ -82,6 +82,7 @@ struct Inst {
     const struct Applied *by; /* the transform that put it here, or NULL */
     const Ast *renames; /* its weights' names in files, or NULL */
     const Ast *site; /* where its module was called, for messages */
+    const Inst *like; /* whose parameters it has where none is given, or NULL */
 };
 
 /* ---- specs ---- */
@@ -333,6 +334,12 @@ const Ast *inst_forward(const Inst *inst);
 const char *inst_nearest(const Inst *inst, const char *name);
 void inst_walk(Inst *inst, void (*visit)(Inst *, void *), void *user);
 const char *call_name(const Ast *call);
+/* The module that a call names: of the spec, or what a parameter or a match of
+ * that name is, which *like is then (else NULL). NULL after a message. */
+const Ast *module_called(Scope *s, const Ast *call, const Inst **like);
+/* Modules that a pattern matches: the one it names, or of `module(D, F)` all
+ * whose first parameters have these names and that take x[.., D] to [.., D]. */
+bool pattern_fits(const Spec *s, const Ast *call, const Ast *module);
 const char *params_text(const Ast *params);
 const char *join_path(const char *a, const char *b);
 bool read_dims(Scope *s, const Ast *dims, Type *t);

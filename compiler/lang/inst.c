@@ -84,9 +84,18 @@ static bool has_default(const Ast *param)
     return param->nkid && param->kid[0];
 }
 
+static Val module_value(Scope *s, const Ast *name);
+static Val module_argument(Scope *s, const Ast *arg);
+
 static bool bind_default(Scope *s, Inst *inst, const Ast *param,
                          const Ast *call)
 {
+    const Val *same = inst->like ? names_find(&inst->like->param, param->text)
+                                 : NULL;
+    if (same) {
+        set_param(s->model, inst, param, *same);
+        return true;
+    }
     if (!has_default(param)) {
         error_at(call->src, call->loc, "`%s` needs a value for `%s`",
                  inst->def->text, param->text);
@@ -95,7 +104,10 @@ static bool bind_default(Scope *s, Inst *inst, const Ast *param,
     }
     Scope own = {.spec = inst->spec, .model = s->model, .g = s->g,
                  .inst = inst, .site = call};
-    set_param(s->model, inst, param, eval(&own, param->kid[0]));
+    set_param(s->model, inst, param,
+              param->kind == AST_param_module
+                  ? module_value(&own, param->kid[0])
+                  : eval(&own, param->kid[0]));
     return true;
 }
 
@@ -170,7 +182,7 @@ bool inst_bind_args(Scope *s, Inst *inst, const Ast *call)
     }
     for (int i = 0; i < n; i++) {
         const Ast *arg = given[i];
-        if (!arg && !ok && !has_default(params->kid[i])) {
+        if (!arg && !ok && !has_default(params->kid[i]) && !inst->like) {
             set_param(s->model, inst, params->kid[i], val_error);
             continue;
         }
@@ -179,7 +191,8 @@ bool inst_bind_args(Scope *s, Inst *inst, const Ast *call)
             continue;
         }
         arg = arg->kind == AST_named ? arg->kid[0] : arg;
-        Val v = eval(s, arg);
+        Val v = params->kid[i]->kind == AST_param_module
+                    ? module_argument(s, arg) : eval(s, arg);
         if (v.kind == V_node && s->model->symbolic) /* depends on unknowns */
             v = val_size(size_sym(params->kid[i]->text));
         if (v.kind == V_size && arg->kind == AST_name)
@@ -192,6 +205,15 @@ bool inst_bind_args(Scope *s, Inst *inst, const Ast *call)
     return ok;
 }
 
+/* Of a parameter that is a module nothing is known: a usual one. */
+static Val unknown_module(Scope *s)
+{
+    const Ast *def = spec_find(s->spec, AST_module, "swiglu");
+    return def ? (Val){.kind = V_inst,
+                       .inst = inst_new(s->model, s->spec, def, NULL, "", "")}
+               : val_error;
+}
+
 Inst *inst_unknown(Model *m, const Spec *spec, const Ast *def, const char *name)
 {
     Inst *inst = inst_new(m, spec, def, NULL, name, name);
@@ -202,6 +224,8 @@ Inst *inst_unknown(Model *m, const Spec *spec, const Ast *def, const char *name)
         Val v = val_size(size_sym(p->text));
         if (value && value->kind == AST_binary) /* f = F / E follows */
             v = eval(&own, value);
+        if (p->kind == AST_param_module)
+            v = value ? module_value(&own, value) : unknown_module(&own);
         set_param(m, inst, p, v);
     }
     inst_build(m, inst, &own);
@@ -333,15 +357,56 @@ static bool indexed_by_loop(const Ast *a, const char *part, const char *var)
     return false;
 }
 
-static const Ast *module_of(Scope *s, const Ast *call)
+const Ast *module_called(Scope *s, const Ast *call, const Inst **like)
 {
     const char *name = call_name(call);
+    Val *v = name ? names_find(&s->local, name) : NULL;
+    if (!v && name && s->inst)
+        v = names_find(&s->inst->param, name);
+    *like = v && v->kind == V_inst ? v->inst : NULL;
+    if (*like)
+        return (*like)->def;
+    if (v && v->kind == V_error)
+        return NULL;
     const Ast *def = name ? spec_find(s->spec, AST_module, name) : NULL;
     if (!def)
         error_at(call->src, call->kid[0]->loc, "no module `%s`%s",
                  name ? name : "",
                  name ? spec_hint(s->spec, AST_module, name) : "");
     return def;
+}
+
+/* A module by itself, as the value of a parameter. */
+static Val module_value(Scope *s, const Ast *name)
+{
+    const Ast *def = spec_find(s->spec, AST_module, name->text);
+    if (!def) {
+        error_at(name->src, name->loc, "no module `%s`%s", name->text,
+                 spec_hint(s->spec, AST_module, name->text));
+        return val_error;
+    }
+    return (Val){.kind = V_inst,
+                 .inst = inst_new(s->model, s->spec, def, NULL, "", "")};
+}
+
+static Val module_argument(Scope *s, const Ast *arg)
+{
+    Val *v = arg->kind == AST_name ? names_find(&s->local, arg->text) : NULL;
+    if (!v && arg->kind == AST_name && s->inst)
+        v = names_find(&s->inst->param, arg->text);
+    if (v && v->kind == V_inst)
+        return *v;
+    if (!v && arg->kind == AST_name)
+        return module_value(s, arg);
+    Val other = v ? *v : eval(s, arg);
+    if (other.kind == V_inst)
+        return other;
+    if (other.kind == V_part)
+        return (Val){.kind = V_inst, .inst = other.part->inst[0]};
+    if (other.kind != V_error)
+        error_at(arg->src, arg->loc, "a module is needed here, this is %s",
+                 val_text(&other));
+    return val_error;
 }
 
 /* layer[L] or layer[l in L]: the count, the index's name or NULL */
@@ -375,7 +440,7 @@ static int array_count(Scope *s, Part *part, const Ast *count)
 }
 
 static Inst *build_element(Scope *s, Inst *inst, Part *part, const Ast *def,
-                           int i)
+                           const Inst *like, int i)
 {
     const Ast *decl = part->decl, *as = decl->kid[2];
     const char *file = as ? as->text
@@ -389,6 +454,7 @@ static Inst *build_element(Scope *s, Inst *inst, Part *part, const Ast *def,
                          join_path(inst->path, path),
                          join_path(inst->file, file));
     one->site = s->site;
+    one->like = like;
     if (part->array && !part->unrolled && one->nstack < MAX_RANK)
         one->stack[one->nstack++] = part->array;
     Scope call = {.spec = s->spec, .model = s->model, .g = s->g, .inst = inst,
@@ -420,7 +486,8 @@ static bool index_usable(const Part *part, const char *index)
 
 static void add_part(Scope *s, Inst *inst, const Ast *decl)
 {
-    const Ast *def = module_of(s, decl->kid[1]);
+    const Inst *like;
+    const Ast *def = module_called(s, decl->kid[1], &like);
     const char *index;
     const Ast *count = count_of(decl, &index);
     Part part = {.name = decl->text, .decl = decl, .n = 1};
@@ -452,7 +519,7 @@ static void add_part(Scope *s, Inst *inst, const Ast *decl)
     part.inst = arena_alloc(s->model->arena,
                             (size_t)(part.n + 1) * sizeof *part.inst);
     for (int i = 0; i < part.n; i++)
-        part.inst[i] = build_element(s, inst, &part, def, i);
+        part.inst[i] = build_element(s, inst, &part, def, like, i);
     if (part.n)
         list_push(s->model->arena, &inst->part, part);
     else
