@@ -326,7 +326,9 @@ patterns: pattern                { $$ = NODE(patterns, @$, NULL, $1); }
   ;
 pattern: call
   | MODULE args
-      { $$ = after_base(p, AST_call, @$, name_of(p, $1), $2); }
+      { Ast *any = name_of(p, $1);
+        any->text = intern("module");
+        $$ = after_base(p, AST_call, @$, any, $2); }
   ;
 opt_in: %empty                   { $$ = NULL; }
   | IN expr                      { $$ = $2; }

@@ -291,6 +291,8 @@ static Inst *replaced(Scope *s, Inst *match, const Ast *replace,
                            file);
     fresh->site = call;
     fresh->like = like;
+    if (like) /* it has the names in files that this one had */
+        fresh->renames = like->renames;
     fresh->nstack = match->nstack; /* inside arrays: each of them */
     memcpy(fresh->stack, match->stack, sizeof fresh->stack);
     Scope args = *s;
