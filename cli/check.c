@@ -178,22 +178,6 @@ static void print_claim(const Check *c, const Claim *claim)
     }
 }
 
-/* What a claim's fate means for the run: a refuted one is a mistake. */
-static void judge(Check *c, const Claim *claim)
-{
-    if (claim->silent)
-        return;
-    const Ast *at = claim->at;
-    if (claim->proof->result == PROOF_refuted) {
-        c->wrong = true;
-        error_at(at->src, at->loc, "this does not hold: %s",
-                 claim->proof->why);
-    } else if (claim->proof->result == PROOF_open) {
-        warning_at(at->src, at->loc, "neither proved nor refuted: %s",
-                   claim->proof->why);
-    }
-}
-
 static void check_schedules(Arena *a, const Spec *spec)
 {
     Pins pins = {.arena = a};
@@ -217,7 +201,7 @@ static void check_one(Check *c, const char *path)
             add_claim(c, &claims.at[i]);
         else if (!c->common.quiet)
             print_claim(c, &claims.at[i]);
-        judge(c, &claims.at[i]);
+        c->wrong |= claim_report(&claims.at[i]);
     }
     add_said(c, &diags);
     c->wrong |= diags.errors > 0;

@@ -32,38 +32,12 @@ typedef struct {
     Node *index; /* a scalar */
 } Pick;
 
-static bool names_dim(const Node *n, const Dim *d)
-{
-    for (int i = 0; i < n->ndim; i++)
-        if (n->dim[i] == d)
-            return true;
-    return false;
-}
-
 /* Does row i of n need only row i of its arguments? */
 static bool row_by_row(const Node *n, const Dim *d)
 {
-    switch (n->op) {
-    case OP_sum:
-    case OP_max:
-    case OP_softmax:
-    case OP_logsumexp:
-    case OP_topk:
-    case OP_contract:
-    case OP_gather:
-    case OP_flatten:
-    case OP_split:
-    case OP_slice:
-    case OP_cut:
-    case OP_join:
-    case OP_cumsum:
-    case OP_rank:
-    case OP_rename: return !names_dim(n, d);
-    case OP_onehot: return n->dim[0] != d;
-    case OP_expand:
-    case OP_order: return true;
-    default: return op_info[n->op].fact == FACT_row;
-    }
+    return op_is_map(n->op) || n->op == OP_expand || n->op == OP_order ||
+           ((op_info[n->op].flags & IS_by_rows) &&
+            !dim_among(d, n->ndim, n->dim));
 }
 
 static Node *pick(const Pick *p, Node *n);

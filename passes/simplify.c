@@ -61,7 +61,7 @@ static double rounded(Dtype t, double v)
 static Node *fold(Graph *to, const Node *n)
 {
     double v[MAX_ARGS] = {0};
-    if (op_info[n->op].fact != FACT_row || n->type.rank)
+    if (!op_is_map(n->op) || n->type.rank)
         return NULL;
     for (int i = 0; i < op_info[n->op].nargs; i++) {
         if (n->arg[i]->op != OP_number)
@@ -78,7 +78,7 @@ static Node *fold(Graph *to, const Node *n)
 static bool drop_expands(Node *n)
 {
     Type t;
-    if (op_info[n->op].fact != FACT_row)
+    if (!op_is_map(n->op))
         return false;
     bool any = false;
     for (int i = 0; i < op_info[n->op].nargs; i++) {

@@ -40,7 +40,8 @@ runtime: runtime/run runtime/tokens runtime/files
 cli/common: base dsl
 cli/driver: cli/common codegen/program compiler/check runtime
 cli/tools: cli/driver codegen/cuda
-cli: cli/tools codegen/build +codegen/jit/machine.h
+cli/lsp: compiler/check
+cli: cli/tools cli/lsp codegen/build +codegen/jit/machine.h
 '
 
 # may: "ROOM OTHER" for all that a room may use, itself too.

@@ -70,7 +70,7 @@ static void every_op_runs(void **state)
 {
     (void)state;
     for (int op = 0; op < OP_COUNT; op++) /* BUG where an op has no value */
-        if (op_info[op].fact == FACT_row)
+        if (op_is_map(op))
             (void)op_value((Op)op, 1, 1, 1);
 }
 

@@ -47,7 +47,7 @@ static void row_ops(void **state)
     Node *t = g_map2(c.k->g, OP_lt, a, b);
     Node *pos = g_map1(c.k->g, OP_exp, a);
     for (int op = 0; op < OP_COUNT; op++) {
-        if (op_info[op].fact != FACT_row || op == OP_cast)
+        if (!op_is_map(op) || op == OP_cast)
             continue;
         Node n = {.op = (Op)op, .arg = {a, b, NULL}};
         if (op == OP_log || op == OP_sqrt || op == OP_rsqrt || op == OP_pow)

@@ -46,26 +46,16 @@ static const char *number(const Node *n)
 
 /* ---- what stands in a box ---- */
 
-static const char *symbol(Op op)
-{
-    static const char *const sign[OP_COUNT] = {
-        [OP_add] = "+", [OP_sub] = "−", [OP_mul] = "×", [OP_div] = "÷",
-        [OP_pow] = "^", [OP_lt] = "<", [OP_le] = "≤", [OP_gt] = ">",
-        [OP_ge] = "≥", [OP_eq] = "=", [OP_ne] = "≠", [OP_and] = "and",
-        [OP_or] = "or"};
-    return sign[op];
-}
-
 static const char *operand(const Node *n)
 {
     const Node *d = drawn(n);
     return is_number(d) ? number(d) : "·";
 }
 
-static const char *dims_of(const Node *n)
+static const char *dims_of(const Node *n, int count)
 {
     const char *text = "";
-    for (int i = 0; i < n->ndim; i++)
+    for (int i = 0; i < count; i++)
         text = intern_printf("%s%s%s", text, i ? ", " : "", n->dim[i]->name);
     return text;
 }
@@ -78,38 +68,34 @@ static bool has_number(const Node *n)
     return false;
 }
 
+/* "· + 1", "· ? · : 0"; where no number stands in it just "+". */
+static const char *sign_text(const Node *n)
+{
+    const OpInfo *op = &op_info[n->op];
+    if (!has_number(n))
+        return op->nargs > 2 ? op->name : op->sign;
+    const char *text = operand(n->arg[0]);
+    for (int i = 1; i < op->nargs; i++)
+        text = intern_printf("%s %s %s", text, i > 1 ? ":" : op->sign,
+                             operand(n->arg[i]));
+    return text;
+}
+
 static const char *op_text(const Node *n)
 {
-    const char *name = op_info[n->op].name;
+    const OpInfo *op = &op_info[n->op];
+    const char *name = n->op == OP_contract ? "@" : op->name;
     if (n->op == OP_mul && drawn(n->arg[0]) == drawn(n->arg[1]))
         return "square";
-    if (symbol(n->op))
-        return has_number(n) ? intern_printf("%s %s %s", operand(n->arg[0]),
-                                             symbol(n->op), operand(n->arg[1]))
-                             : symbol(n->op);
-    switch (n->op) {
-    case OP_input:    return intern_printf("input %s", n->name);
-    case OP_contract: return intern_printf("@ over %s", dims_of(n));
-    case OP_gather:   return intern_printf("pick by %s", dims_of(n));
-    case OP_scatter:  return intern_printf("add up by %s", dims_of(n));
-    case OP_sum:
-    case OP_max:
-    case OP_softmax:
-    case OP_logsumexp:
-        return intern_printf("%s over %s", name, dims_of(n));
-    case OP_attend:
-        return n->num > 0 ? intern_printf("attend, window %g", n->num) : name;
-    case OP_select:
-        return has_number(n) ? intern_printf("%s ? %s : %s",
-                                             operand(n->arg[0]),
-                                             operand(n->arg[1]),
-                                             operand(n->arg[2]))
-                             : name;
-    default:
-        break;
-    }
-    const char *dims = dims_of(n);
-    return *dims ? intern_printf("%s [%s]", name, dims) : name;
+    if (op->sign && op->nargs > 1)
+        return sign_text(n);
+    if (n->op == OP_input)
+        return intern_printf("input %s", n->name);
+    if (n->op == OP_attend && n->size)
+        return intern_printf("attend, window %s", size_text(n->size));
+    if (op_over(n))
+        return intern_printf("%s over %s", name, dims_of(n, op_over(n)));
+    return n->ndim ? intern_printf("%s [%s]", name, dims_of(n, n->ndim)) : name;
 }
 
 /* The weight a node reads; of a body's slot the first pass's. */

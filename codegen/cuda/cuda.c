@@ -33,17 +33,6 @@ static const char *short_name(const Cu *c, const Node *n)
                    : intern_printf("v%d", n->id);
 }
 
-static const char *infix(Op op)
-{
-    switch (op) {
-    case OP_add: return "+";
-    case OP_sub: return "-";
-    case OP_mul: return "*";
-    case OP_div: return "/";
-    default: return NULL;
-    }
-}
-
 static const char *rule(Cu *c, const Node *n, bool root, int inside);
 
 /* As the language writes it: max(top, k), sums by the names of dims. */
@@ -82,12 +71,13 @@ static const char *rule(Cu *c, const Node *n, bool root, int inside)
         return cu_text(c, "%g", n->num);
     if (n->op == OP_scalar)
         return size_text(n->size);
-    const char *sign = infix(n->op);
+    const char *sign = op_info[n->op].nargs == 2 ? op_info[n->op].sign : NULL;
     if (!sign)
         return call_rule(c, n);
-    int level = *sign == '+' || *sign == '-' ? 1 : 2;
-    const char *s = cu_text(c, "%s %s %s", rule(c, n->arg[0], false, level),
-                            sign, rule(c, n->arg[1], false, level + 1));
+    int level = strchr("+-", *sign) ? 1 : strchr("*/", *sign) ? 2 : 0;
+    int left = level ? level : 3;
+    const char *s = cu_text(c, "%s %s %s", rule(c, n->arg[0], false, left),
+                            sign, rule(c, n->arg[1], false, left + 1));
     return inside > level ? cu_text(c, "(%s)", s) : s;
 }
 

@@ -1,4 +1,4 @@
-/* Elementwise operations as C expressions: a column of the op table. */
+/* Elementwise operations as C expressions: the cuda column of the op table. */
 #include "codegen/cuda/cuda_text.h"
 #include <math.h>
 #include <string.h>
@@ -14,43 +14,13 @@ typedef struct {
 } Form;
 
 static const Form forms[OP_COUNT] = {
-    [OP_neg] = {"-$a0", UNARY},
-    [OP_exp] = {"exp~($a9)", ATOM},
-    [OP_log] = {"log~($a9)", ATOM},
-    [OP_sqrt] = {"sqrt~($a9)", ATOM},
-    [OP_rsqrt] = {"1.0~ / sqrt~($a9)", PRODUCT},
-    [OP_tanh] = {"tanh~($a9)", ATOM},
-    [OP_sigmoid] = {"sigmoid~($a9)", ATOM},
-    [OP_silu] = {"silu~($a9)", ATOM},
-    [OP_gelu] = {"gelu~($a9)", ATOM},
-    [OP_gelu_tanh] = {"gelu_tanh~($a9)", ATOM},
-    [OP_relu] = {"relu~($a9)", ATOM},
-    [OP_softplus] = {"softplus~($a9)", ATOM},
-    [OP_cdf] = {"cdf~($a9)", ATOM},
-    [OP_abs] = {"fabs~($a9)", ATOM},
-    [OP_sin] = {"sin~($a9)", ATOM},
-    [OP_cos] = {"cos~($a9)", ATOM},
-    [OP_acos] = {"acos~($a9)", ATOM},
-    [OP_floor] = {"floor~($a9)", ATOM},
-    [OP_ceil] = {"ceil~($a9)", ATOM},
-    [OP_not] = {"$a4 == 0", EQUAL},
-    [OP_stop] = {"$a0", ATOM},
-    [OP_add] = {"$a3 + $b2", SUM},
-    [OP_sub] = {"$a3 - $b2", SUM},
-    [OP_mul] = {"$a2 * $b1", PRODUCT},
-    [OP_div] = {"$a2 / $b1", PRODUCT},
-    [OP_pow] = {"pow~($a9, $b9)", ATOM},
-    [OP_minimum] = {"smaller~($a9, $b9)", ATOM},
-    [OP_maximum] = {"larger~($a9, $b9)", ATOM},
-    [OP_lt] = {"$a3 < $b3", COMPARE},
-    [OP_le] = {"$a3 <= $b3", COMPARE},
-    [OP_gt] = {"$a3 > $b3", COMPARE},
-    [OP_ge] = {"$a3 >= $b3", COMPARE},
-    [OP_eq] = {"$a4 == $b4", EQUAL},
-    [OP_ne] = {"$a4 != $b4", EQUAL},
-    [OP_and] = {"$a4 != 0 && $b4 != 0", AND},
-    [OP_or] = {"$a4 != 0 || $b4 != 0", OR},
-    [OP_select] = {"$a4 != 0 ? $b7 : $c7", CHOICE},
+#define MAP(name, nargs, type, flags, positive, cost, sign, grad, to, value, \
+            llvm, cuda, level) \
+    {cuda, level},
+#define OP(name, ...) {NULL, 0},
+#include "compiler/graph/ops.def"
+#undef MAP
+#undef OP
 };
 
 static const char *within(Cu *c, Expr e, int level)
@@ -116,11 +86,6 @@ static Expr converted(Cu *c, Expr e, Dtype from, Dtype to)
     return (Expr){cu_text(c, "(%s)%s", reg, within(c, e, ATOM)), UNARY};
 }
 
-static bool is_test(Op op)
-{
-    return op == OP_not || (op >= OP_lt && op <= OP_or);
-}
-
 Expr cu_op(Cu *c, const Node *n, const Expr *arg)
 {
     Dtype to = n->type.dtype, from = n->arg[0]->type.dtype;
@@ -130,7 +95,8 @@ Expr cu_op(Cu *c, const Node *n, const Expr *arg)
         BUG("no CUDA C for %s", op_info[n->op].name);
     Expr in[MAX_ARGS] = {{0}};
     for (int i = 0; i < op_info[n->op].nargs; i++) {
-        bool kept = is_test(n->op) || (n->op == OP_select && i == 0);
+        bool kept = (op_info[n->op].flags & IS_test) ||
+                    (n->op == OP_select && i == 0);
         in[i] = kept ? arg[i]
                      : converted(c, arg[i], n->arg[i]->type.dtype, to);
     }

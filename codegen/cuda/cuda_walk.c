@@ -268,7 +268,7 @@ static Expr at_scalar(Cu *c, const Node *n)
 static Expr elementwise(Cu *c, const Node *n, const CuPlaces *p)
 {
     Expr arg[MAX_ARGS] = {{0}};
-    if (op_info[n->op].fact != FACT_row)
+    if (!op_is_map(n->op))
         BUG("%s: no CUDA C computes %s here", c->kernel->name,
             op_info[n->op].name);
     for (int i = 0; i < op_info[n->op].nargs; i++)

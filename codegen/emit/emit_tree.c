@@ -1,23 +1,8 @@
-/* Expression trees: a column of the op table for each `row` op of
- * compiler/graph/ops.def, and the walk over a tree of them. */
+/* Expression trees: the llvm column of compiler/graph/ops.def, and the walk
+ * over a tree of elementwise ops. */
 #include "codegen/emit/emit.h"
 
 /* ---- the column: what an op is on values in registers ---- */
-
-typedef Val (*Emitter)(Emit *e, Val a, Val b, Val c);
-
-#define MAP1(name, fn) \
-    static Val op_##name(Emit *e, Val a, Val b, Val c) \
-    { \
-        (void)b, (void)c; \
-        return fn(e, a); \
-    }
-#define MAP2(name, fn) \
-    static Val op_##name(Emit *e, Val a, Val b, Val c) \
-    { \
-        (void)c; \
-        return fn(e, a, b); \
-    }
 
 /* Any value as truth: not 0. */
 static Val true_of(Emit *e, Val a)
@@ -25,97 +10,19 @@ static Val true_of(Emit *e, Val a)
     return ty_elem(a) == ty(e, TY_i1) ? a : differs(e, a, like(a, 0));
 }
 
-static Val above(Emit *e, Val a, Val b)
+static Val emit_op(Emit *e, Op op, Val a, Val b, Val c)
 {
-    return less(e, b, a);
+    switch (op) {
+#define MAP(name, nargs, type, flags, positive, cost, sign, grad, to, value, \
+            llvm, ...) \
+    case OP_##name: return llvm;
+#define OP(name, ...)
+#include "compiler/graph/ops.def"
+#undef MAP
+#undef OP
+    default: BUG("no emitter for %s", op_info[op].name);
+    }
 }
-
-static Val above_eq(Emit *e, Val a, Val b)
-{
-    return less_eq(e, b, a);
-}
-
-static Val negate(Emit *e, Val a)
-{
-    return flip(e, true_of(e, a));
-}
-
-static Val both(Emit *e, Val a, Val b)
-{
-    return bit_and(e, true_of(e, a), true_of(e, b));
-}
-
-static Val either(Emit *e, Val a, Val b)
-{
-    return bit_or(e, true_of(e, a), true_of(e, b));
-}
-
-static Val positive(Emit *e, Val a)
-{
-    return pick(e, less(e, like(a, 0), a), a,
-                pick(e, is_nan(e, a), a, like(a, 0)));
-}
-
-static Val itself(Emit *e, Val a)
-{
-    (void)e;
-    return a;
-}
-
-static Val op_select(Emit *e, Val a, Val b, Val c)
-{
-    return pick(e, true_of(e, a), b, c);
-}
-
-MAP1(neg, neg)
-MAP1(exp, vm_exp)
-MAP1(log, vm_log)
-MAP1(sqrt, root)
-MAP1(rsqrt, vm_rsqrt)
-MAP1(tanh, vm_tanh)
-MAP1(sigmoid, vm_sigmoid)
-MAP1(silu, vm_silu)
-MAP1(gelu, vm_gelu)
-MAP1(gelu_tanh, vm_gelu_tanh)
-MAP1(relu, positive)
-MAP1(softplus, vm_softplus)
-MAP1(cdf, vm_cdf)
-MAP1(abs, magnitude)
-MAP1(sin, vm_sin)
-MAP1(cos, vm_cos)
-MAP1(acos, vm_acos)
-MAP1(floor, round_down)
-MAP1(ceil, round_up)
-MAP1(not, negate)
-MAP1(stop, itself)
-MAP2(add, add)
-MAP2(sub, sub)
-MAP2(mul, mul)
-MAP2(div, quot)
-MAP2(pow, vm_pow)
-MAP2(minimum, least)
-MAP2(maximum, greatest)
-MAP2(lt, less)
-MAP2(le, less_eq)
-MAP2(gt, above)
-MAP2(ge, above_eq)
-MAP2(eq, same)
-MAP2(ne, differs)
-MAP2(and, both)
-MAP2(or, either)
-
-static const Emitter emitter[OP_COUNT] = {
-#define ROW(name) [OP_##name] = op_##name
-    ROW(neg),     ROW(exp),     ROW(log),       ROW(sqrt),     ROW(rsqrt),
-    ROW(tanh),    ROW(sigmoid), ROW(silu),      ROW(gelu),     ROW(gelu_tanh),
-    ROW(relu),    ROW(softplus), ROW(cdf),      ROW(abs),      ROW(sin),
-    ROW(cos),     ROW(acos),    ROW(floor),     ROW(ceil),     ROW(not),
-    ROW(stop),    ROW(add),     ROW(sub),       ROW(mul),      ROW(div),
-    ROW(pow),     ROW(minimum), ROW(maximum),   ROW(lt),       ROW(le),
-    ROW(gt),      ROW(ge),      ROW(eq),        ROW(ne),       ROW(and),
-    ROW(or),      ROW(select),
-#undef ROW
-};
 
 /* ---- types ---- */
 
@@ -160,14 +67,13 @@ Val tree_op(Emit *e, const Node *n, Val a, Val b, Val c)
 {
     if (n->op == OP_cast)
         return cast(e, n, a);
-    if (!emitter[n->op])
-        BUG("no emitter for %s", op_info[n->op].name);
-    if (n->op == OP_select)
+    if (c)
         match(e, &b, &c);
     else if (b)
         match(e, &a, &b);
-    Val v = emitter[n->op](e, a, b, c);
-    return cast(e, n, v);
+    else if (!(op_info[n->op].flags & IS_test))
+        a = convert(e, a, ty_reg(e, n->type.dtype));
+    return cast(e, n, emit_op(e, n->op, a, b, c));
 }
 
 /* ---- the walk ---- */

@@ -297,7 +297,7 @@ static Val walk_leaf(Emit *e, const Node *n, int lanes, void *user)
     case OP_number: return NULL;
     default: break;
     }
-    if (op_info[n->op].fact == FACT_row) /* all lanes alike: once, a scalar */
+    if (op_is_map(n->op)) /* all lanes alike: once, a scalar */
         return lanes > 1 && !walk_varies(n, p) ? walk(w, n, p) : NULL;
     BUG("%s: no kernel computes %s here", w->kernel->name,
         op_info[n->op].name);

@@ -327,3 +327,16 @@ void judge_prove(Judge *j, const Ast *def)
     named.text = text;
     add_claim(j, &named, def, text, false, compare_models(j, a, b));
 }
+
+bool claim_report(const Claim *c)
+{
+    if (c->silent)
+        return false;
+    const Ast *at = c->at;
+    if (c->proof->result == PROOF_refuted)
+        error_at(at->src, at->loc, "this does not hold: %s", c->proof->why);
+    else if (c->proof->result == PROOF_open)
+        warning_at(at->src, at->loc, "neither proved nor refuted: %s",
+                   c->proof->why);
+    return c->proof->result == PROOF_refuted;
+}

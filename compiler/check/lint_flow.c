@@ -5,30 +5,13 @@
 
 enum { FEW = 300 }; /* steps to see that a loss is constant */
 
-/* Does a gradient go from the op to that argument? */
-static bool carries(Op op, int arg)
-{
-    switch (op) {
-    case OP_stop: case OP_floor: case OP_ceil: case OP_not: case OP_lt:
-    case OP_le: case OP_gt: case OP_ge: case OP_eq: case OP_ne: case OP_and:
-    case OP_or: case OP_topk: case OP_largest: case OP_onehot: case OP_place:
-        return false;
-    case OP_select:
-        return arg > 0;
-    case OP_gather: case OP_scatter:
-        return arg == 0;
-    default:
-        return true;
-    }
-}
-
 void flow_add(Node *n, bool gradient, bool *seen)
 {
     if (seen[n->id])
         return;
     seen[n->id] = true;
     for (int i = 0; i < op_info[n->op].nargs; i++)
-        if (!gradient || carries(n->op, i))
+        if (!gradient || op_flows(n->op, i))
             flow_add(n->arg[i], gradient, seen);
 }
 
@@ -151,17 +134,7 @@ static void weights_unread(const Inst *inst, const Graph *g, const bool *seen,
 
 static bool over_tokens(const Node *n)
 {
-    int dims = n->op == OP_topk ? 1 : n->ndim;
-    switch (n->op) {
-    case OP_sum: case OP_max: case OP_softmax: case OP_logsumexp:
-    case OP_topk: case OP_largest: case OP_contract:
-        for (int i = 0; i < dims; i++)
-            if (n->dim[i] == dim_T())
-                return true;
-        return false;
-    default:
-        return false;
-    }
+    return dim_among(dim_T(), op_over(n), n->dim);
 }
 
 static void tokens(const Graph *g, Node *y)

@@ -111,33 +111,31 @@ static double columns(const Node *contract)
     return n;
 }
 
+static double spread(const Node *n, bool *unknown);
+
+static double spread_contract(const Node *n, bool *unknown)
+{
+    double size, a = deviation(n->arg[0]), b = deviation(n->arg[1]);
+    if (isnan(b))
+        return NAN;
+    *unknown |= !size_is_num(n->dim[0]->size, &size);
+    return (isnan(a) ? spread(n->arg[0], unknown) : a) * b * sqrt(columns(n));
+}
+
 /* The deviation of scores, the normed x having 1; NAN: unknown. */
 static double spread(const Node *n, bool *unknown)
 {
-    double by;
-    switch (n->op) {
-    case OP_cast: case OP_gather: case OP_stop:
+    if (n->op == OP_input || n->op == OP_tanh)
+        return 1;
+    if (n->op == OP_contract)
+        return spread_contract(n, unknown);
+    if (n->op == OP_cast || n->op == OP_gather || n->op == OP_stop)
         return spread(n->arg[0], unknown);
-    case OP_contract: {
-        double a = deviation(n->arg[0]), b = deviation(n->arg[1]);
-        *unknown |= !isnan(b) && !size_is_num(n->dim[0]->size, &by);
-        return isnan(b) ? NAN
-                        : (isnan(a) ? spread(n->arg[0], unknown) : a) * b *
-                              sqrt(columns(n));
-    }
-    case OP_div:
-        by = number_of(n->arg[1]);
-        return spread(n->arg[0], unknown) / fabs(by);
-    case OP_mul:
-        by = number_of(n->arg[1]);
-        return spread(n->arg[0], unknown) * fabs(by);
-    case OP_input:
-        return 1;
-    case OP_tanh:
-        return 1;
-    default:
-        return isnan(deviation(n)) ? NAN : deviation(n);
-    }
+    if (n->op == OP_mul)
+        return spread(n->arg[0], unknown) * fabs(number_of(n->arg[1]));
+    if (n->op == OP_div)
+        return spread(n->arg[0], unknown) / fabs(number_of(n->arg[1]));
+    return deviation(n);
 }
 
 static void sure_at_start(const Graph *g, const Ast *replace, Inst *fresh,

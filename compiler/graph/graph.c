@@ -3,33 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-const OpInfo op_info[OP_COUNT] = {
-#define OP(name, nargs, rule, fact, value) {#name, nargs, FACT_##fact},
-#include "compiler/graph/ops.def"
-#undef OP
-};
-
-bool op_find(const char *name, Op *out)
-{
-    for (int op = 0; op < OP_COUNT; op++)
-        if (!strcmp(op_info[op].name, name)) {
-            *out = (Op)op;
-            return true;
-        }
-    return false;
-}
-
-double op_value(Op op, double a, double b, double c)
-{
-    (void)a, (void)b, (void)c;
-    switch (op) {
-#define OP(name, nargs, rule, fact, value) case OP_##name: return value;
-#include "compiler/graph/ops.def"
-#undef OP
-    default: BUG("op %d has no value", op);
-    }
-}
-
 Graph *graph_new(Arena *a, const char *name)
 {
     Graph *g = arena_alloc(a, sizeof *g);

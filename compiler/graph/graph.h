@@ -7,7 +7,9 @@
 
 typedef enum {
 #define OP(name, ...) OP_##name,
+#define MAP OP
 #include "compiler/graph/ops.def"
+#undef MAP
 #undef OP
     OP_COUNT
 } Op;
@@ -144,15 +146,54 @@ Node *g_contract(Graph *g, Node *a, Node *b, int n, const Dim *const *dim);
 Node *g_gather(Graph *g, Node *a, const Dim *d, Node *index);
 Node *g_weight(Graph *g, const Weight *w);
 
-typedef enum { FACT_none, FACT_pos, FACT_pos1, FACT_row } Fact;
+/* ---- what is known of an op (ops.c): its row of ops.def ---- */
+
+enum { /* flags: attributes that its nodes read, facts */
+    HAS_num = 1,
+    HAS_size = 2,    /* must be there */
+    HAS_window = 4,  /* a size that may be NULL */
+    HAS_name = 8,    /* must be there */
+    HAS_title = 16,  /* a name that may be NULL */
+    HAS_weight = 32, /* or a slot */
+    HAS_rope = 64,
+    HAS_repeat = 128,
+    HAS_cap = 16384, /* a number, 0 where there is none */
+    HAS_any = 255 | 16384,
+    IS_exact = 256,       /* a double has the value of any doubles */
+    IS_exact_at_0 = 512,  /* of 0 */
+    IS_commutative = 1024,
+    IS_test = 2048,       /* gives a truth; arguments keep their types */
+    IS_order = 4096,      /* a test that indices may stand in */
+    IS_by_rows = 8192     /* along a dim that it does not name, each element
+                           * needs only those at its place */
+};
+typedef enum { CLASS_leaf, CLASS_map, CLASS_reduce, CLASS_along, CLASS_move,
+               CLASS_other } OpClass;
+typedef enum { WORK_given, WORK_in_place, WORK_rows, WORK_own } OpWork;
 typedef struct {
     const char *name;
     int nargs;
-    Fact fact;
+    OpClass class;
+    unsigned flags;
+    int least_dims, most_dims;
+    int over; /* how many of dim[] it takes together, at most */
+    OpWork work;
+    int cost;             /* of an element */
+    const char *sign;     /* "+"; NULL: written as a function */
+    const char *flows_to; /* arguments that a gradient goes to: "ab" */
 } OpInfo;
 extern const OpInfo op_info[OP_COUNT];
 bool op_find(const char *name, Op *out);
-double op_value(Op op, double a, double b, double c); /* of a `row` op */
+/* The op of nargs arguments that the language writes so. */
+bool op_of_sign(const char *sign, int nargs, Op *out);
+bool op_is_map(Op op);
+/* Is it a function of the language, elementwise? */
+bool op_is_function(Op op);
+double op_value(Op op, double a, double b, double c); /* of a map */
+/* Is the result known to be above 0 where that is known of the arguments? */
+bool op_positive(Op op, bool a, bool b, bool c);
+bool op_flows(Op op, int arg); /* does a gradient go to the argument? */
+int op_over(const Node *n); /* the first so many of dim[] are taken together */
 
 /* ---- counted random numbers (random.c): the same on every target ---- */
 

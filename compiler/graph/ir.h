@@ -2,24 +2,6 @@
 #pragma once
 #include "compiler/graph/graph.h"
 
-/* Attributes of a node, and which of them its op reads. */
-enum {
-    HAS_num = 1,
-    HAS_size = 2,    /* must be there */
-    HAS_window = 4,  /* a size that may be NULL */
-    HAS_name = 8,    /* must be there */
-    HAS_title = 16,  /* a name that may be NULL */
-    HAS_weight = 32, /* or a slot */
-    HAS_rope = 64,
-    HAS_repeat = 128,
-    HAS_cap = 256 /* a number, 0 where there is none */
-};
-typedef struct {
-    unsigned has;
-    int min_dims, max_dims;
-} IrAttrs;
-extern const IrAttrs ir_attrs[OP_COUNT];
-
 /* The numbers of a Rope but its kind and rotary, by name. */
 typedef struct {
     const char *name;

@@ -1,47 +1,6 @@
-/* Which attributes each op reads: what is printed of a node, and what must be
- * there or must not. */
+/* What printing, reading and verifying share: a rope's fields by name, types
+ * that are the same, the nodes of a formula. */
 #include "compiler/graph/ir.h"
-
-const IrAttrs ir_attrs[OP_COUNT] = {
-    [OP_input] = {HAS_name, 0, 0},
-    [OP_weight] = {HAS_weight, 0, 0},
-    [OP_learned] = {HAS_weight, 0, 0},
-    [OP_number] = {HAS_num, 0, 0},
-    [OP_scalar] = {HAS_size, 0, 0},
-    [OP_flag] = {HAS_name, 0, 0},
-    [OP_iota] = {0, 1, 1},
-    [OP_position] = {0, 1, 1},
-    [OP_shuffle] = {HAS_num | HAS_title, 1, 1},
-    [OP_uniform] = {HAS_num | HAS_name, 0, 0},
-    [OP_gaussian] = {HAS_num | HAS_name, 0, 0},
-    [OP_cast] = {HAS_num, 0, 0},
-    [OP_sum] = {0, 0, MAX_RANK},
-    [OP_max] = {0, 0, MAX_RANK},
-    [OP_softmax] = {0, 0, MAX_RANK},
-    [OP_logsumexp] = {0, 0, MAX_RANK},
-    [OP_topk] = {0, 2, 2},
-    [OP_largest] = {0, 0, MAX_RANK},
-    [OP_cumsum] = {0, 1, 1},
-    [OP_rank] = {0, 0, MAX_RANK},
-    [OP_onehot] = {0, 1, 1},
-    [OP_contract] = {0, 0, MAX_RANK},
-    [OP_gather] = {0, 1, 1},
-    [OP_scatter] = {0, 1, 1},
-    [OP_expand] = {0, 0, MAX_RANK},
-    [OP_order] = {0, 0, MAX_RANK},
-    [OP_flatten] = {0, 2, MAX_RANK},
-    [OP_split] = {0, 2, MAX_RANK},
-    [OP_slice] = {HAS_num, 1, 1},
-    [OP_cut] = {HAS_size, 2, 2},
-    [OP_join] = {0, 3, 3},
-    [OP_rename] = {0, 2, 2},
-    [OP_attend] = {HAS_window | HAS_cap | HAS_title, 0, 0},
-    [OP_attend_sink] = {HAS_window | HAS_cap | HAS_title, 0, 0},
-    [OP_attend_slope] = {HAS_window | HAS_cap | HAS_title, 0, 0},
-    [OP_attend_bias] = {HAS_window | HAS_cap | HAS_title, 0, 0},
-    [OP_rope] = {HAS_rope, 0, 0},
-    [OP_repeat] = {HAS_repeat, 0, 0},
-};
 
 const RopeField rope_field[ROPE_FIELDS] = {
     {"theta", offsetof(Rope, theta)},

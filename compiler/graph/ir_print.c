@@ -170,13 +170,13 @@ static void print_value(IrText *p, const Node *n)
         fputs(quoted(p, n->name), p->out);
         comma = ", ";
     }
-    if ((ir_attrs[n->op].has & HAS_num) && n->op != OP_cast) {
+    if ((op_info[n->op].flags & HAS_num) && n->op != OP_cast) {
         fputs(comma, p->out);
         ir_print_number(p->out, n->num);
     }
     if (n->size)
         fprintf(p->out, "%ssize=%s", comma, size_text(n->size));
-    if (n->num != 0 && (ir_attrs[n->op].has & HAS_cap)) {
+    if (n->num != 0 && (op_info[n->op].flags & HAS_cap)) {
         fprintf(p->out, "%scap=", comma);
         ir_print_number(p->out, n->num);
     }

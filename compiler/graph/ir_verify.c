@@ -41,9 +41,9 @@ static bool type_holds(const Node *n, Complaint *c)
 
 static bool dims_hold(const Node *n, Complaint *c)
 {
-    const IrAttrs *a = &ir_attrs[n->op];
-    if (n->ndim < a->min_dims || n->ndim > a->max_dims)
-        return refuse(c, n, "%s names %d dims", op_info[n->op].name, n->ndim);
+    const OpInfo *op = &op_info[n->op];
+    if (n->ndim < op->least_dims || n->ndim > op->most_dims)
+        return refuse(c, n, "%s names %d dims", op->name, n->ndim);
     for (int i = 0; i < MAX_RANK; i++)
         if (!n->dim[i] != (i >= n->ndim))
             return refuse(c, n, "names %d dims, but dim %d is %s", n->ndim, i,
@@ -53,7 +53,7 @@ static bool dims_hold(const Node *n, Complaint *c)
 
 static bool attrs_hold(const Node *n, Complaint *c)
 {
-    unsigned has = ir_attrs[n->op].has;
+    unsigned has = op_info[n->op].flags;
     const struct {
         const char *what;
         bool there, may, must;
@@ -74,47 +74,15 @@ static bool attrs_hold(const Node *n, Complaint *c)
     return dims_hold(n, c);
 }
 
-/* What op_type does not ask: values of attributes, types of leaves. */
-static bool values_hold(const Node *n, Complaint *c)
+/* The pairs of a head that turn: unknown in a text without a config. */
+static bool rope_holds(const Node *n, Complaint *c)
 {
     const Rope *r = n->rope;
     double size;
-    switch (n->op) {
-    case OP_number:
-    case OP_scalar:
-    case OP_flag:
-        return !n->type.rank || refuse(c, n, "must be one number");
-    case OP_iota:
-    case OP_shuffle:
-        return (n->type.rank == 1 && n->type.dim[0] == n->dim[0] &&
-                n->type.index_of == n->dim[0]) ||
-               refuse(c, n, "must be an index of %s over %s", n->dim[0]->name,
-                      n->dim[0]->name);
-    case OP_slice:
-        return n->num == floor(n->num) ||
-               refuse(c, n, "position %g is not whole", n->num);
-    case OP_position:
-        return (n->type.rank == 1 && n->type.dim[0] == n->dim[0] &&
-                (n->type.index_of || type_is_float(n->type.dtype))) ||
-               refuse(c, n, "must be a place for each %s", n->dim[0]->name);
-    case OP_attend:
-    case OP_attend_sink:
-    case OP_attend_slope:
-    case OP_attend_bias:
-        if (!(n->num >= 0) || (n->name && strcmp(n->name, "chunk")) ||
-            (n->name && !n->size))
-            return refuse(c, n, "a cap of %g, pieces by \"%s\"", n->num,
-                          n->name ? n->name : "");
-        return !n->size || !size_is_num(n->size, &size) || size >= 1 ||
-               refuse(c, n, "a window of %g", size);
-    case OP_rope:
-        return (r->rotary > 0 && r->rotary % 2 == 0 && r->theta > 0 &&
-                (!size_is_num(n->type.dim[2]->size, &size) ||
-                 r->rotary <= size)) ||
-               refuse(c, n, "%d elements of a head turn", r->rotary);
-    default:
-        return true;
-    }
+    return !r ||
+           (r->rotary > 0 && r->rotary % 2 == 0 && r->theta > 0 &&
+            (!size_is_num(n->type.dim[2]->size, &size) || r->rotary <= size)) ||
+           refuse(c, n, "%d elements of a head turn", r->rotary);
 }
 
 bool node_holds(const Node *n, Complaint *c)
@@ -137,7 +105,7 @@ bool node_holds(const Node *n, Complaint *c)
     if (!same_type(&type, &n->type))
         return refuse(c, n, "is %s, its rule gives %s", type_text(&n->type),
                       type_text(&type));
-    return values_hold(n, c);
+    return rope_holds(n, c);
 }
 
 /* ---- a repeat and its bodies ---- */

@@ -1,6 +1,6 @@
 /* Dims and types, and each op's type rule: what it asks of its arguments and
  * what it gives. A rule returns why it refuses, or NULL. */
-#include "compiler/graph/graph.h"
+#include "compiler/graph/type_rules.h"
 #include <math.h>
 #include <string.h>
 
@@ -100,8 +100,7 @@ static int width(Dtype t)
     return t == TYPE_f64 ? 4 : t == TYPE_f32 ? 3 : type_is_float(t) ? 2 : 0;
 }
 
-/* Two float types give the wider (bf16 with f16: f32); others count as f32. */
-static Dtype wider(Dtype a, Dtype b)
+Dtype type_wider(Dtype a, Dtype b)
 {
     if (!type_is_float(a))
         return type_is_float(b) ? b : TYPE_f32;
@@ -138,11 +137,35 @@ static const char *rule_declared(const Node *n, Type *out)
     return NULL;
 }
 
+static const char *rule_one(const Node *n, Type *out)
+{
+    *out = n->type;
+    return out->rank ? "to be one number" : NULL;
+}
+
+static const char *rule_index(const Node *n, Type *out)
+{
+    *out = n->type;
+    return n->ndim == 1 && out->rank == 1 && out->dim[0] == n->dim[0] &&
+                   out->index_of == n->dim[0]
+               ? NULL
+               : "to be an index of its dim over that dim";
+}
+
+static const char *rule_position(const Node *n, Type *out)
+{
+    *out = n->type;
+    return n->ndim == 1 && out->rank == 1 && out->dim[0] == n->dim[0] &&
+                   (out->index_of || type_is_float(out->dtype))
+               ? NULL
+               : "to be a place for each of its dim";
+}
+
 static const char *rule_map(const Node *n, Type *out)
 {
     out->dtype = n->arg[0]->type.dtype;
     for (int i = 0; i < op_info[n->op].nargs; i++)
-        out->dtype = wider(out->dtype, n->arg[i]->type.dtype);
+        out->dtype = type_wider(out->dtype, n->arg[i]->type.dtype);
     return join(n, out);
 }
 
@@ -155,7 +178,7 @@ static const char *rule_truth(const Node *n, Type *out)
 static const char *rule_select(const Node *n, Type *out)
 {
     const Type *a = &n->arg[1]->type, *b = &n->arg[2]->type;
-    out->dtype = a->dtype == b->dtype ? a->dtype : wider(a->dtype, b->dtype);
+    out->dtype = a->dtype == b->dtype ? a->dtype : type_wider(a->dtype, b->dtype);
     out->index_of = a->index_of == b->index_of ? a->index_of : NULL;
     return join(n, out);
 }
@@ -178,14 +201,14 @@ static const char *rule_along(const Node *n, Type *out)
 {
     rule_same(n, out);
     out->index_of = NULL;
-    out->dtype = wider(out->dtype, out->dtype);
+    out->dtype = type_wider(out->dtype, out->dtype);
     return all_in(n, out);
 }
 
 static const char *rule_reduce(const Node *n, Type *out)
 {
     const Type *a = &n->arg[0]->type;
-    out->dtype = wider(a->dtype, a->dtype);
+    out->dtype = type_wider(a->dtype, a->dtype);
     for (int i = 0; i < a->rank; i++)
         if (!has_dim(n, a->dim[i]))
             add_dim(out, a->dim[i]);
@@ -244,7 +267,7 @@ static const char *rule_place(const Node *n, Type *out)
 static const char *rule_contract(const Node *n, Type *out)
 {
     const Type *a = &n->arg[0]->type, *b = &n->arg[1]->type;
-    out->dtype = wider(a->dtype, b->dtype);
+    out->dtype = type_wider(a->dtype, b->dtype);
     for (int i = 0; i < a->rank; i++)
         if (!has_dim(n, a->dim[i]) && !add_dim(out, a->dim[i]))
             return "at most 8 dims";
@@ -284,7 +307,7 @@ static const char *rule_scatter(const Node *n, Type *out)
     const Type *a = &n->arg[0]->type, *b = &n->arg[1]->type;
     if (n->ndim != 1 || b->index_of != n->dim[0])
         return "an index of its dim";
-    out->dtype = wider(a->dtype, a->dtype);
+    out->dtype = type_wider(a->dtype, a->dtype);
     add_dim(out, n->dim[0]);
     for (int i = 0; i < b->rank; i++)
         if (type_dim(a, b->dim[i]) < 0)
@@ -370,58 +393,13 @@ static const char *rule_slice(const Node *n, Type *out)
         return "a dim of its argument";
     if (n->num < 0 || (size_is_num(n->dim[0]->size, &size) && n->num >= size))
         return "a position within the dim";
+    if (n->num != floor(n->num))
+        return "a whole position";
     out->dtype = a->dtype;
     out->index_of = a->index_of;
     for (int i = 0; i < a->rank; i++)
         if (a->dim[i] != n->dim[0])
             add_dim(out, a->dim[i]);
-    return NULL;
-}
-
-/* Whether from .. from + n lies within whole, as far as is known. */
-static bool lies_within(const Size *from, const Size *n, const Size *whole)
-{
-    double first, left;
-    if (size_is_num(from, &first) && (first < 0 || first != floor(first)))
-        return false;
-    return !size_is_num(size_sub(whole, size_add(from, n)), &left) ||
-           left >= 0;
-}
-
-static const char *rule_cut(const Node *n, Type *out)
-{
-    *out = n->arg[0]->type;
-    int at = n->ndim == 2 ? type_dim(out, n->dim[0]) : -1;
-    if (at < 0 || type_dim(out, n->dim[1]) >= 0)
-        return "a dim of its argument and a new one";
-    if (!n->size ||
-        !lies_within(n->size, n->dim[1]->size, n->dim[0]->size))
-        return "a part that lies within the dim";
-    out->dim[at] = n->dim[1];
-    return NULL;
-}
-
-static const char *rule_join(const Node *n, Type *out)
-{
-    const Type *b = &n->arg[1]->type;
-    *out = n->arg[0]->type;
-    int at = n->ndim == 3 ? type_dim(out, n->dim[0]) : -1;
-    if (at < 0 || type_dim(b, n->dim[1]) < 0)
-        return "a dim of each argument and a new one";
-    if (size_add(n->dim[0]->size, n->dim[1]->size) != n->dim[2]->size)
-        return "a new dim as long as both";
-    if (type_dim(out, n->dim[2]) >= 0 || type_dim(b, n->dim[2]) >= 0)
-        return "a new dim";
-    if (out->rank != b->rank)
-        return "arguments with the same other dims";
-    for (int i = 0; i < b->rank; i++)
-        if (b->dim[i] != n->dim[1] && type_dim(out, b->dim[i]) < 0)
-            return "arguments with the same other dims";
-    if (out->index_of != b->index_of)
-        return "two indices of one dim, or none";
-    if (out->dtype != b->dtype)
-        out->dtype = wider(out->dtype, b->dtype);
-    out->dim[at] = n->dim[2];
     return NULL;
 }
 
@@ -434,37 +412,6 @@ static const char *rule_rename(const Node *n, Type *out)
         return "a dim of its argument and a new one of its size";
     out->dim[at] = n->dim[1];
     return NULL;
-}
-
-/* What the ops that attend take besides q, k, v. */
-static const char *attend_extra(const Node *n)
-{
-    const Dim *H = n->arg[0]->type.dim[1];
-    const Type *t = n->arg[3] ? &n->arg[3]->type : NULL;
-    if (n->op == OP_attend)
-        return NULL;
-    if (n->op == OP_attend_bias)
-        return t->rank == 2 && t->dim[0] == H
-                   ? NULL : "a bias [H, steps back]";
-    return t->rank == 1 && t->dim[0] == H ? NULL : "a number for each of H";
-}
-
-static const char *rule_attend(const Node *n, Type *out)
-{
-    const Type *q = &n->arg[0]->type, *k = &n->arg[1]->type,
-               *v = &n->arg[2]->type;
-    if (q->rank != 3 || k->rank != 3 || v->rank != 3)
-        return "q [T, H, hd], k and v [T, G, hd]";
-    if (k->dim[0] != q->dim[0] || v->dim[0] != q->dim[0] ||
-        v->dim[1] != k->dim[1] || k->dim[2] != q->dim[2])
-        return "q, k, v with one T and hd, k and v with one G";
-    double H, G;
-    if (size_is_num(q->dim[1]->size, &H) && size_is_num(k->dim[1]->size, &G) &&
-        fmod(H, G) != 0)
-        return "query heads that the key heads divide";
-    *out = *q;
-    out->dim[2] = v->dim[2];
-    return attend_extra(n);
 }
 
 static const char *rule_rope(const Node *n, Type *out)
@@ -482,8 +429,10 @@ static const char *rule_repeat(const Node *n, Type *out)
 const char *op_type(const Node *n, Type *type)
 {
     static const char *(*const rule[OP_COUNT])(const Node *, Type *) = {
-#define OP(name, nargs, r, fact, value) rule_##r,
+#define MAP(name, nargs, r, ...) rule_##r,
+#define OP(name, nargs, class, r, ...) rule_##r,
 #include "compiler/graph/ops.def"
+#undef MAP
 #undef OP
     };
     for (int i = 0; i < op_info[n->op].nargs; i++)

@@ -5,32 +5,15 @@
 
 static Kernel run_repeat;
 
-static Kernel *kernel_of(Op op)
-{
-    static Kernel *const kernel[OP_COUNT] = {
-        [OP_input] = run_input,       [OP_weight] = run_weight,
-        [OP_learned] = run_weight,    [OP_number] = run_number,
-        [OP_scalar] = run_scalar,     [OP_flag] = run_flag,
-        [OP_iota] = run_iota,         [OP_position] = run_position,
-        [OP_shuffle] = run_shuffle,
-        [OP_uniform] = run_draw,      [OP_gaussian] = run_draw,
-        [OP_sum] = run_sum,           [OP_max] = run_max,
-        [OP_softmax] = run_softmax,   [OP_logsumexp] = run_logsumexp,
-        [OP_topk] = run_topk,         [OP_largest] = run_largest,
-        [OP_cumsum] = run_cumsum,     [OP_rank] = run_rank,
-        [OP_onehot] = run_onehot,     [OP_place] = run_place,
-        [OP_contract] = run_contract, [OP_gather] = run_gather,
-        [OP_scatter] = run_scatter,   [OP_expand] = run_copy,
-        [OP_order] = run_copy,        [OP_flatten] = run_same,
-        [OP_split] = run_same,        [OP_slice] = run_slice,
-        [OP_cut] = run_cut,           [OP_join] = run_join,
-        [OP_rename] = run_same,       [OP_attend] = run_attend,
-        [OP_attend_sink] = run_attend, [OP_attend_slope] = run_attend,
-        [OP_attend_bias] = run_attend,
-        [OP_rope] = run_rope,         [OP_repeat] = run_repeat,
-    };
-    return op_info[op].fact == FACT_row ? run_map : kernel[op];
-}
+static Kernel *const kernel[OP_COUNT] = {
+#define MAP(name, ...) run_map,
+#define OP(name, nargs, class, type, flags, least, most, over, positive, \
+           work, grad, to, run) \
+    run_##run,
+#include "compiler/graph/ops.def"
+#undef MAP
+#undef OP
+};
 
 /* ---- what is computed, and for how long it is kept ---- */
 
@@ -115,7 +98,7 @@ static void round_to_type(Tensor *t)
 static Tensor *compute(Run *r, const Node *n, const Operand *in)
 {
     Tensor *out = tensor_new(&n->type, r->env->T);
-    if (!kernel_of(n->op)(r, n, in, out)) {
+    if (!kernel[n->op](r, n, in, out)) {
         tensor_free(out);
         return NULL;
     }

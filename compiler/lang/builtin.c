@@ -91,31 +91,10 @@ Val built_has(Scope *s, const Ast *call, int unused)
 
 static const Builtin builtins[] = {
     /* name      least most  run          what */
-    {"exp",       1, 1, built_map, OP_exp},
-    {"log",       1, 1, built_map, OP_log},
-    {"sqrt",      1, 1, built_map, OP_sqrt},
-    {"rsqrt",     1, 1, built_map, OP_rsqrt},
-    {"tanh",      1, 1, built_map, OP_tanh},
-    {"sigmoid",   1, 1, built_map, OP_sigmoid},
-    {"silu",      1, 1, built_map, OP_silu},
-    {"gelu",      1, 1, built_map, OP_gelu},
-    {"gelu_tanh", 1, 1, built_map, OP_gelu_tanh},
-    {"relu",      1, 1, built_map, OP_relu},
-    {"softplus",  1, 1, built_map, OP_softplus},
-    {"cdf",       1, 1, built_map, OP_cdf},
-    {"abs",       1, 1, built_map, OP_abs},
-    {"sin",       1, 1, built_map, OP_sin},
-    {"cos",       1, 1, built_map, OP_cos},
-    {"acos",      1, 1, built_map, OP_acos},
-    {"floor",     1, 1, built_map, OP_floor},
-    {"ceil",      1, 1, built_map, OP_ceil},
-    {"stop",      1, 1, built_map, OP_stop},
     {"f64",       1, 1, built_cast, TYPE_f64},
     {"f32",       1, 1, built_cast, TYPE_f32},
     {"bf16",      1, 1, built_cast, TYPE_bf16},
     {"f16",       1, 1, built_cast, TYPE_f16},
-    {"maximum",   2, 2, built_pair, OP_maximum},
-    {"minimum",   2, 2, built_pair, OP_minimum},
     {"clamp",     3, 3, built_clamp, 0},
     {"sum",       1, 9, built_reduce, OP_sum},
     {"max",       1, 9, built_reduce, OP_max},
@@ -153,39 +132,59 @@ static const Builtin builtins[] = {
     {"has",       2, 2, built_has, 0},
 };
 
-static const Builtin *builtin(const char *name)
+/* The function of that name: of the table, else an elementwise op. */
+static bool builtin(const char *name, Builtin *out)
 {
+    Op op;
     for (size_t i = 0; i < COUNT(builtins); i++)
-        if (!strcmp(builtins[i].name, name))
-            return &builtins[i];
-    return NULL;
+        if (!strcmp(builtins[i].name, name)) {
+            *out = builtins[i];
+            return true;
+        }
+    if (!op_find(name, &op) || !op_is_function(op))
+        return false;
+    int n = op_info[op].nargs;
+    *out = (Builtin){name, n, n, n == 1 ? built_map : built_pair, op};
+    return true;
 }
 
 bool is_builtin(const char *name)
 {
-    return builtin(name) != NULL;
+    Builtin b;
+    return builtin(name, &b);
+}
+
+const char *builtin_name(int i)
+{
+    return i < (int)COUNT(builtins) ? builtins[i].name : NULL;
 }
 
 const char *builtin_nearest(const char *name)
 {
-    const char *names[COUNT(builtins)];
+    const char *names[COUNT(builtins) + OP_COUNT];
+    size_t n = 0;
     for (size_t i = 0; i < COUNT(builtins); i++)
-        names[i] = builtins[i].name;
-    return nearest(name, names, COUNT(builtins));
+        names[n++] = builtins[i].name;
+    for (int op = 0; op < OP_COUNT; op++)
+        if (op_is_function((Op)op))
+            names[n++] = op_info[op].name;
+    return nearest(name, names, (int)n);
 }
 
 Val call_builtin(Scope *s, const Ast *call, const char *name)
 {
-    const Builtin *b = builtin(name);
+    Builtin b;
     int n = call->nkid - 1;
-    if (n < b->least || n > b->most) {
-        const char *most = b->most == 9          ? " or more"
-                           : b->most == b->least ? ""
-                                                 : intern_printf(" to %d",
-                                                                 b->most);
+    if (!builtin(name, &b))
+        BUG("no function %s", name);
+    if (n < b.least || n > b.most) {
+        const char *most = b.most == 9         ? " or more"
+                           : b.most == b.least ? ""
+                                               : intern_printf(" to %d",
+                                                               b.most);
         error_at(call->src, call->loc, "%s takes %d%s argument%s, not %d",
-                 name, b->least, most, *most || b->least > 1 ? "s" : "", n);
+                 name, b.least, most, *most || b.least > 1 ? "s" : "", n);
         return val_error;
     }
-    return b->run(s, call, b->arg);
+    return b.run(s, call, b.arg);
 }

@@ -104,6 +104,10 @@ struct Spec {
         const Ast *at; /* the call of a recipe that made it */
     }) made;
     bool unread; /* a text has mistakes of syntax: it is not checked */
+    SpecWatch *watch; /* or NULL */
+    void *watcher;
+    SpecText *text; /* or NULL */
+    void *texts;
     LIST(const Ast *) def;  /* module model transform recipe prove rule */
 };
 

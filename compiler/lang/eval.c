@@ -327,6 +327,16 @@ static Val eval_kind(Scope *s, const Ast *e)
     }
 }
 
+static void watched(const Spec *spec, const Ast *e, const Val *v)
+{
+    const Inst *inst = v->kind == V_inst ? v->inst
+                       : v->kind == V_part || v->kind == V_pick
+                           ? v->part->inst[0]
+                           : NULL;
+    if (v->kind != V_error)
+        spec->watch(spec->watcher, e, val_text(v), inst ? inst->def : NULL);
+}
+
 /* Nodes made on the way know the expression and the instance they are of. */
 Val eval(Scope *s, const Ast *e)
 {
@@ -337,5 +347,7 @@ Val eval(Scope *s, const Ast *e)
         (struct Place){e->src, e->loc, s->inst ? s->inst->path : NULL};
     Val v = eval_kind(s, e);
     s->g->here = was;
+    if (s->spec->watch)
+        watched(s->spec, e, &v);
     return v;
 }

@@ -77,16 +77,6 @@ bool is_quantity(const Node *n, const Ast *at)
     return false;
 }
 
-static bool op_compares(Op op)
-{
-    switch (op) {
-    case OP_eq: case OP_ne: case OP_lt: case OP_le: case OP_gt: case OP_ge:
-        return true;
-    default:
-        return false;
-    }
-}
-
 Node *elementwise(Scope *s, Op op, Node *a, Node *b, const Ast *at)
 {
     if (!a || !b)
@@ -101,7 +91,8 @@ Node *elementwise(Scope *s, Op op, Node *a, Node *b, const Ast *at)
                  dims_text(x), dims_text(y), clash(x, y), hiding(s, at));
         return NULL;
     }
-    if (!op_compares(op) && (!is_quantity(a, at) || !is_quantity(b, at)))
+    if (!(op_info[op].flags & IS_order) &&
+        (!is_quantity(a, at) || !is_quantity(b, at)))
         return NULL;
     return g_map2(s->g, op, a, b);
 }
@@ -141,14 +132,6 @@ static Node *matmul(Scope *s, Node *a, Node *b, const Ast *at)
     return g_contract(s->g, a, b, n, dim);
 }
 
-static const struct {
-    const char *text;
-    Op op;
-} operators[] = {{"+", OP_add}, {"-", OP_sub},  {"*", OP_mul}, {"/", OP_div},
-                 {"^", OP_pow}, {"==", OP_eq},  {"!=", OP_ne}, {"<", OP_lt},
-                 {"<=", OP_le}, {">", OP_gt},   {">=", OP_ge}, {"and", OP_and},
-                 {"or", OP_or}};
-
 static Val node_op(Scope *s, const Ast *e, Val l, Val r)
 {
     Dtype t = l.kind == V_node   ? l.node->type.dtype
@@ -156,6 +139,7 @@ static Val node_op(Scope *s, const Ast *e, Val l, Val r)
                                  : TYPE_f32;
     Node *a = as_node(s, l, t, e->kid[0]), *b = as_node(s, r, t, e->kid[1]);
     double two;
+    Op op;
     if (!a || !b)
         return val_error;
     if (!strcmp(e->text, "@"))
@@ -163,9 +147,8 @@ static Val node_op(Scope *s, const Ast *e, Val l, Val r)
     if (!strcmp(e->text, "^") && r.kind == V_size &&
         size_is_num(r.size, &two) && two == 2)
         return val_node(g_map2(s->g, OP_mul, a, a));
-    for (size_t i = 0; i < COUNT(operators); i++)
-        if (!strcmp(operators[i].text, e->text))
-            return val_node(elementwise(s, operators[i].op, a, b, e));
+    if (op_of_sign(e->text, 2, &op))
+        return val_node(elementwise(s, op, a, b, e));
     error_at(e->src, e->loc, "`%s` works on sizes, not on tensors", e->text);
     return val_error;
 }

@@ -23,6 +23,21 @@ const Ast *spec_define(const Spec *s, const char *name);
 int spec_definitions(const Spec *s, const Ast *const **out);
 /* Trees of the files read, used ones first. */
 int spec_files(const Spec *s, const Ast *const **out);
+/* For editors. Each expression that is evaluated from now on: what it is
+ * ("f32[T, D]", "the module `swiglu`"), and the module whose parts `.` after it
+ * names, or NULL. An expression may be seen several times. */
+typedef void SpecWatch(void *user, const Ast *at, const char *what,
+                       const Ast *module);
+void spec_watch(Spec *s, SpecWatch *watch, void *user);
+/* The text that stands in for a file, or NULL: the file is read. */
+typedef const char *SpecText(void *user, const char *path);
+void spec_overlay(Spec *s, SpecText *text, void *user);
+/* The library's files by place: a name, or NULL after the last; its text. */
+/* Built-in functions by place: a name, or NULL after the last. */
+const char *builtin_name(int i);
+const char *spec_library_name(int i);
+const char *spec_library_text(int i);
+
 /* All files without `use` and recipes: what a folder carries to be read
  * without the library. malloc'ed. */
 char *spec_closure(const Spec *s);

@@ -105,6 +105,9 @@ bool spec_file(Spec *s, const char *path, Err *err)
     if (find_file(s, path))
         return true;
     size_t len;
+    const char *given = s->text ? s->text(s->texts, path) : NULL;
+    if (given)
+        return spec_text(s, path, given);
     char *text = read_file(path, &len, err);
     if (!text)
         return false;
@@ -116,6 +119,28 @@ bool spec_file(Spec *s, const char *path, Err *err)
     free(text);
     err->text[0] = 0;
     return read_source(s, add_file(s, path), src);
+}
+
+void spec_watch(Spec *s, SpecWatch *watch, void *user)
+{
+    s->watch = watch;
+    s->watcher = user;
+}
+
+void spec_overlay(Spec *s, SpecText *text, void *user)
+{
+    s->text = text;
+    s->texts = user;
+}
+
+const char *spec_library_name(int i)
+{
+    return library[i].name;
+}
+
+const char *spec_library_text(int i)
+{
+    return library[i].text;
 }
 
 static const LibraryFile *library_file(const char *name)

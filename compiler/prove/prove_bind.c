@@ -5,32 +5,6 @@
 
 /* ---- elementwise functions ---- */
 
-static bool is_exact(Op op)
-{
-    switch (op) {
-    case OP_relu:    case OP_abs:     case OP_floor: case OP_ceil:
-    case OP_not:     case OP_minimum: case OP_maximum:
-    case OP_lt:      case OP_le:      case OP_gt:    case OP_ge:
-    case OP_eq:      case OP_ne:      case OP_and:   case OP_or:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* At 0 these are exact in a double. */
-static bool is_exact_at_0(Op op)
-{
-    switch (op) {
-    case OP_exp:  case OP_tanh:      case OP_sigmoid: case OP_silu:
-    case OP_gelu: case OP_gelu_tanh: case OP_cdf:     case OP_sqrt:
-    case OP_sin:  case OP_cos:
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* The value of numbers alone, where a double has it exactly. */
 static Term *fold(Prover *p, Op op, int n, Term **arg)
 {
@@ -38,7 +12,8 @@ static Term *fold(Prover *p, Op op, int n, Term **arg)
     for (int i = 0; i < n; i++)
         if (!term_is_number(arg[i], &v[i]))
             return NULL;
-    if (!is_exact(op) && !(n == 1 && v[0] == 0 && is_exact_at_0(op)))
+    unsigned is = op_info[op].flags;
+    if (!(is & IS_exact) && !(n == 1 && v[0] == 0 && (is & IS_exact_at_0)))
         return NULL;
     return term_number(p, op_value(op, v[0], v[1], v[2]));
 }
@@ -105,21 +80,15 @@ static Term *simple(Prover *p, Op op, Term **arg)
     }
 }
 
-static bool commutes(Op op)
-{
-    return op == OP_minimum || op == OP_maximum || op == OP_eq ||
-           op == OP_ne || op == OP_and || op == OP_or;
-}
-
 Term *term_fun(Prover *p, Op op, int n, Term **given)
 {
     Term *arg[MAX_ARGS] = {0};
     memcpy(arg, given, (size_t)n * sizeof *arg);
-    if (commutes(op) && arg[0]->id > arg[1]->id) {
+    Term *t = simple(p, op, arg);
+    if ((op_info[op].flags & IS_commutative) && arg[0]->id > arg[1]->id) {
         arg[0] = given[1];
         arg[1] = given[0];
     }
-    Term *t = simple(p, op, arg);
     if (!t)
         t = fold(p, op, n, arg);
     if (!t && p->fuel)
@@ -170,12 +139,6 @@ Term *term_part(Prover *p, Term *a, int num, int n, const Size **size,
 }
 
 /* ---- binders ---- */
-
-static bool unordered(Op op)
-{
-    return op == OP_sum || op == OP_max || op == OP_logsumexp ||
-           op == OP_softmax || op == OP_largest;
-}
 
 typedef struct {
     Prover *p;
@@ -246,9 +209,10 @@ static void orders(Order *o, int at)
     }
 }
 
+/* Do the dims stay? */
 static bool at_var(Op op)
 {
-    return op == OP_softmax || op == OP_largest;
+    return op_info[op].class == CLASS_along;
 }
 
 Term *bind_keep(Prover *p, Op op, const Node *node, int n, Term **var,
@@ -264,7 +228,7 @@ Term *bind_keep(Prover *p, Op op, const Node *node, int n, Term **var,
     o.level++;
     for (int i = 0; i < n; i++)
         o.best[i] = i;
-    if (unordered(op) && n > 1)
+    if (op_info[op].over > 1 && n > 1)
         orders(&o, 0);
     close_bodies(&o, o.best, out, bound);
     for (int i = 0; i < nat; i++)

@@ -194,7 +194,7 @@ static Term *read_new(Reader *r, Node *n)
     case OP_rename:  return read_at(r, n, term_var(p, n->dim[1]));
     default:         break;
     }
-    if (op_info[n->op].fact == FACT_row)
+    if (op_is_map(n->op))
         return read_map(r, n);
     return op_info[n->op].nargs ? read_opaque(r, n) : leaf(p, n);
 }

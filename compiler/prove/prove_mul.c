@@ -338,30 +338,6 @@ Term *term_quotient(Prover *p, Term *a, Term *b)
 
 /* ---- signs ---- */
 
-static bool fun_positive(const Term *t)
-{
-    switch (t->op) {
-    case OP_exp:
-    case OP_sigmoid:
-    case OP_cdf:
-    case OP_softplus:
-        return true;
-    case OP_sqrt:
-    case OP_rsqrt:
-    case OP_abs:
-    case OP_pow:
-        return term_positive(t->arg[0]);
-    case OP_maximum:
-        return term_positive(t->arg[0]) || term_positive(t->arg[1]);
-    case OP_minimum:
-        return term_positive(t->arg[0]) && term_positive(t->arg[1]);
-    case OP_select:
-        return term_positive(t->arg[1]) && term_positive(t->arg[2]);
-    default:
-        return false;
-    }
-}
-
 static bool poly_positive(const Term *t)
 {
     for (int i = 0; i < t->nmono; i++) {
@@ -376,16 +352,17 @@ static bool poly_positive(const Term *t)
 
 bool term_positive(const Term *t)
 {
+    bool above[MAX_ARGS] = {false};
     switch (t->kind) {
     case TERM_poly:
         return poly_positive(t);
     case TERM_size:
         return size_positive(t->size[0]);
     case TERM_fun:
-        return fun_positive(t);
     case TERM_bind:
-        return op_info[t->op].fact == FACT_pos ||
-               (op_info[t->op].fact == FACT_pos1 && term_positive(t->arg[0]));
+        for (int i = 0; i < t->narg; i++)
+            above[i] = term_positive(t->arg[i]);
+        return op_positive(t->op, above[0], above[1], above[2]);
     default:
         return false;
     }

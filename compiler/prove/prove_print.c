@@ -112,32 +112,15 @@ static void print_poly(Printer *t, const Term *x, int prec)
         fputc(')', t->out);
 }
 
-static const char *infix(Op op)
-{
-    switch (op) {
-    case OP_lt:  return " < ";
-    case OP_le:  return " <= ";
-    case OP_gt:  return " > ";
-    case OP_ge:  return " >= ";
-    case OP_eq:  return " == ";
-    case OP_ne:  return " != ";
-    case OP_and: return " and ";
-    case OP_or:  return " or ";
-    case OP_pow: return " ^ ";
-    default:     return NULL;
-    }
-}
-
 static void print_fun(Printer *t, const Term *x)
 {
-    if (infix(x->op) || x->op == OP_select) {
+    const char *sign = op_info[x->op].sign;
+    if (sign && x->narg > 1) {
         fputc('(', t->out);
         print(t, x->arg[0], PREC_atom);
-        fputs(x->op == OP_select ? " ? " : infix(x->op), t->out);
-        print(t, x->arg[1], PREC_atom);
-        if (x->op == OP_select) {
-            fputs(" : ", t->out);
-            print(t, x->arg[2], PREC_atom);
+        for (int i = 1; i < x->narg; i++) {
+            fprintf(t->out, " %s ", i > 1 ? ":" : sign);
+            print(t, x->arg[i], PREC_atom);
         }
         fputc(')', t->out);
         return;

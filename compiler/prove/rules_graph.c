@@ -342,7 +342,7 @@ static Node *core_of(Simple *s, const Node *old)
     default:
         break;
     }
-    if (op_info[old->op].fact != FACT_row)
+    if (!op_is_map(old->op))
         return as_it_stands(s, old);
     Node n = *old;
     for (int i = 0; i < op_info[n.op].nargs; i++)

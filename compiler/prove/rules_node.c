@@ -32,20 +32,14 @@ static double elements(const Type *t)
 
 double node_cost(const Node *n)
 {
-    double summed = 1;
-    switch (n->op) {
-    case OP_contract:
-        for (int i = 0; i < n->ndim; i++)
-            summed *= length(n->dim[i]);
-        return 2 * summed * elements(&n->type);
-    case OP_sum:
-    case OP_max:
-    case OP_logsumexp:
-    case OP_topk:
-        return elements(&n->arg[0]->type);
-    default:
-        return op_info[n->op].nargs ? elements(&n->type) : 0;
-    }
+    double summed = 2;
+    if (!op_info[n->op].nargs)
+        return 0;
+    for (int i = 0; n->op == OP_contract && i < n->ndim; i++)
+        summed *= length(n->dim[i]);
+    if (n->op == OP_contract)
+        return summed * elements(&n->type);
+    return elements(op_over(n) ? &n->arg[0]->type : &n->type);
 }
 
 /* ---- matching ---- */
@@ -91,7 +85,7 @@ static bool match_pair(Match *m, const RulePat *pat, const Node *n)
     if (match(m, pat->kid[0], n->arg[0]) && match(m, pat->kid[1], n->arg[1]))
         return true;
     *m = saved;
-    return (op == OP_add || op == OP_mul) &&
+    return (op_info[op].flags & IS_commutative) &&
            match(m, pat->kid[0], n->arg[1]) &&
            match(m, pat->kid[1], n->arg[0]);
 }
@@ -215,34 +209,14 @@ static Node *build(Match *m, const RulePat *pat, Dtype t)
 
 bool node_positive(const Node *n)
 {
-    if (op_info[n->op].fact == FACT_pos)
-        return true;
-    if (op_info[n->op].fact == FACT_pos1)
-        return node_positive(n->arg[0]);
-    switch (n->op) {
-    case OP_exp:
-    case OP_sigmoid:
-    case OP_cdf:
-    case OP_softplus:
-        return true;
-    case OP_number:
+    bool above[MAX_ARGS] = {false};
+    if (n->op == OP_number)
         return n->num > 0;
-    case OP_scalar:
+    if (n->op == OP_scalar)
         return size_positive(n->size);
-    case OP_add:
-    case OP_mul:
-    case OP_div:
-        return node_positive(n->arg[0]) && node_positive(n->arg[1]);
-    case OP_maximum:
-        return node_positive(n->arg[0]) || node_positive(n->arg[1]);
-    case OP_cast:
-    case OP_stop:
-    case OP_sqrt:
-    case OP_rsqrt:
-        return node_positive(n->arg[0]);
-    default:
-        return false;
-    }
+    for (int i = 0; i < op_info[n->op].nargs; i++)
+        above[i] = node_positive(n->arg[i]);
+    return op_positive(n->op, above[0], above[1], above[2]);
 }
 
 /* ---- the rules ---- */

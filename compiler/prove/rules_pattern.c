@@ -126,9 +126,9 @@ static RulePat *compile_call(Compiler *c, const Ast *e)
     }
     if (!op_find(f, &op))
         return refuse(c, e, "the prover knows no such function");
-    if (op == OP_sum || op == OP_max || op == OP_softmax || op == OP_logsumexp)
+    if (op_info[op].class == CLASS_reduce || op == OP_softmax)
         return compile_along(c, e, op);
-    if (op_info[op].fact != FACT_row || op_info[op].nargs != e->nkid - 1)
+    if (!op_is_map(op) || op_info[op].nargs != e->nkid - 1)
         return refuse(c, e, "neither elementwise nor over a dim");
     RulePat *p = pat(c, PAT_fun);
     p->op = op;

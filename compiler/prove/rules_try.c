@@ -200,7 +200,7 @@ static Node *build_call(Try *t, const Ast *e)
                       number(t, size_of(dim_of(t, e->kid[2]->text))));
     if (is_dim_call(e) && op_find(f, &op))
         return build_along(t, e, op);
-    if (!op_find(f, &op) || op_info[op].fact != FACT_row ||
+    if (!op_find(f, &op) || !op_is_map(op) ||
         op_info[op].nargs != e->nkid - 1) {
         t->why = "it has a function that cannot be tried";
         return number(t, 0);
@@ -213,16 +213,11 @@ static Node *build_call(Try *t, const Ast *e)
 
 static Node *build_binary(Try *t, const Ast *e)
 {
-    static const struct {
-        const char *text;
-        Op op;
-    } ops[] = {{"+", OP_add}, {"-", OP_sub}, {"*", OP_mul}, {"/", OP_div},
-               {"^", OP_pow}};
-    for (size_t i = 0; i < COUNT(ops); i++)
-        if (!strcmp(ops[i].text, e->text)) {
-            Node *a = build(t, e->kid[0]);
-            return g_map2(t->g, ops[i].op, a, build(t, e->kid[1]));
-        }
+    Op op;
+    if (op_of_sign(e->text, 2, &op)) {
+        Node *a = build(t, e->kid[0]);
+        return g_map2(t->g, op, a, build(t, e->kid[1]));
+    }
     t->why = "it has an operator that cannot be tried";
     return number(t, 0);
 }

@@ -13,54 +13,18 @@ static bool big_topk(const Node *n)
 
 NodeKind node_kind(const Node *n)
 {
+    static const NodeKind kind[] = {
+        [WORK_given] = NODE_leaf, [WORK_in_place] = NODE_inline,
+        [WORK_rows] = NODE_reduce, [WORK_own] = NODE_own};
     Contract c;
-    switch (n->op) {
-    case OP_input:
-    case OP_weight:
-    case OP_learned: return NODE_leaf;
-    case OP_sum:
-    case OP_max:
-    case OP_softmax:
-    case OP_logsumexp: return NODE_reduce;
-    case OP_topk: return big_topk(n) ? NODE_own : NODE_reduce;
-    case OP_contract:
-        if (!contract_read(n, &c))
-            return NODE_reduce;
+    if (n->op == OP_topk && big_topk(n))
+        return NODE_own;
+    if (n->op == OP_contract && contract_read(n, &c))
         return c.index ? NODE_grouped : NODE_matmul;
-    case OP_cumsum:
-    case OP_rank:
-    case OP_scatter:
-    case OP_repeat:
-    case OP_largest:
-    case OP_place:
-    case OP_uniform:
-    case OP_gaussian:
-    case OP_shuffle: return NODE_own;
-    default: return op_attends(n->op) ? NODE_own : NODE_inline;
-    }
+    return kind[op_info[n->op].work];
 }
 
 /* ---- costs ---- */
-
-static int own_cost(const Node *n)
-{
-    switch (n->op) {
-    case OP_number:
-    case OP_scalar:
-    case OP_cast:
-    case OP_stop: return 0;
-    case OP_add:
-    case OP_sub:
-    case OP_mul:
-    case OP_neg:
-    case OP_select:
-    case OP_abs: return 1;
-    case OP_div:
-    case OP_sqrt:
-    case OP_rsqrt: return 4;
-    default: return op_info[n->op].fact == FACT_row ? 10 : 1;
-    }
-}
 
 static void find_costs(Cut *c)
 {
@@ -72,7 +36,7 @@ static void find_costs(Cut *c)
         if (kind == NODE_leaf || kind >= NODE_matmul)
             continue;
         info->reduces = kind == NODE_reduce;
-        info->cost = own_cost(n);
+        info->cost = op_info[n->op].cost;
         for (int j = 0; j < op_info[n->op].nargs; j++) {
             if (n->op != OP_gather || j == 0)
                 info->cost += c->info[n->arg[j]->id].cost;
@@ -144,7 +108,7 @@ bool cut_moves(const Node *n, int arg, Moved *m)
     if (n->op == OP_rope)
         fits = moved_add(m, n->type.dim[2]);
     if (node_kind(n) == NODE_reduce)
-        for (int i = 0; i < (n->op == OP_topk ? 1 : n->ndim); i++)
+        for (int i = 0; i < op_over(n); i++)
             moved_drop(m, n->dim[i]);
     return fits;
 }

@@ -163,7 +163,7 @@ static int ropes(const Turn *t, const Node *n, bool root)
     }
     if (n->op == OP_rope)
         most += whole_head(t, n) ? 1 : MANY;
-    else if (op_info[n->op].nargs && op_info[n->op].fact != FACT_row &&
+    else if (op_info[n->op].nargs && !op_is_map(n->op) &&
              n->op != OP_expand && n->op != OP_order)
         most = MANY;
     *known = (most < MANY ? most : MANY) + 1;

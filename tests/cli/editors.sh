@@ -7,8 +7,7 @@ editors=$repo/docs/editors
 
 sed -n 's/^WORD([A-Z]*, *"\([a-z]*\)").*/\1/p' "$repo/dsl/words.def" |
     sort >words
-sed -n '/^static const Builtin builtins/,/^};/s/^    {"\([a-z0-9_]*\)".*/\1/p' \
-    "$repo/compiler/lang/builtin.c" | sort >built
+builtins >built
 [ -s words ] && [ -s built ]
 ok "the tables of words and built-in functions are found"
 
@@ -78,4 +77,10 @@ else
     skip "Vim: a file is known and coloured" "no vim here"
 fi
 
+if command -v node >/dev/null; then
+    node "$repo/tests/cli/vscode.js" "$graft" >out 2>err
+    ok "VS Code: the extension asks the server and shows what it says"
+else
+    skip "VS Code: the extension" "no node here"
+fi
 finish

@@ -98,3 +98,14 @@ finish() {
     echo "1..$n"
     [ $failures = 0 ]
 }
+
+# The built-in functions: elementwise ops that are written so, and the table.
+builtins() {
+    {
+        awk -F', *' '/^MAP\(/ && $7 == "0" { sub(/MAP\(/, "", $1); print $1 }' \
+            "$repo/compiler/graph/ops.def"
+        sed -n '/^static const Builtin builtins/,/^};/p' \
+            "$repo/compiler/lang/builtin.c" |
+            sed -n 's/^    {"\([a-z0-9_]*\)".*/\1/p'
+    } | sort
+}
