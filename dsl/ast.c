@@ -181,10 +181,9 @@ Ast *dsl_spanning(Ast *list, Loc loc)
     return list;
 }
 
-Ast *dsl_module_param(Parse *p, Ast *param, const Token *word)
+Ast *dsl_any_module(Parse *p, const Token *word)
 {
-    if (strcmp(word->text, "module"))
-        dsl_complain(p, word->loc, "a parameter is a name, with a default "
-                     "`name = value`, or `name: model`, `name: module`");
-    return param;
+    Ast *any = dsl_node(p, AST_name, word->loc, word, NULL, 0);
+    any->text = intern("module");
+    return any;
 }

@@ -152,9 +152,8 @@ param: NAME             { $$ = NODE(param, @$, $1, NULL); }
   | NAME '=' expr       { $$ = NODE(param, @$, $1, $3); }
   | NAME ':' MODEL      { $$ = NODE(param_model, @$, $1, NULL); }
   | NAME ':' MODULE              { $$ = NODE(param_module, @$, $1, NULL); }
-  | NAME ':' NAME '=' NAME
-      { $$ = dsl_module_param(p, NODE(param_module, @$, $1, name_of(p, $5)),
-                              $3); }
+  | NAME ':' MODULE '=' NAME
+      { $$ = NODE(param_module, @$, $1, name_of(p, $5)); }
   | NAME ':' MODEL '[' NAME ']'
       { $$ = NODE(param_model, @$, $1, name_of(p, $5)); }
   ;
@@ -188,9 +187,7 @@ opt_as: %empty                   { $$ = NULL; }
 file_name: STRING opt_turned opt_rows
       { $$ = NODE(string, @$, $1, $3, $2); }
   ;
-opt_turned: %empty               { $$ = NULL; }
-  | TRANSPOSED                   { $$ = name_of(p, $1); }
-  ;
+opt_turned: %empty { $$ = NULL; } | TRANSPOSED { $$ = name_of(p, $1); } ;
 opt_rows: %empty                 { $$ = NULL; }
   | ROWS expr DOTS expr          { $$ = NODE(range, @$, NULL, $2, $4, NULL); }
   | ROWS expr DOTS expr STEP expr
@@ -326,9 +323,7 @@ patterns: pattern                { $$ = NODE(patterns, @$, NULL, $1); }
   ;
 pattern: call
   | MODULE args
-      { Ast *any = name_of(p, $1);
-        any->text = intern("module");
-        $$ = after_base(p, AST_call, @$, any, $2); }
+      { $$ = after_base(p, AST_call, @$, dsl_any_module(p, $1), $2); }
   ;
 opt_in: %empty                   { $$ = NULL; }
   | IN expr                      { $$ = $2; }

@@ -57,8 +57,8 @@ PRINTF(3, 4) void dsl_complain(Parse *p, Loc loc, const char *fmt, ...);
 
 /* ---- nodes (ast.c) ---- */
 
-/* `param: word = name`, where word must be module. */
-Ast *dsl_module_param(Parse *p, Ast *param, const Token *word);
+/* The word as the name of a pattern: any module of a form. */
+Ast *dsl_any_module(Parse *p, const Token *word);
 /* What stands in brackets: the place includes them. */
 Ast *dsl_in_parens(Ast *e, Loc loc);
 /* A list that is nameless stands for its brackets or word too. */

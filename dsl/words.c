@@ -22,6 +22,8 @@ int dsl_kind_of_word(const Layout *l, int i, const Token *t)
     int next = dsl_raw_at(l, i + 1)->kind;
     if (t->kind != NAME) {
         bool names = l->last == '.' || next == ':' || next == '=';
+        if (t->kind == MODULE && l->last == ':') /* ffn: module = swiglu */
+            return MODULE;
         return names ? NAME : t->kind;
     }
     if (!strcmp(t->text, "after") && next == NAME &&

@@ -88,7 +88,7 @@ int matched_modules(Spec *s, const Ast *def, const Ast **out, int most)
 {
     const Ast *match = first_of(def, AST_match);
     int n = 0;
-    for (int i = 0; i < match->kid[0]->nkid; i++) {
+    for (int i = 0; n < most && i < match->kid[0]->nkid; i++) {
         const Ast *call = match->kid[0]->kid[i];
         bool any = false;
         for (int j = 0; j < s->def.n && n < most; j++) {

@@ -178,7 +178,8 @@ static const char *rule_truth(const Node *n, Type *out)
 static const char *rule_select(const Node *n, Type *out)
 {
     const Type *a = &n->arg[1]->type, *b = &n->arg[2]->type;
-    out->dtype = a->dtype == b->dtype ? a->dtype : type_wider(a->dtype, b->dtype);
+    out->dtype = a->dtype == b->dtype ? a->dtype
+                                      : type_wider(a->dtype, b->dtype);
     out->index_of = a->index_of == b->index_of ? a->index_of : NULL;
     return join(n, out);
 }

@@ -1,5 +1,5 @@
-/* Private to type*.c: type rules that stand in files of their own, and what they
- * share. A rule returns why it refuses, or NULL with *out filled in. */
+/* Private to type*.c: type rules that stand in files of their own, and what
+ * they share. A rule returns why it refuses, or NULL with *out filled in. */
 #pragma once
 #include "compiler/graph/graph.h"
 
