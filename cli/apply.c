@@ -8,15 +8,20 @@
 typedef struct {
     const char *transform, *model, *out;
     ArgList arg, with; /* name=value, other=path */
+    bool strict;
     Common common;
     Arena arena;
 } Apply;
+
+enum { KEY_strict = 1 };
 
 static const struct argp_option options[] = {
     {"output", 'o', "OUT", 0,
      "What to make: a folder, or a GGUF file where it ends in .gguf; it must "
      "not exist",
      1},
+    {"strict", KEY_strict, NULL, 0,
+     "Write no GGUF file of which llama.cpp would compute something else", 1},
     {"with", 'w', "other=MODEL", 0,
      "Another model that the transform asks for; again for several", 1},
     {0}};
@@ -53,6 +58,9 @@ static error_t key(int k, char *arg, struct argp_state *state)
     switch (k) {
     case 'o':
         a->out = arg;
+        break;
+    case KEY_strict:
+        a->strict = true;
         break;
     case 'w':
         args_add(&a->with, &a->arena, "--with", arg, state);
@@ -303,6 +311,7 @@ static bool write_out(Job *j, Err *err)
     const char *meta[METAS][2];
     provenance(j, meta);
     Output out = {.path = j->a->out, .common = &j->a->common,
+                  .strict = j->a->strict,
                   .source = j->sources.at[0].checkpoint, .made = j->made,
                   .plan = &j->plan, .meta = meta, .metas = METAS};
     Writer *w = output_begin(&out, err);

@@ -343,9 +343,7 @@ replace_items: %empty                     { $$ = LEAF(block, @$, NULL); }
 replace_item: post '=' value     { $$ = NODE(bind, @$, NULL, $1, $3); }
   | EACH weights_of '=' value    { $$ = NODE(each, @$, $1, $2, $4); }
   ;
-weights_of: post
-  | DOTS NAME { $$ = NODE(dot, @$, $2, LEAF(dots, @1, $1)); }
-  ;
+weights_of: post | DOTS NAME { $$ = NODE(dot, @$, $2, LEAF(dots, @1, $1)); } ;
 value: expr | block ;
 
 /* ---- recipes ---- */

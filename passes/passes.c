@@ -1,5 +1,4 @@
 /* Runs the passes: bodies first, each once, then the graph around them. */
-#include "compiler/prove/prove.h"
 #include "passes/private.h"
 #include <string.h>
 
@@ -110,8 +109,7 @@ static void label_leaves(Named *d, Graph *g, const Iteration *pass)
         return;
     for (int i = 0; i < g->node.n; i++) {
         Node *n = g->node.at[i];
-        const Weight *w = n->slot && pass ? pass->weight[n->slot - 1]
-                                          : n->weight;
+        const Weight *w = node_weight(n, pass);
         if (!n->label && n->op == OP_input)
             n->label = n->name;
         else if (!n->label && n->op == OP_weight && w)
@@ -121,23 +119,34 @@ static void label_leaves(Named *d, Graph *g, const Iteration *pass)
     }
 }
 
-Graph *passes_run(const Graph *g, Arena *a, const PassOptions *o)
-{
-    static const struct {
-        const char *name;
-        Pass *run;
-    } pass[] = {
+static const struct {
+    const char *name;
+    Pass *run;
+} passes[] = {
 #define PASS(name, what) {#name, pass_##name},
 #include "passes/passes.def"
 #undef PASS
-    };
-    Graph *now = rules_simplify(rules_library(), g, a);
-    ir_verify(now, "rules");
-    for (size_t i = 0; i < COUNT(pass); i++) {
-        Run r = {.arena = a, .o = o, .pass = pass[i].run};
-        now = run_pass(&r, now, true);
-        ir_verify(now, pass[i].name);
-    }
+};
+
+Graph *passes_run_one(const char *name, const Graph *g, Arena *a,
+                      const PassOptions *o)
+{
+    size_t i = 0;
+    while (i < COUNT(passes) && strcmp(passes[i].name, name))
+        i++;
+    if (i == COUNT(passes))
+        BUG("no pass %s", name);
+    Run r = {.arena = a, .o = o, .pass = passes[i].run};
+    Graph *now = run_pass(&r, g, true);
+    ir_verify(now, name);
+    return now;
+}
+
+Graph *passes_run(const Graph *g, Arena *a, const PassOptions *o)
+{
+    Graph *now = NULL;
+    for (size_t i = 0; i < COUNT(passes); i++)
+        now = passes_run_one(passes[i].name, i ? now : g, a, o);
     Named named = {.seen = {0}};
     label_leaves(&named, now, NULL);
     arena_free(&named.arena);

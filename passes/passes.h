@@ -16,8 +16,12 @@ typedef struct {
                       * (T becomes a dim of size 1); generate wants that */
     StoredType *stored; /* NULL: all weights are widened */
     void *user;
+    const struct Rules *rules; /* NULL: the library's */
 } PassOptions;
 
 /* All passes in order; ir_verify after each. Bodies are rewritten once and
  * shared as before. The result lives in `a`. */
 Graph *passes_run(const Graph *g, Arena *a, const PassOptions *o);
+/* One of them, by its name in passes.def. */
+Graph *passes_run_one(const char *name, const Graph *g, Arena *a,
+                      const PassOptions *o);

@@ -22,7 +22,7 @@ compiler/prove: dsl compiler/interp
 compiler/lang: dsl stdlib compiler/graph
 compiler/check: compiler/lang compiler/prove +compiler/lang/elab.h
 compiler/check: +compiler/prove/term.h
-passes: compiler/prove compiler/check
+passes: compiler/prove compiler/check +compiler/prove/pattern.h
 passes/kernels: passes dsl
 codegen/emit: passes/kernels codegen/jit codegen/program
 codegen/emit: +codegen/jit/measure.h

@@ -320,12 +320,16 @@ static void not_llama_cpps(void **state)
     refused("architectures", "[\"GraftForCausalLM\"]",
             "cannot be written as GGUF|GraftForCausalLM");
     refused("hidden_act", "\"gelu\"", "hidden_act|silu|gelu");
-    refused("mlp_bias", "true", "mlp_bias");
     refused("rms_norm_eps", NULL, "no rms_norm_eps");
     refused("rms_norm_eps", "\"x\"", "rms_norm_eps|no number");
     refused("num_attention_heads", "5", "5 heads");
     refused("rope_parameters", "{\"rope_type\":\"yarn\",\"factor\":4}",
-            "rope scaling yarn");
+            "yarn rope lacks numbers");
+    refused("rope_parameters", "{\"rope_type\":\"mrope\",\"factor\":4}",
+            "rope scaling mrope");
+    refused("rope_parameters",
+            "{\"rope_type\":\"longrope\",\"short_factor\":[1,1]}",
+            "longrope has 2 factors");
     refused("rope_parameters", "{\"rope_type\":\"llama3\",\"factor\":4}",
             "llama3 rope");
 }

@@ -2,6 +2,7 @@
  * share is computed once. */
 #include "compiler/check/check.h"
 #include "compiler/interp/interp.h"
+#include "passes/passes.h"
 #include "tests/prove_kit.h"
 
 static int setup(void **state)
@@ -55,7 +56,8 @@ static Graph *simplified(Kit *k, Node *y)
     Err err;
     k->g->output.n = 0;
     graph_output(k->g, "y", y);
-    Graph *now = rules_simplify(k->rules, k->g, &k->arena);
+    Graph *now = passes_run_one("rules", k->g, &k->arena,
+                                &(PassOptions){.rules = k->rules});
     ir_verify(now, "simplify");
     const Type *t = &graph_find_output(now, "y")->type;
     assert_string_equal(type_text(t), type_text(&y->type));

@@ -1,6 +1,7 @@
 /* The graphs of real models made cheaper by the rules: the same logits. */
 #include "compiler/check/check.h"
 #include "compiler/interp/interp.h"
+#include "passes/passes.h"
 #include "tests/model_kit.h"
 #include <math.h>
 
@@ -25,8 +26,9 @@ static void same_logits(void **state)
     Err err;
     Tensor *out[2][64];
     kit_shared(&k, *state);
-    Graph *now = rules_simplify(library(&k.arena, &k.diags), k.graph,
-                                &k.arena);
+    Graph *now = passes_run_one(
+        "rules", k.graph, &k.arena,
+        &(PassOptions){.rules = library(&k.arena, &k.diags)});
     ir_verify(now, "simplify");
     assert_true(now->node.n <= k.graph->node.n);
     assert_true(now->output.n <= 64);

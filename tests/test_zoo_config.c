@@ -8,6 +8,11 @@
     "\"intermediate_size\":80,\"num_hidden_layers\":2," \
     "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"vocab_size\":128}"
 
+#define MISTRAL \
+    "{\"architectures\":[\"MistralForCausalLM\"],\"hidden_size\":48," \
+    "\"intermediate_size\":80,\"num_hidden_layers\":2," \
+    "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"vocab_size\":128}"
+
 typedef struct {
     Arena arena;
     Diags diags;
@@ -124,8 +129,8 @@ static void wrong_numbers(void **state)
     refused(LLAMA, "{\"num_hidden_layers\":0}", "num_hidden_layers|0");
     refused(LLAMA, "{\"num_hidden_layers\":-1}", "num_hidden_layers|-1");
     refused(LLAMA, "{\"num_hidden_layers\":1e9}", "10000");
-    refused(LLAMA, "{\"sliding_window\":0}", "window|0");
-    refused(LLAMA, "{\"sliding_window\":-4}", "window|-4");
+    refused(MISTRAL, "{\"sliding_window\":0}", "window|0");
+    refused(MISTRAL, "{\"sliding_window\":-4}", "window|-4");
 }
 
 static void wrong_kinds(void **state)
@@ -139,8 +144,11 @@ static void wrong_kinds(void **state)
     refused(LLAMA, "{\"rms_norm_eps\":\"small\"}", "rms_norm_eps");
     refused(LLAMA, "{\"tie_word_embeddings\":\"yes\"}",
             "true or false|\"yes\"");
-    refused(LLAMA, "{\"sliding_window\":true}", "window|true");
-    refused(LLAMA, "{\"hidden_act\":\"gelu\"}", "silu|gelu");
+    refused(MISTRAL, "{\"sliding_window\":true}", "window|true");
+    refused(MISTRAL, "{\"layer_types\":[\"full_attention\"]}",
+            "1 elements|1");
+    refused(MISTRAL, "{\"layer_types\":\"full_attention\"}", "types");
+    refused(LLAMA, "{\"hidden_act\":\"gelu_10\"}", "silu|gelu_10");
     refused(LLAMA, "{\"hidden_act\":7}", "silu|7");
 }
 
@@ -158,10 +166,16 @@ static void rope(void **state)
 {
     Bound b;
     (void)state;
+    refused(LLAMA, "{\"rope_scaling\":{\"rope_type\":\"mrope\"}}",
+            "config.json: `rope_scaling`|\"mrope\"|linear");
     refused(LLAMA, "{\"rope_scaling\":{\"rope_type\":\"dynamic\"}}",
-            "config.json: `rope_scaling`|\"dynamic\"|linear");
+            "config.json: `rope_scaling`|factor");
+    refused(LLAMA, "{\"rope_scaling\":{\"rope_type\":\"longrope\","
+                   "\"short_factor\":[1,0,1,1,1,1]}}", "short_factor|above 0");
+    refused(LLAMA, "{\"rope_scaling\":{\"rope_type\":\"longrope\","
+                   "\"short_factor\":[1,1]}}", "2|6");
     refused(LLAMA, "{\"rope_parameters\":{\"rope_type\":\"longrope\"}}",
-            "`rope_parameters`|\"longrope\"");
+            "`rope_parameters`|short_factor");
     refused(LLAMA, "{\"rope_scaling\":{\"type\":\"linear\"}}", "no factor");
     refused(LLAMA, "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":0}}",
             "factor|above 0");
@@ -169,8 +183,8 @@ static void rope(void **state)
             "factor|above 0");
     refused(LLAMA, "{\"rope_scaling\":{\"type\":\"llama3\",\"factor\":8}}",
             "no low_freq_factor");
-    refused(LLAMA, "{\"rope_scaling\":{\"type\":\"yarn\",\"factor\":8}}",
-            "no original_max_position_embeddings");
+    refused(LLAMA, "{\"rope_scaling\":{\"type\":\"yarn\",\"factor\":-8}}",
+            "factor");
     refused(LLAMA, "{\"rope_scaling\":{\"rope_type\":3}}", "not a word");
     refused(LLAMA, "{\"rope_scaling\":\"linear\"}", "`rope_scaling`|object");
     refused(LLAMA, "{\"rope_parameters\":{\"full_attention\":{}}}",
@@ -250,7 +264,7 @@ static void sparse_wrong(void **state)
     refused(QWEN_MOE, "{\"num_experts_per_tok\":0}", "0");
     refused(QWEN_MOE, "{\"num_experts\":-4}", "num_experts|-4");
     refused(QWEN_MOE, "{\"mlp_only_layers\":3}", "list");
-    refused(QWEN_MOE, "{\"attention_bias\":true}", "biases");
+    refused(QWEN_MOE, "{\"hidden_act\":\"relu\"}", "silu|relu");
     refused(DEEPSEEK, "{\"scoring_func\":\"sigmoid\"}", "softmax|sigmoid");
     refused(DEEPSEEK, "{\"n_shared_experts\":null}", "n_shared_experts");
 }
@@ -265,18 +279,15 @@ static void sparse_wrong(void **state)
 static void unable(void **state)
 {
     (void)state;
-    refused(OTHER("StableLmForCausalLM"), "{\"use_parallel_residual\":true}",
-            "parallel residual|true");
-    refused(OTHER("StableLmForCausalLM"), "{\"qk_layernorm\":true}",
-            "norms of q and k");
     refused(OTHER("StableLmForCausalLM"), "{\"partial_rotary_factor\":2}",
             "share|2");
-    refused(OTHER("GPTNeoXForCausalLM"), "{\"hidden_act\":\"relu\"}",
-            "gelu|relu");
-    refused(OTHER("GPTNeoXForCausalLM"), "{\"attention_bias\":false}",
-            "biases|false");
-    refused(OTHER("OlmoeForCausalLM"), "{\"clip_qkv\":8}", "clip|8");
-    refused(OTHER("Qwen3ForCausalLM"), "{\"attention_bias\":true}", "biases");
+    refused(OTHER("GPTNeoXForCausalLM"), "{\"hidden_act\":\"mish\"}",
+            "gelu|mish");
+    refused(OTHER("Qwen3ForCausalLM"), "{\"hidden_act\":\"laplace\"}",
+            "gelu|laplace");
+    refused(OTHER("LlamaForCausalLM"),
+            "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":2},"
+            "\"partial_rotary_factor\":0.5}", "whole heads|linear|0.5");
 }
 
 /* Windows from a layer on. */

@@ -72,6 +72,7 @@ typedef struct {
     const Model *made;
     const FilePlan *plan;
     const Common *common; /* the type of matrices in a GGUF file */
+    bool strict; /* no GGUF file that llama.cpp would compute otherwise */
     const char *(*meta)[2];
     int metas;
     struct OutputParts *parts;

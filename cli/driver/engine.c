@@ -98,9 +98,7 @@ int engine_vocabulary(const Engine *e)
 
 int engine_limit(const Engine *e)
 {
-    const cJSON *most = cJSON_GetObjectItemCaseSensitive(
-        e->loaded.checkpoint->config, "max_position_embeddings");
-    return cJSON_IsNumber(most) && most->valuedouble > 0 ? most->valueint : 0;
+    return model_positions(e->loaded.model);
 }
 
 void engine_expect(Engine *e, int64_t tokens)

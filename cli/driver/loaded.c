@@ -55,24 +55,61 @@ static bool first_mistake(const Loaded *l, const char *path, Err *err)
     return err_set(err, "%s: its config does not fit its text", path);
 }
 
-bool loaded_open(Loaded *l, const char *path, const Common *common, Err *err)
+static bool bind(Loaded *l, Err *err)
 {
-    *l = (Loaded){.diags.quiet = true, .common = common};
+    Checkpoint *c = l->checkpoint;
     Err why = {""};
-    Checkpoint *c = l->checkpoint = checkpoint_open(path, err);
-    if (!c)
-        return false;
-    l->dtype = compute_dtype(c, common);
     l->model = model_bind(&l->arena, &l->diags, c->config, c->graft, l->dtype,
                           &why);
     if (!l->model && l->diags.errors > 0)
         return first_mistake(l, c->path, err);
-    if (!l->model)
-        return err_set(err, "%s: %s", c->path, why.text);
+    return l->model || err_set(err, "%s: %s", c->path, why.text);
+}
+
+/* Of two names for one tensor a file may have kept the other. Two tensors that
+ * differ are two, whatever the config says. */
+static bool bind_pair(Loaded *l, Err *err)
+{
+    Checkpoint *c = l->checkpoint;
+    const char *embed, *head;
+    bool tied = model_tied(l->model, &embed, &head);
+    const FileTensor *e = checkpoint_find(c, embed),
+                     *h = checkpoint_find(c, head);
+    if (tied && !e && h)
+        checkpoint_rename(c, head, embed);
+    if (!tied || !e || !h || e->info.bytes != h->info.bytes ||
+        !e->info.data || !h->info.data ||
+        !memcmp(e->info.data, h->info.data, (size_t)e->info.bytes))
+        return true;
+    report_note(l->common, "note: %s: %s differs from %s, though the config "
+                "ties them: both are read", c->path, head, embed);
+    cJSON_ReplaceItemInObjectCaseSensitive(c->config, "tie_word_embeddings",
+                                           cJSON_CreateFalse());
+    return bind(l, err);
+}
+
+static void say_unknown(const Loaded *l)
+{
+    const char *unknown = model_unknown(l->model);
+    if (unknown)
+        report_note(l->common, "note: %s: config.json has fields that graft "
+                    "does not know (%.300s): if the model needs them, it "
+                    "computes something else", l->checkpoint->path, unknown);
+}
+
+bool loaded_open(Loaded *l, const char *path, const Common *common, Err *err)
+{
+    *l = (Loaded){.diags.quiet = true, .common = common};
+    Checkpoint *c = l->checkpoint = checkpoint_open(path, err);
+    if (!c)
+        return false;
+    l->dtype = compute_dtype(c, common);
     l->pins.arena = &l->arena;
-    return parts_open(l, err) && loaded_fits(c, l->model, err) &&
-           check_types(l, err) &&
-           pins_open(&l->pins, model_spec(l->model), common, err);
+    if (!bind(l, err) || !bind_pair(l, err) || !parts_open(l, err) ||
+        !loaded_fits(c, l->model, err) || !check_types(l, err))
+        return false;
+    say_unknown(l);
+    return pins_open(&l->pins, model_spec(l->model), common, err);
 }
 
 /* The module that `what` names; NULL with err set. */

@@ -2,6 +2,7 @@
  * tokenizer and other files of a folder; or all of it as GGUF metadata. */
 #include "cli/driver/apply.h"
 #include <string.h>
+#include <strings.h>
 
 struct OutputParts {
     Arena arena;
@@ -16,7 +17,7 @@ struct OutputParts {
 bool output_is_gguf(const char *path)
 {
     size_t n = strlen(path);
-    return n > 5 && !strcmp(path + n - 5, ".gguf");
+    return n > 5 && !strcasecmp(path + n - 5, ".gguf");
 }
 
 static void add_text(struct OutputParts *p, const char *name, const char *text)
@@ -91,20 +92,28 @@ static Writer *begin_folder(Output *o, Err *err)
     return folder_begin(o->path, &p->folder, err);
 }
 
+/* What llama.cpp will do otherwise; where it must not, that is an error. */
+static bool say_caveats(const Output *o, Err *err)
+{
+    const char *caveat[GGUF_CAVEATS];
+    int n = gguf_caveats(o->parts->config, caveat);
+    if (n && o->strict)
+        return err_set(err, "--strict: %s", caveat[0]);
+    for (int i = 0; i < n; i++)
+        report_note(o->common, "note: %s", caveat[i]);
+    return true;
+}
+
 static Writer *begin_gguf(Output *o, Err *err)
 {
     struct OutputParts *p = o->parts;
     const Checkpoint *c = o->source;
-    const char *caveat = gguf_caveat(p->config);
     p->gguf = (GgufSpec){
         .tensor = o->plan->whole.at, .tensors = o->plan->whole.n,
         .config = p->config, .tokenizer = c->tokenizer, .gguf = c->gguf,
         .meta = (const char *const(*)[2])o->meta, .metas = o->metas,
         .has_type = o->common->has_dtype, .type = o->common->dtype};
-    Writer *w = gguf_begin(o->path, &p->gguf, err);
-    if (w && caveat)
-        report_note(o->common, "note: %s", caveat);
-    return w;
+    return say_caveats(o, err) ? gguf_begin(o->path, &p->gguf, err) : NULL;
 }
 
 Writer *output_begin(Output *o, Err *err)
@@ -112,6 +121,8 @@ Writer *output_begin(Output *o, Err *err)
     o->parts = xmalloc(sizeof *o->parts);
     *o->parts = (struct OutputParts){.config = model_config(o->made)};
     set_dtype(o->plan, o->parts->config);
+    cJSON_DeleteItemFromObjectCaseSensitive(o->parts->config,
+                                            "quantization_config");
     return output_is_gguf(o->path) ? begin_gguf(o, err)
                                    : begin_folder(o, err);
 }

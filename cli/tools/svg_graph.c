@@ -98,12 +98,6 @@ static const char *op_text(const Node *n)
     return n->ndim ? intern_printf("%s [%s]", name, dims_of(n, n->ndim)) : name;
 }
 
-/* The weight a node reads; of a body's slot the first pass's. */
-static const Weight *weight_of(const Piece *b, const Node *n)
-{
-    return n->slot && b->it ? b->it->weight[n->slot - 1] : n->weight;
-}
-
 static const char *tail(const char *path)
 {
     const char *dot = strrchr(path, '.');
@@ -184,7 +178,7 @@ static void close_clusters(Draw *d, int n)
 static void draw_weight(Draw *d, const Piece *b, const Node *n,
                         const char *name)
 {
-    const Weight *w = weight_of(b, n);
+    const Weight *w = node_weight(n, b->it);
     const View *v = d->p->side[1].view;
     bool made = false;
     const char *dot = w ? strrchr(w->path, '.') : NULL;

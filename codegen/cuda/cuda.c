@@ -6,21 +6,12 @@
 
 /* ---- head comments ---- */
 
-/* What fills a body's slot in the first pass that runs it. */
-static const Weight *in_slot(const Cu *c, int slot)
-{
-    for (int i = 0; c->above && slot && i < c->above->node.n; i++) {
-        const Repeat *r = c->above->node.at[i]->repeat;
-        for (int j = 0; r && j < r->n; j++)
-            if (r->at[j].body == c->plan->graph)
-                return r->at[j].weight[slot - 1];
-    }
-    return NULL;
-}
-
 static const char *short_name(const Cu *c, const Node *n)
 {
-    const Weight *w = n->weight ? n->weight : in_slot(c, n->slot);
+    const Iteration *pass = c->above && n->slot
+                                ? graph_pass_of(c->above, c->plan->graph)
+                                : NULL;
+    const Weight *w = node_weight(n, pass);
     if (n->op == OP_input)
         return n->name;
     if (w) {

@@ -30,13 +30,6 @@ static uint64_t node_hash(const Node *n)
     return h ^ (uint64_t)n->slot * 31 ^ (uint64_t)n->type.dtype * 7;
 }
 
-static bool same_type(const Type *a, const Type *b)
-{
-    return a->dtype == b->dtype && a->index_of == b->index_of &&
-           a->rank == b->rank &&
-           !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
-}
-
 static bool same_rope(const Rope *a, const Rope *b)
 {
     return a == b ||
@@ -44,8 +37,9 @@ static bool same_rope(const Rope *a, const Rope *b)
             a->kind == b->kind && a->factor == b->factor && a->low == b->low &&
             a->high == b->high && a->original == b->original &&
             a->pairs == b->pairs && a->beta_fast == b->beta_fast &&
-            a->beta_slow == b->beta_slow &&
-            a->attention == b->attention);
+             a->beta_slow == b->beta_slow &&
+            a->attention == b->attention && a->uncut == b->uncut &&
+            a->length == b->length && a->divisor == b->divisor);
 }
 
 static bool same_node(const Node *a, const Node *b)
@@ -57,7 +51,7 @@ static bool same_node(const Node *a, const Node *b)
            signbit(a->num) == signbit(b->num) && a->size == b->size &&
            a->name == b->name && a->weight == b->weight &&
            a->slot == b->slot && a->repeat == b->repeat &&
-           same_rope(a->rope, b->rope) && same_type(&a->type, &b->type);
+           same_rope(a->rope, b->rope) && type_same(&a->type, &b->type);
 }
 
 static void table_put(Graph *g, Node *n)
@@ -136,17 +130,23 @@ static void mark_needed(const Node *n, bool *needed)
         mark_needed(n->arg[i], needed);
 }
 
+bool *graph_needed(const Graph *g, Arena *a)
+{
+    bool *needed = arena_alloc(a, (size_t)g->node.n + 1);
+    for (int i = 0; i < g->output.n; i++)
+        mark_needed(g->output.at[i].node, needed);
+    return needed;
+}
+
 Graph *graph_map(const Graph *g, Arena *a,
                  Node *(*map)(Graph *to, Node n, const Node *old, void *user),
                  void *user)
 {
     Graph *to = graph_new(a, g->name);
     to->nslots = g->nslots;
-    bool *needed = xmalloc((size_t)g->node.n + 1);
-    Node **now = xmalloc(((size_t)g->node.n + 1) * sizeof *now);
-    memset(needed, 0, (size_t)g->node.n + 1);
-    for (int i = 0; i < g->output.n; i++)
-        mark_needed(g->output.at[i].node, needed);
+    Arena scratch = {0};
+    const bool *needed = graph_needed(g, &scratch);
+    Node **now = arena_alloc(&scratch, ((size_t)g->node.n + 1) * sizeof *now);
     for (int i = 0; i < g->node.n; i++) {
         if (!needed[i])
             continue;
@@ -157,9 +157,24 @@ Graph *graph_map(const Graph *g, Arena *a,
     }
     for (int i = 0; i < g->output.n; i++)
         graph_output(to, g->output.at[i].name, now[g->output.at[i].node->id]);
-    free(needed);
-    free(now);
+    arena_free(&scratch);
     return to;
+}
+
+const Weight *node_weight(const Node *n, const Iteration *pass)
+{
+    return n->slot && pass ? pass->weight[n->slot - 1] : n->weight;
+}
+
+const Iteration *graph_pass_of(const Graph *above, const Graph *body)
+{
+    for (int i = 0; i < above->node.n; i++) {
+        const Repeat *r = above->node.at[i]->repeat;
+        for (int j = 0; r && j < r->n; j++)
+            if (r->at[j].body == body)
+                return &r->at[j];
+    }
+    return NULL;
 }
 
 /* ---- shorthands ---- */

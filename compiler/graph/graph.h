@@ -40,18 +40,28 @@ typedef struct Weight {
     const char *other; /* read from these other models; NULL: the model's own */
 } Weight;
 
-typedef enum { ROPE_default, ROPE_linear, ROPE_llama3, ROPE_yarn } RopeKind;
+typedef enum {
+    ROPE_default,
+    ROPE_linear,
+    ROPE_llama3,
+    ROPE_yarn,
+    ROPE_dynamic,
+    ROPE_longrope
+} RopeKind;
 typedef struct {
     double theta;
     int rotary; /* leading elements of a head that turn; the rest pass */
     double pairs; /* 1: elements 2j and 2j + 1 turn together */
     RopeKind kind;
     double factor, low, high, original;     /* as in Hugging Face configs */
-    double beta_fast, beta_slow, attention; /* yarn */
+    double beta_fast, beta_slow, attention; /* yarn; longrope's attention */
+    double uncut;  /* yarn: the blend's ends are not rounded where it is 1 */
+    double length; /* dynamic: tokens of the text; 0: no more than original */
+    const char *divisor; /* longrope: of each frequency, "1 1.5"; interned */
 } Rope;
-/* Fills inv_freq[rotary / 2]; *scale multiplies cos and sin (1 but for yarn).
- * Elements j and j + rotary / 2 (or 2j and 2j + 1) turn together, by
- * pos * inv_freq[j]. */
+/* Fills inv_freq[rotary / 2]; *scale multiplies cos and sin (1 but for yarn
+ * and longrope). Elements j and j + rotary / 2 (or 2j and 2j + 1) turn
+ * together, by pos * inv_freq[j]. */
 void rope_frequencies(const Rope *r, double *inv_freq, double *scale);
 
 /* One pass of a repeated layer: a body, and the weights for its slots. */
@@ -134,6 +144,14 @@ Graph *graph_map(const Graph *g, Arena *a,
 Graph *graph_at(Arena *a, int n, Node *const *node, int nsym,
                 const char *const *sym, const double *value, Dtype leaf);
 
+/* By id: does an output need the node? In `a`. */
+bool *graph_needed(const Graph *g, Arena *a);
+
+/* What a weight node reads in a pass (outside bodies: NULL) of its graph. */
+const Weight *node_weight(const Node *n, const Iteration *pass);
+/* The first pass of above's repeats that runs the body, or NULL. */
+const Iteration *graph_pass_of(const Graph *above, const Graph *body);
+
 /* Shorthands of graph_add. */
 Node *g_num(Graph *g, Dtype t, double v);
 Node *g_scalar(Graph *g, Dtype t, const Size *s); /* a number when known */
@@ -164,7 +182,9 @@ enum { /* flags: attributes that its nodes read, facts */
     IS_commutative = 1024,
     IS_test = 2048,       /* gives a truth; arguments keep their types */
     IS_order = 4096,      /* a test that indices may stand in */
-    IS_by_rows = 8192     /* along a dim that it does not name, each element
+    IS_same_by_0 = 8192,  /* a where b is 0 */
+    IS_same_by_1 = 16384, /* a where b is 1 */
+    IS_by_rows = 32768    /* along a dim that it does not name, each element
                            * needs only those at its place */
 };
 typedef enum { CLASS_leaf, CLASS_map, CLASS_reduce, CLASS_along, CLASS_move,

@@ -7,9 +7,9 @@ typedef struct {
     const char *name;
     size_t at; /* offset of a double */
 } RopeField;
-enum { ROPE_FIELDS = 9 };
+enum { ROPE_FIELDS = 11 };
 extern const RopeField rope_field[ROPE_FIELDS];
-extern const char *const rope_kind[4]; /* names of RopeKind */
+extern const char *const rope_kind[6]; /* names of RopeKind */
 
 /* A rule that a graph breaks, and where. */
 typedef struct {
@@ -21,7 +21,6 @@ typedef struct {
 bool node_holds(const Node *n, Complaint *c);
 /* Also the graph, and the bodies in it. */
 bool graph_holds(const Graph *g, Complaint *c);
-bool same_type(const Type *a, const Type *b);  /* the very same dims */
 bool same_shape(const Type *a, const Type *b); /* dims of equal sizes */
 const char *ir_node_name(const Node *n); /* label or %id; interned */
 /* The weights that a formula reads and its nodes, in order of their ids. */

@@ -12,24 +12,16 @@ const RopeField rope_field[ROPE_FIELDS] = {
     {"beta_fast", offsetof(Rope, beta_fast)},
     {"beta_slow", offsetof(Rope, beta_slow)},
     {"attention", offsetof(Rope, attention)},
+    {"uncut", offsetof(Rope, uncut)},
+    {"length", offsetof(Rope, length)},
 };
 
-const char *const rope_kind[4] = {"default", "linear", "llama3", "yarn"};
+const char *const rope_kind[6] = {"default", "linear",  "llama3",
+                                  "yarn",    "dynamic", "longrope"};
 
 const char *ir_node_name(const Node *n)
 {
     return n->label ? n->label : intern_printf("%%%d", n->id);
-}
-
-bool same_type(const Type *a, const Type *b)
-{
-    if (a->dtype != b->dtype || a->index_of != b->index_of ||
-        a->rank != b->rank)
-        return false;
-    for (int i = 0; i < a->rank; i++)
-        if (a->dim[i] != b->dim[i])
-            return false;
-    return true;
 }
 
 bool same_shape(const Type *a, const Type *b)

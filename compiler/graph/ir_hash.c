@@ -59,6 +59,7 @@ static void add_rope(Hasher *h, const Rope *r)
     add_int(h, r->rotary);
     for (int i = 0; i < ROPE_FIELDS; i++)
         add_bytes(h, (const char *)r + rope_field[i].at, sizeof(double));
+    add_text(h, r->divisor);
 }
 
 static void add_node(Hasher *h, const Node *n)

@@ -135,6 +135,8 @@ void ir_text_type(const IrText *p, FILE *out, const Type *t)
 
 static void print_rope(FILE *out, const Rope *r)
 {
+    if (r->divisor)
+        fprintf(out, ", divisor=\"%s\"", r->divisor);
     fprintf(out, ", rotary=%d", r->rotary);
     if (r->kind != ROPE_default)
         fprintf(out, ", kind=%s", rope_kind[r->kind]);

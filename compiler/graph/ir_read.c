@@ -89,6 +89,11 @@ static void read_rope(IrReader *r, Node *n, const char *key, Loc loc)
         rope->rotary = ir_int(r);
         return;
     }
+    if (!strcmp(key, "divisor") && r->now.kind == TOKEN_string) {
+        rope->divisor = r->now.text;
+        ir_next(r);
+        return;
+    }
     if (!strcmp(key, "kind")) {
         const char *kind = ir_name(r, false, "a kind of rope");
         for (int i = 0; i < (int)COUNT(rope_kind); i++)

@@ -102,7 +102,7 @@ bool node_holds(const Node *n, Complaint *c)
         return refuse(c, n, "%s needs %s", op_info[n->op].name, why);
     if (!type_holds(n, c))
         return false;
-    if (!same_type(&type, &n->type))
+    if (!type_same(&type, &n->type))
         return refuse(c, n, "is %s, its rule gives %s", type_text(&n->type),
                       type_text(&type));
     return rope_holds(n, c);

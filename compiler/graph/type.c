@@ -42,6 +42,12 @@ bool dims_same(int n, const Dim *const *a, int m, const Dim *const *b)
     return n == m && !memcmp(a, b, (size_t)n * sizeof *a);
 }
 
+bool type_same(const Type *a, const Type *b)
+{
+    return a->dtype == b->dtype && a->index_of == b->index_of &&
+           dims_same(a->rank, a->dim, b->rank, b->dim);
+}
+
 int64_t type_count(const Type *t, int64_t T)
 {
     int64_t n = 1;

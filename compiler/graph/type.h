@@ -24,5 +24,6 @@ bool type_has(const Type *t, int n, const Dim *const *d); /* these and no
                                                            * other, any order */
 bool dim_among(const Dim *d, int n, const Dim *const *list);
 bool dims_same(int n, const Dim *const *a, int m, const Dim *const *b);
+bool type_same(const Type *a, const Type *b); /* the very same dims */
 int64_t type_count(const Type *t, int64_t T); /* elements */
 const char *type_text(const Type *t);         /* "f32[T, D]"; interned */

@@ -20,7 +20,7 @@ bool run_input(Run *r, const Node *n, const Operand *in, Tensor *out)
 bool run_weight(Run *r, const Node *n, const Operand *in, Tensor *out)
 {
     (void)in;
-    const Weight *w = n->slot ? r->pass->weight[n->slot - 1] : n->weight;
+    const Weight *w = node_weight(n, r->pass);
     if (!r->env->weight)
         return err_set(r->err, "weight %s is not given", w->path);
     if (type_count(&w->type, r->env->T) != out->count)

@@ -1,6 +1,6 @@
 /* Models bound to a config.json: which text reads it, the values of its
  * parameters, the transforms that made it. */
-#include "compiler/lang/elab.h"
+#include "compiler/lang/config.h"
 #include <math.h>
 #include <string.h>
 
@@ -225,12 +225,26 @@ static void forget_value(Inst *inst, void *user)
     }
 }
 
+/* The config as its architecture's own code takes it. */
+static bool settled(Model *m, const char *class, const cJSON *config, Err *err)
+{
+    Settled s;
+    if (!config_settle(class, config, &s, err))
+        return false;
+    m->config = json_keep(m->arena, s.config);
+    m->aside = json_keep(m->arena, s.aside);
+    m->unknown = s.unknown;
+    m->filled = s.filled;
+    config_settled_free(&s);
+    return true;
+}
+
 static Model *bound(Arena *arena, const Spec *spec, const Ast *def,
-                    const cJSON *config, Dtype dtype, Err *err)
+                    const char *class, const cJSON *config, Dtype dtype,
+                    Err *err)
 {
     Model *m = model_new(arena, spec, def, dtype);
-    m->config = config;
-    return model_fill(m, err) ? m : NULL;
+    return settled(m, class, config, err) && model_fill(m, err) ? m : NULL;
 }
 
 /* ---- Mixtral and such: read as a transform of their base model ---- */
@@ -255,17 +269,18 @@ static int args_from_config(const Ast *t, const cJSON *config, Arena *a,
 }
 
 static Model *bind_made(Arena *arena, Spec *spec, const Ast *t,
-                        const cJSON *config, Dtype dtype, Err *err)
+                        const char *class, const cJSON *config, Dtype dtype,
+                        Err *err)
 {
     Arg arg[64];
-    int n = args_from_config(t, config, arena, arg);
     const Ast *def = spec_model_of(spec, t);
     if (!def) {
         err_set(err, "`%s` uses no model: it reads no \"%s\"", t->text,
-                architecture(config));
+                class);
         return NULL;
     }
-    Model *m = bound(arena, spec, def, config, dtype, err);
+    Model *m = bound(arena, spec, def, class, config, dtype, err);
+    int n = m ? args_from_config(t, m->config, arena, arg) : 0;
     if (m)
         m = model_transform(spec, m, t->text, arg, n, NULL, 0, err);
     if (m)
@@ -289,28 +304,6 @@ static int args_of(const cJSON *params, Arena *a, Arg *arg)
         arg[n++] = (Arg){intern(v->string), intern(text)};
     }
     return n;
-}
-
-/* A copy that lives as long as the arena. */
-static cJSON *json_keep(Arena *a, const cJSON *from)
-{
-    cJSON *to = arena_alloc(a, sizeof *to), *last = NULL;
-    *to = *from;
-    to->next = to->prev = to->child = NULL;
-    if (from->string)
-        to->string = arena_strn(a, from->string, strlen(from->string));
-    if (from->valuestring)
-        to->valuestring =
-            arena_strn(a, from->valuestring, strlen(from->valuestring));
-    for (const cJSON *v = from->child; v; v = v->next) {
-        cJSON *kid = json_keep(a, v);
-        kid->prev = last;
-        *(last ? &last->next : &to->child) = kid;
-        last = kid;
-    }
-    if (last)
-        to->child->prev = last; /* as cJSON has it */
-    return to;
 }
 
 /* The config before transforms: fields that they set get their old values. */
@@ -393,7 +386,7 @@ static Model *bind_graft(Arena *arena, Spec *spec, const cJSON *config,
                 arch ? arch : "");
         return NULL;
     }
-    Model *m = bound(arena, spec, def, base, dtype, err);
+    Model *m = bound(arena, spec, def, arch, base, dtype, err);
     const cJSON *graft = cJSON_GetObjectItemCaseSensitive(config, "graft");
     return m ? apply_listed(spec, m, graft, err) : NULL;
 }
@@ -412,24 +405,47 @@ static bool lists_known(const Spec *spec, const cJSON *config)
     return known;
 }
 
+static const Ast *reader(const Spec *spec, const char *class, AstKind *kind)
+{
+    const Ast *def = find_def(spec, AST_model, class, names_architecture);
+    *kind = def ? AST_model : AST_transform;
+    return def ? def : find_def(spec, AST_transform, class,
+                                makes_architecture);
+}
+
+/* By model_type, as AutoModel goes, where that is known; but a class that is in
+ * no table stays: it may be another model's. */
+static const char *class_of(const cJSON *config)
+{
+    const char *class = architecture(config);
+    const cJSON *type = json_field(config, "model_type");
+    const ConfigArch *a =
+        config_arch_of(NULL, cJSON_IsString(type) ? type->valuestring : NULL);
+    return a && (!class || config_arch_of(class, NULL)) ? a->class : class;
+}
+
 Model *model_named(Arena *arena, Spec *spec, const cJSON *config, Dtype dtype,
                    Err *err)
 {
-    const char *arch = architecture(config);
-    const Ast *def = arch ? find_def(spec, AST_model, arch, names_architecture)
-                          : NULL;
+    AstKind kind;
+    const char *class = class_of(config);
+    const Ast *def = class ? reader(spec, class, &kind) : NULL;
+    if (def && kind == AST_model)
+        return bound(arena, spec, def, class, config, dtype, err);
     if (def)
-        return bound(arena, spec, def, config, dtype, err);
-    const Ast *t = arch ? find_def(spec, AST_transform, arch,
-                                   makes_architecture) : NULL;
-    if (t)
-        return bind_made(arena, spec, t, config, dtype, err);
-    if (arch)
+        return bind_made(arena, spec, def, class, config, dtype, err);
+    if (class)
         err_set(err, "config.json: no model text reads the architecture "
-                     "\"%s\"", arch);
+                     "\"%s\"", class);
     else
-        err_set(err, "config.json: no `architectures`");
+        err_set(err, "config.json: no `architectures`, and no `model_type` "
+                     "that graft knows");
     return NULL;
+}
+
+const char *model_unknown(const Model *m)
+{
+    return m->unknown;
 }
 
 /* What only the forward pass asks of the numbers (heads that divide, as many

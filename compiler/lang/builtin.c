@@ -12,43 +12,52 @@ typedef struct {
 
 /* ---- elementwise ---- */
 
+/* log(4) is a number, too. */
+static const Size *of_number(Op op, const Size *a)
+{
+    double x;
+    bool known = op_info[op].nargs == 1 && size_is_num(a, &x) &&
+                 isfinite(op_value(op, x, 0, 0));
+    return known ? size_num(op_value(op, x, 0, 0)) : NULL;
+}
+
+/* What the op makes of sizes alone; NULL: a tensor. */
+static const Size *of_sizes(Op op, const Size *a, const Size *b)
+{
+    return op == OP_ceil      ? size_ceil(a)
+           : op == OP_floor   ? size_floor(a)
+           : op == OP_sqrt    ? size_sqrt(a)
+           : op == OP_minimum ? size_min(a, b)
+           : op == OP_maximum ? size_max(a, b)
+                              : of_number(op, a);
+}
+
 Val built_map(Scope *s, const Ast *call, int op)
 {
-    Val v = eval(s, call->kid[1]);
-    if (v.kind == V_size && op == OP_ceil)
-        return val_size(size_ceil(v.size));
-    if (v.kind == V_size && op == OP_floor)
-        return val_size(size_floor(v.size));
-    if (v.kind == V_size && op == OP_sqrt)
-        return val_size(size_sqrt(v.size));
-    double x;
-    if (v.kind == V_size && size_is_num(v.size, &x) &&
-        isfinite(op_value((Op)op, x, 0, 0)))
-        return val_size(size_num(op_value((Op)op, x, 0, 0)));
-    Node *n = as_node(s, v, TYPE_f32, call->kid[1]);
-    if (!n || !is_quantity(n, call))
-        return val_error;
-    return val_node(g_map1(s->g, (Op)op, n));
+    int n = op_info[op].nargs;
+    Val v[MAX_ARGS] = {{0}};
+    Node *arg[MAX_ARGS];
+    bool sizes = true;
+    Dtype t = TYPE_COUNT;
+    for (int i = 0; i < n; i++) {
+        v[i] = eval(s, call->kid[i + 1]);
+        sizes = sizes && v[i].kind == V_size;
+        if (t == TYPE_COUNT && v[i].kind == V_node)
+            t = v[i].node->type.dtype;
+    }
+    const Size *size = sizes ? of_sizes((Op)op, v[0].size, v[1].size) : NULL;
+    if (size)
+        return val_size(size);
+    for (int i = 0; i < n; i++)
+        arg[i] = as_node(s, v[i], t == TYPE_COUNT ? TYPE_f32 : t,
+                         call->kid[i + 1]);
+    return val_node(elementwise_of(s, (Op)op, arg, call));
 }
 
 Val built_cast(Scope *s, const Ast *call, int type)
 {
     Node *n = arg_node(s, call, 1);
     return n ? val_node(g_cast(s->g, (Dtype)type, n)) : val_error;
-}
-
-Val built_pair(Scope *s, const Ast *call, int op)
-{
-    Val l = eval(s, call->kid[1]), r = eval(s, call->kid[2]);
-    if (l.kind == V_size && r.kind == V_size)
-        return val_size(op == OP_minimum ? size_min(l.size, r.size)
-                                         : size_max(l.size, r.size));
-    Dtype t = l.kind == V_node   ? l.node->type.dtype
-              : r.kind == V_node ? r.node->type.dtype
-                                 : TYPE_f32;
-    Node *a = as_node(s, l, t, call->kid[1]), *b = as_node(s, r, t,
-                                                           call->kid[2]);
-    return val_node(elementwise(s, (Op)op, a, b, call));
 }
 
 Val built_clamp(Scope *s, const Ast *call, int unused)
@@ -144,7 +153,7 @@ static bool builtin(const char *name, Builtin *out)
     if (!op_find(name, &op) || !op_is_function(op))
         return false;
     int n = op_info[op].nargs;
-    *out = (Builtin){name, n, n, n == 1 ? built_map : built_pair, op};
+    *out = (Builtin){name, n, n, built_map, op};
     return true;
 }
 

@@ -24,7 +24,6 @@ const Dim *new_dim(Scope *s, const char *name, const Size *size);
 /* One a row of the table; `arg` is what the row passes. */
 Val built_map(Scope *s, const Ast *call, int arg);
 Val built_cast(Scope *s, const Ast *call, int arg);
-Val built_pair(Scope *s, const Ast *call, int arg);
 Val built_clamp(Scope *s, const Ast *call, int arg);
 Val built_reduce(Scope *s, const Ast *call, int arg);
 Val built_mean(Scope *s, const Ast *call, int arg);

@@ -181,6 +181,19 @@ static bool turned(Rope *r, double hd, double share, const Ast *call)
     return true;
 }
 
+/* longrope has a divisor for each pair that turns. */
+static bool divided(const Rope *r, const Ast *call)
+{
+    int n = r->divisor != NULL;
+    for (const char *s = r->divisor; s && *s; s++)
+        n += *s == ' ';
+    if (r->divisor && n != r->rotary / 2)
+        error_at(call->src, call->loc,
+                 "rope's scaling has %d factors, a head has %d pairs that turn",
+                 n, r->rotary / 2);
+    return !r->divisor || n == r->rotary / 2;
+}
+
 /* rope(x, theta, scaling, part: share of a head that turns) */
 Val built_rope(Scope *s, const Ast *call, int unused)
 {
@@ -216,7 +229,7 @@ Val built_rope(Scope *s, const Ast *call, int unused)
         return val_error;
     }
     if (size_is_num(x->type.dim[2]->size, &hd) && size_is_num(share, &n) &&
-        !turned(r, hd, n, call))
+        !(turned(r, hd, n, call) && divided(r, call)))
         return val_error;
     return val_node(graph_add(s->g, node));
 }

@@ -140,7 +140,10 @@ struct Model {
     Inst *root;
     Dtype dtype;   /* of weights and what modules return */
     Graph *weights; /* formulas of weights */
-    const cJSON *config; /* as it was read; the caller's */
+    const cJSON *config; /* as its architecture takes it; in the arena */
+    const cJSON *aside;  /* fields that only other architectures read */
+    const char *unknown; /* fields that nobody knows, or NULL */
+    const char *filled;  /* sizes that it lacked: "hidden_size 4096"; or NULL */
     LIST(Applied *) applied;
     Names written; /* config fields that defaults filled in */
     bool symbolic;
@@ -187,7 +190,10 @@ const char *spec_hint(const Spec *s, AstKind kind, const char *name);
 const char *near_text(const char *near); /* " (did you mean `x`?)", or "" */
 const char *val_text(const Val *v);
 const char *val_found(const Val *v); /* for messages: with its field */
+/* An elementwise op of nodes, one of which must have all dims of the others.
+ * NULL: an argument is, or a mistake was reported. */
 Node *elementwise(Scope *s, Op op, Node *a, Node *b, const Ast *at);
+Node *elementwise_of(Scope *s, Op op, Node *const *arg, const Ast *at);
 Val run_block(Scope *s, const Ast *block); /* the value it returns */
 bool is_quantity(const Node *n, const Ast *at); /* no index; or reported */
 Val eval_binary(Scope *s, const Ast *e); /* eval_op.c */

@@ -77,24 +77,40 @@ bool is_quantity(const Node *n, const Ast *at)
     return false;
 }
 
-Node *elementwise(Scope *s, Op op, Node *a, Node *b, const Ast *at)
+static bool dims_match(Scope *s, const Node *a, const Node *b, const Ast *at)
 {
-    if (!a || !b)
-        return NULL;
     const Type *x = &a->type, *y = &b->type;
     bool named = at->kind == AST_call || at->kind == AST_binary;
-    if (!within(s, x, y) && !within(s, y, x)) {
-        error_at(at->src, at->loc,
-                 "`%s` needs one side to have all dims of the other, got %s "
-                 "and %s%s%s",
-                 named ? at->text ? at->text : at->kid[0]->text : "this",
-                 dims_text(x), dims_text(y), clash(x, y), hiding(s, at));
-        return NULL;
+    if (within(s, x, y) || within(s, y, x))
+        return true;
+    error_at(at->src, at->loc,
+             "`%s` needs one side to have all dims of the other, got %s "
+             "and %s%s%s",
+             named ? at->text ? at->text : at->kid[0]->text : "this",
+             dims_text(x), dims_text(y), clash(x, y), hiding(s, at));
+    return false;
+}
+
+Node *elementwise_of(Scope *s, Op op, Node *const *arg, const Ast *at)
+{
+    Node n = {.op = op};
+    for (int i = 0; i < op_info[op].nargs; i++) {
+        if (!arg[i])
+            return NULL;
+        n.arg[i] = arg[i];
+        for (int j = 0; j < i; j++)
+            if (!dims_match(s, arg[j], arg[i], at))
+                return NULL;
     }
-    if (!(op_info[op].flags & IS_order) &&
-        (!is_quantity(a, at) || !is_quantity(b, at)))
-        return NULL;
-    return g_map2(s->g, op, a, b);
+    for (int i = 0; i < op_info[op].nargs; i++)
+        if (!(op_info[op].flags & IS_order) && !is_quantity(arg[i], at))
+            return NULL;
+    return graph_add(s->g, n);
+}
+
+Node *elementwise(Scope *s, Op op, Node *a, Node *b, const Ast *at)
+{
+    return elementwise_of(s, op, (Node *[]){a, b}, at);
 }
 
 /* A weight declared the other way round: how it is meant. */

@@ -49,12 +49,19 @@ typedef struct {
     const char *name, *value; /* value as the user wrote it; "8" */
 } Arg;
 
-/* The model that config.json (kept by the caller while the model lives) asks
- * for: by its architectures, with the transforms that a folder of ours names
- * applied. `graft_text` is the folder's model.graft, or NULL. Weights and
- * modules compute in `dtype`. NULL: err, or diags, says why. */
+/* The model that config.json asks for: by its model_type or architectures, with
+ * the transforms that a folder of ours names applied. `graft_text` is the
+ * folder's model.graft, or NULL. Weights and modules compute in `dtype`. NULL:
+ * err, or diags, says why. */
 Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
                   const char *graft_text, Dtype dtype, Err *err);
+/* Fields of its config that no table knows ("a, b"): the model may need them.
+ * NULL: none. */
+const char *model_unknown(const Model *m);
+/* The longest text that its config provides for: its positions, or those that
+ * rope's scaling makes of what it was trained with, if they are more. 0: it
+ * does not say. */
+int model_positions(const Model *m);
 /* A module of the spec on its own, as a model: its parameters as given, else
  * their defaults; weights and what it computes are of `dtype`. model_graph has
  * an input for each of forward's arguments (`..` is T) and for its `input`
@@ -62,6 +69,9 @@ Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
  * and file begin in the module. NULL: diags or err say why. */
 Model *module_model(Spec *s, const Ast *def, const Arg *arg, int narg,
                     Dtype dtype, Err *err);
+/* The tensors of the embedding and of the head, as its architecture calls them;
+ * true where the config makes them one. */
+bool model_tied(const Model *m, const char **embed, const char **head);
 /* Every weight has its tensor, of the right shape, and every tensor is read,
  * but for the habitual ones. From headers alone. */
 bool model_check_tensors(const Model *m, const TensorInfo *tensor, int n,

@@ -1,5 +1,5 @@
 /* A model as it stands: its weights, their tensors, its config, its text. */
-#include "compiler/lang/elab.h"
+#include "compiler/lang/config.h"
 #include <math.h>
 #include <string.h>
 
@@ -114,25 +114,54 @@ bool weight_next(const Weight *w, int64_t *index)
     return false;
 }
 
-static bool habitual(const Files *f, const TensorInfo *t)
+static const ConfigArch *arch_of(const Model *m)
 {
-    size_t len = strlen(t->name);
-    const char *inv = "rotary_emb.inv_freq";
-    if (len >= strlen(inv) && !strcmp(t->name + len - strlen(inv), inv))
-        return true;
-    if (strcmp(t->name, "lm_head.weight"))
-        return false;
-    TensorInfo key = {.name = "model.embed_tokens.weight"};
-    const TensorInfo *e = bsearch(&key, f->tensor, (size_t)f->n, sizeof key,
-                                  by_name);
-    return e && e->bytes == t->bytes && e->data && t->data &&
-           !memcmp(e->data, t->data, (size_t)t->bytes);
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(m->config,
+                                                         "architectures");
+    const cJSON *first = cJSON_GetArrayItem(list, 0);
+    const ConfigArch *a = config_arch_of(
+        cJSON_IsString(first) ? first->valuestring : NULL, NULL);
+    return a ? a : &config_arch[0]; /* the habits of most */
 }
 
-static bool all_read(const Files *f, Err *err)
+bool model_tied(const Model *m, const char **embed, const char **head)
+{
+    const ConfigArch *a = arch_of(m);
+    *embed = a->embed;
+    *head = a->head;
+    return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(
+        m->config, "tie_word_embeddings"));
+}
+
+static const TensorInfo *find(const Files *f, const char *name)
+{
+    TensorInfo key = {.name = name};
+    return bsearch(&key, f->tensor, (size_t)f->n, sizeof key, by_name);
+}
+
+static bool same_values(const TensorInfo *a, const TensorInfo *b)
+{
+    return a && b && a->bytes == b->bytes && a->data && b->data &&
+           !memcmp(a->data, b->data, (size_t)a->bytes);
+}
+
+/* No weight, though it is in files: a buffer, or the second of a tied pair. */
+static bool habitual(const Model *m, const Files *f, const TensorInfo *t)
+{
+    const ConfigArch *a = arch_of(m);
+    size_t len = strlen(t->name);
+    for (size_t i = 0; i < COUNT(a->buffer) && a->buffer[i]; i++) {
+        size_t end = strlen(a->buffer[i]);
+        if (len >= end && !strcmp(t->name + len - end, a->buffer[i]))
+            return true;
+    }
+    return !strcmp(t->name, a->head) && same_values(find(f, a->embed), t);
+}
+
+static bool all_read(const Model *m, const Files *f, Err *err)
 {
     for (int i = 0; i < f->n; i++)
-        if (!f->read[i] && !habitual(f, &f->tensor[i]))
+        if (!f->read[i] && !habitual(m, f, &f->tensor[i]))
             return err_set(err, "no weight of the model reads tensor %s",
                            f->tensor[i].name);
     return true;
@@ -155,7 +184,12 @@ bool model_check_tensors(const Model *m, const TensorInfo *tensor, int n,
             ok = find_one(&f, w[i], index, err);
         while (ok && weight_next(w[i], index));
     }
-    ok = ok && all_read(&f, err);
+    ok = ok && all_read(m, &f, err);
+    if (!ok && m->filled) {
+        Err why = *err;
+        err_set(err, "%s; the config lacks fields, which are then %.200s",
+                why.text, m->filled);
+    }
     free(f.tensor);
     free(f.read);
     return ok;

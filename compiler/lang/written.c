@@ -1,6 +1,6 @@
 /* What a model is written as: its config.json, and the text that a folder
  * carries where no architecture that others know holds it. */
-#include "compiler/lang/elab.h"
+#include "compiler/lang/config.h"
 #include <string.h>
 
 /* ---- fields that transforms set ---- */
@@ -142,6 +142,28 @@ static void drop_fields(const Applied *a, cJSON *config)
     }
 }
 
+/* Fields that are set and that code of this class would pass over. */
+static int lost(const char *class, const cJSON *config)
+{
+    const ConfigArch *a = config_arch_of(class, NULL);
+    int n = 0;
+    for (const cJSON *v = config->child; a && v; v = v->next)
+        n += !cJSON_IsNull(v) && !cJSON_IsFalse(v) &&
+             !config_harmless(v->string) && config_others(v->string) &&
+             !config_field_of(a, v->string);
+    return n;
+}
+
+/* Of the architectures that a text reads the first that reads all there is: a
+ * window makes a Mistral. */
+static const char *fitting(const Ast *names, const cJSON *config)
+{
+    for (int j = 0; j < names->nkid; j++)
+        if (!lost(names->kid[j]->text, config))
+            return names->kid[j]->text;
+    return names->kid[0]->text;
+}
+
 /* Names of the architecture the model text itself reads. */
 static void restore_base(const Model *m, cJSON *config)
 {
@@ -159,10 +181,11 @@ static void restore_base(const Model *m, cJSON *config)
             if (cJSON_IsString(first) &&
                 !strcmp(c->kid[0]->kid[j]->text, first->valuestring))
                 return;
-        const char *arch = c->kid[0]->kid[0]->text;
-        const char *names[] = {arch};
+        const char *names[] = {fitting(c->kid[0], config)};
+        const ConfigArch *a = config_arch_of(names[0], NULL);
         json_set(config, "architectures", cJSON_CreateStringArray(names, 1));
-        json_set(config, "model_type", cJSON_CreateString(m->root->def->text));
+        json_set(config, "model_type",
+                 cJSON_CreateString(a ? a->type : m->root->def->text));
     }
 }
 
@@ -216,6 +239,26 @@ static const Applied *last_alive(const Model *m)
     return NULL;
 }
 
+static bool same_value(const Val *a, const Val *b)
+{
+    return a->kind == V_json && b->kind == V_json
+               ? cJSON_Compare(a->json, b->json, true)
+               : !strcmp(val_text(a), val_text(b));
+}
+
+/* Of one text: are its parameters (windows, rope) those it had? */
+static bool same_numbers(const Model *a, const Model *b)
+{
+    if (strcmp(a->root->def->text, b->root->def->text))
+        return true;
+    for (int i = 0; i < a->root->param.n; i++) {
+        const Val *v = names_find(&b->root->param, a->root->param.at[i].name);
+        if (v && !same_value(v, &a->root->param.at[i].value))
+            return false;
+    }
+    return true;
+}
+
 /* Read by the architecture that its transforms name, is it this model again?
  * (Mixtral has no biases and no dense layers between.) */
 static bool reads_back(const Model *m, const cJSON *config)
@@ -226,7 +269,7 @@ static bool reads_back(const Model *m, const cJSON *config)
     Err err;
     spec->diags->quiet = true;
     Model *again = model_named(m->arena, spec, config, m->dtype, &err);
-    bool same = again && same_tensors(m, again);
+    bool same = again && same_tensors(m, again) && same_numbers(m, again);
     spec->diags->quiet = saved.quiet;
     spec->diags->errors = saved.errors;
     spec->diags->said.n = saved.said.n;
@@ -245,6 +288,25 @@ static void write_defaults(const Model *m, cJSON *config)
             continue;
         json_set(config, f->name, json_of_val(&f->value));
     }
+}
+
+static const char *class_in(const cJSON *config)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(config,
+                                                         "architectures");
+    const cJSON *first = cJSON_GetArrayItem(list, 0);
+    return cJSON_IsString(first) ? first->valuestring : "";
+}
+
+/* What its architecture passed over comes along where it is passed over
+ * again. */
+static void add_aside(const Model *m, cJSON *config)
+{
+    if (!m->config || strcmp(class_in(config), class_in(m->config)))
+        return;
+    for (const cJSON *v = m->aside ? m->aside->child : NULL; v; v = v->next)
+        if (!cJSON_HasObjectItem(config, v->string))
+            cJSON_AddItemToObject(config, v->string, cJSON_Duplicate(v, true));
 }
 
 /* The config, the fields that transforms replaced, the transforms. */
@@ -272,6 +334,8 @@ static Parts parts_of(const Model *m)
               (!cJSON_GetArraySize(p.base) && is_base(m));
     p.known = !p.plain && cJSON_HasObjectItem(p.base, "architectures") &&
               reads_back(m, p.config);
+    if (p.plain)
+        add_aside(m, p.config);
     return p;
 }
 

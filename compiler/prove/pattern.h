@@ -1,4 +1,4 @@
-/* Patterns of rules: for rules*.c only. */
+/* Patterns of rules: for rules*.c and the pass that takes them. */
 #pragma once
 #include "compiler/prove/term.h"
 
@@ -22,3 +22,6 @@ struct RulePat {
     double scale, by[RULE_KIDS];
     RulePat *kid[RULE_KIDS];
 };
+
+/* Is it `op(c, K) => ..`: what the op is along dims that its argument lacks? */
+bool rule_of_constant(const Rule *r, Op op);

@@ -66,7 +66,4 @@ typedef struct {
  * the same leaves. */
 Proof prove_equal(const ProveEnv *env, Node *a, Node *b);
 
-/* The graph rewritten by the same rules wherever that makes it cheaper; goes
- * into bodies. */
-Graph *rules_simplify(const Rules *r, const Graph *g, Arena *a);
 const Rules *rules_library(void); /* those of the library's rules.graft */

@@ -1,5 +1,5 @@
 /* Functions and binders as terms, and substitution into them. */
-#include "compiler/prove/term.h"
+#include "compiler/prove/pattern.h"
 #include <math.h>
 #include <string.h>
 
@@ -248,7 +248,7 @@ static int needed(Prover *p, Op op, int n, Term **var, Term *body, Term **out)
     const Rule *r = NULL;
     for (int i = 0; op == OP_max && p->env->rules &&
                     i < p->env->rules->rule.n; i++)
-        if (!strcmp(p->env->rules->rule.at[i].name, "max_constant"))
+        if (rule_of_constant(&p->env->rules->rule.at[i], op))
             r = &p->env->rules->rule.at[i];
     for (int i = 0; i < n; i++)
         if (!r || term_has(body, var[i]))

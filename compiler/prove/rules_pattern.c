@@ -196,3 +196,9 @@ bool rule_compile(Arena *a, Rule *r)
     r->right = compile(&c, r->ast->kid[1]);
     return !c.bad && compile_where(&c, r, r->ast->kid[2]) && !c.bad;
 }
+
+bool rule_of_constant(const Rule *r, Op op)
+{
+    return r->step == STEP_match && r->left->kind == PAT_along &&
+           r->left->op == op && r->left->kid[0]->kind == PAT_constant;
+}

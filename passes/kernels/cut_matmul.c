@@ -106,25 +106,13 @@ bool contract_joins(const Node *a, const Node *b)
 
 /* ---- as they are stored ---- */
 
-/* A weight of this body in the first pass that runs it; pass `stored` has made
- * them all alike. */
-static const Weight *in_a_pass(const Cut *c, int slot)
-{
-    for (int i = 0; i < c->above->node.n; i++) {
-        const Repeat *r = c->above->node.at[i]->repeat;
-        for (int j = 0; r && j < r->n; j++)
-            if (r->at[j].body == c->g)
-                return r->at[j].weight[slot - 1];
-    }
-    BUG("no pass runs body %s", c->g->name);
-}
-
 static Dtype stored_type(const Cut *c, const Node *w)
 {
     if (!c->o->stored)
         return w->type.dtype;
-    return kept_type(c->o->stored, c->o->user,
-                          w->slot ? in_a_pass(c, w->slot) : w->weight);
+    /* pass `stored` has made all passes of a body alike */
+    const Iteration *pass = w->slot ? graph_pass_of(c->above, c->g) : NULL;
+    return kept_type(c->o->stored, c->o->user, node_weight(w, pass));
 }
 
 bool cut_joins(const Cut *c, const Node *a, const Node *b)

@@ -8,13 +8,6 @@
 
 /* ---- results and lets ---- */
 
-static bool same_type(const Type *a, const Type *b)
-{
-    return a->dtype == b->dtype && a->index_of == b->index_of &&
-           a->rank == b->rank &&
-           !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
-}
-
 static bool own_line(PlanReader *r, const Node *n, Loc loc)
 {
     if (r->ir.failed)
@@ -49,7 +42,7 @@ static void read_out(PlanReader *r)
     ir_want(ir, '=');
     if (!own_line(r, n, loc))
         return;
-    if (!same_type(&t, &n->type))
+    if (!type_same(&t, &n->type))
         ir_mistake(ir, type_loc, "%s is %s", read_name_of(r, n),
                    type_text(&n->type));
     else if (k->nout == KERNEL_ARGS)

@@ -67,6 +67,15 @@ const FileTensor *checkpoint_find(const Checkpoint *c, const char *name)
     return i < 0 ? NULL : &c->tensor[i];
 }
 
+void checkpoint_rename(Checkpoint *c, const char *from, const char *to)
+{
+    int i = name_index_find(c->index, from);
+    const char *name = intern(to);
+    if (i < 0 || !names_add(c->index, name, i))
+        BUG("%s: %s cannot be called %s", c->path, from, to);
+    c->tensor[i].info.name = name;
+}
+
 static Dtype commonest(const Checkpoint *c)
 {
     int64_t sum[TYPE_COUNT] = {0}, count, bytes;
@@ -89,14 +98,14 @@ static bool ends_with(const char *s, const char *end)
 }
 
 /* Weights in any form, and what is written anew. */
-static bool not_copied(const char *name)
+static bool not_copied(const char *name, int depth)
 {
     static const char *const weights[] = {
         ".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json",
         ".pt",          ".pth",                    ".h5",  ".msgpack",
         ".onnx",        ".gguf",                   ".npz", ".ckpt"};
-    if (*name == '.' || !strcmp(name, "config.json") ||
-        !strcmp(name, "model.graft"))
+    if (*name == '.' || (!depth && (!strcmp(name, "config.json") ||
+                                    !strcmp(name, "model.graft"))))
         return true;
     for (size_t i = 0; i < COUNT(weights); i++)
         if (ends_with(name, weights[i]))
@@ -109,25 +118,40 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static bool is_file(const char *path)
+typedef LIST(const char *) Others;
+enum { FOLDERS_MOST = 8, OTHERS_MOST = 10000 };
+
+/* What lies in a folder below, by its path from the first. A link to a folder
+ * is not followed. */
+static bool list_folder(Checkpoint *c, const char *in, int depth, Others *out,
+                        Err *err)
 {
-    struct stat st;
-    return !stat(path, &st) && S_ISREG(st.st_mode);
+    const char *here = arena_printf(&c->arena, "%s/%s", c->path, in);
+    DIR *dir = opendir(here);
+    bool good = dir || err_set(err, "%s: %s", here, strerror(errno));
+    for (struct dirent *e; good && (e = readdir(dir));) {
+        struct stat st;
+        const char *name = arena_printf(&c->arena, "%s%s", in, e->d_name);
+        const char *path = arena_printf(&c->arena, "%s/%s", c->path, name);
+        if (not_copied(e->d_name, depth) || stat(path, &st))
+            continue;
+        if (S_ISREG(st.st_mode) && out->n < OTHERS_MOST)
+            list_push(&c->arena, out, name);
+        else if (S_ISDIR(st.st_mode) && depth < FOLDERS_MOST &&
+                 !lstat(path, &st) && S_ISDIR(st.st_mode))
+            good = list_folder(c, arena_printf(&c->arena, "%s/", name),
+                               depth + 1, out, err);
+    }
+    if (dir)
+        closedir(dir);
+    return good;
 }
 
 static bool list_others(Checkpoint *c, Err *err)
 {
-    LIST(const char *) names = {0};
-    DIR *dir = opendir(c->path);
-    if (!dir)
-        return err_set(err, "%s: %s", c->path, strerror(errno));
-    for (struct dirent *e; (e = readdir(dir));) {
-        const char *path = arena_printf(&c->arena, "%s/%s", c->path,
-                                        e->d_name);
-        if (!not_copied(e->d_name) && is_file(path))
-            list_push(&c->arena, &names, path + strlen(c->path) + 1);
-    }
-    closedir(dir);
+    Others names = {0};
+    if (!list_folder(c, "", 0, &names, err))
+        return false;
     if (names.n)
         qsort(names.at, (size_t)names.n, sizeof *names.at, by_name);
     c->other = names.at;

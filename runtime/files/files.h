@@ -73,6 +73,8 @@ bool checkpoint_add(Checkpoint *c, FileTensor t, Err *err);
 void checkpoint_keep(Checkpoint *c,
                      bool (*keep)(const FileTensor *t, void *user),
                      void *user);
+/* Calls it otherwise; the new name must be free. */
+void checkpoint_rename(Checkpoint *c, const char *from, const char *to);
 /* FNV-1a over config, every file's header and size: cheap, and different for
  * other names, shapes, types or layouts; it does not read the weights. */
 uint64_t checkpoint_hash(const Checkpoint *c);
@@ -183,9 +185,10 @@ typedef struct {
  * GGUF's. Norms, biases and routers are f32, as llama.cpp wants them. NULL
  * with err set where llama.cpp has no such model. */
 Writer *gguf_begin(const char *path, const GgufSpec *spec, Err *err);
-/* How llama.cpp will differ from the model that this config describes, as a
- * line; NULL: it does not. */
-const char *gguf_caveat(const cJSON *config);
+/* How llama.cpp will differ from the model that this config describes, a line
+ * each; how many there are. */
+enum { GGUF_CAVEATS = 8 };
+int gguf_caveats(const cJSON *config, const char *out[GGUF_CAVEATS]);
 
 /* Set by a signal: writers stop at the next piece, clean up and fail. */
 extern volatile sig_atomic_t rt_interrupted;

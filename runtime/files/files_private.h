@@ -56,6 +56,11 @@ bool shape_bytes(const TensorInfo *t, int64_t *count, int64_t *bytes);
 const char *weights_hint(Checkpoint *c);
 
 bool safetensors_open(Checkpoint *c, Err *err); /* safetensors.c */
+/* One file's tensors. */
+bool safetensors_shard(Checkpoint *c, const char *path, Err *err);
+/* Shards without their index (shards.c): are there any; all of them. */
+bool shards_found(Checkpoint *c);
+bool shards_read(Checkpoint *c, Err *err);
 /* Experts in one tensor become tensors of their own (packed.c). */
 bool packed_split(Checkpoint *c, Err *err);
 bool gguf_open(Checkpoint *c, Err *err);        /* gguf.c */

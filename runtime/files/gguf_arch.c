@@ -79,6 +79,10 @@ static const KeyRow common_keys[] = {
     {"feed_forward_length", "intermediate_size", KEY_int, NEEDED},
     {"attention.head_count", "num_attention_heads", KEY_int, NEEDED},
     {"context_length", "max_position_embeddings", KEY_int, NEEDED},
+    {0}};
+
+/* llama.cpp has none for these; graft reads it back. */
+static const KeyRow window_keys[] = {
     {"attention.sliding_window", "sliding_window", KEY_int, NONE},
     {0}};
 
@@ -111,43 +115,39 @@ static const KeyRow deepseek_keys[] = {
     {"expert_shared_count", "n_shared_experts", KEY_int, NEEDED},
     {"expert_feed_forward_length", "moe_intermediate_size", KEY_int, NEEDED},
     {"leading_dense_block_count", "first_k_dense_replace", KEY_int, 0},
-    {"expert_weights_scale", "routed_scaling_factor", KEY_float, 1},
+    {"expert_weights_scale", "", KEY_float, 1},
     {"expert_weights_norm", "norm_topk_prob", KEY_bool, 0},
     {0}};
 
 /* ---- what the architecture implies ---- */
 
-static const FixedRow silu_fixed[] = {{"hidden_act", "\"silu\""}, {0}};
-static const FixedRow neox_fixed[] = {{"hidden_act", "\"gelu\""}, {0}};
-static const FixedRow llama_fixed[] = {
-    {"hidden_act", "\"silu\""}, {"mlp_bias", "false"}, {0}};
-static const FixedRow qwen2_fixed[] = {
-    {"hidden_act", "\"silu\""}, {"use_sliding_window", "false"}, {0}};
-static const FixedRow qwen2_moe_fixed[] = {{"hidden_act", "\"silu\""},
-                                           {"use_sliding_window", "false"},
-                                           {"decoder_sparse_step", "1"},
-                                           {"mlp_only_layers", "[]"},
-                                           {"norm_topk_prob", "false"},
+static const FixedRow silu_fixed[] = {{"hidden_act", "\"silu\"", NULL}, {0}};
+static const FixedRow neox_fixed[] = {
+    {"hidden_act", "\"gelu\"", "\"gelu_pytorch_tanh\""},
+    {"attention_bias", "true", NULL},
+    {0}};
+static const FixedRow qwen2_moe_fixed[] = {{"hidden_act", "\"silu\"", NULL},
+                                           {"decoder_sparse_step", "1", NULL},
+                                           {"mlp_only_layers", "[]", NULL},
+                                           {"norm_topk_prob", "false", NULL},
                                            {0}};
-static const FixedRow qwen3_fixed[] = {{"hidden_act", "\"silu\""},
-                                       {"attention_bias", "false"},
-                                       {"use_sliding_window", "false"},
+static const FixedRow qwen3_fixed[] = {{"hidden_act", "\"silu\"", NULL},
+                                       {"attention_bias", "false", NULL},
                                        {0}};
-static const FixedRow qwen3_moe_fixed[] = {{"hidden_act", "\"silu\""},
-                                           {"attention_bias", "false"},
-                                           {"use_sliding_window", "false"},
-                                           {"decoder_sparse_step", "1"},
-                                           {"mlp_only_layers", "[]"},
-                                           {"norm_topk_prob", "true"},
+static const FixedRow qwen3_moe_fixed[] = {{"hidden_act", "\"silu\"", NULL},
+                                           {"attention_bias", "false", NULL},
+                                           {"decoder_sparse_step", "1", NULL},
+                                           {"mlp_only_layers", "[]", NULL},
+                                           {"norm_topk_prob", "true", NULL},
                                            {0}};
-static const FixedRow olmoe_fixed[] = {{"hidden_act", "\"silu\""},
-                                       {"clip_qkv", "null"},
-                                       {"attention_bias", "false"},
-                                       {"norm_topk_prob", "false"},
+static const FixedRow olmoe_fixed[] = {{"hidden_act", "\"silu\"", NULL},
+                                       {"clip_qkv", "null", NULL},
+                                       {"attention_bias", "false", NULL},
+                                       {"norm_topk_prob", "false", NULL},
                                        {0}};
-static const FixedRow deepseek_fixed[] = {{"hidden_act", "\"silu\""},
-                                          {"moe_layer_freq", "1"},
-                                          {"scoring_func", "\"softmax\""},
+static const FixedRow deepseek_fixed[] = {{"hidden_act", "\"silu\"", NULL},
+                                          {"moe_layer_freq", "1", NULL},
+                                          {"scoring_func", "\"softmax\"", NULL},
                                           {0}};
 
 static void set_bool(Translation *t, const char *field, const char *tensor)
@@ -158,6 +158,7 @@ static void set_bool(Translation *t, const char *field, const char *tensor)
 static bool llama_more(Translation *t)
 {
     set_bool(t, "attention_bias", "blk.0.attn_q.bias");
+    set_bool(t, "mlp_bias", "blk.0.ffn_gate.bias");
     return true;
 }
 
@@ -181,7 +182,6 @@ static bool stablelm_more(Translation *t)
 
 static bool neox_more(Translation *t)
 {
-    set_bool(t, "attention_bias", "blk.0.attn_qkv.bias");
     cJSON_AddNumberToObject(t->config, "rotary_emb_base",
                             config_number(t, "rope_theta"));
     return add_rotary(t, "rotary_pct");
@@ -206,34 +206,39 @@ static bool qwen_moe_more(Translation *t)
 #define NAMES(...) {__VA_ARGS__}
 #define KEYS(...) {common_keys, __VA_ARGS__}
 const Arch gguf_arch[] = {
-    /* arch, class, model_type, experts, paired, head_dim, window */
-    {"llama", "LlamaForCausalLM", "llama", false, true, true, false,
-     NAMES(llama_names), KEYS(rms_keys), llama_fixed, llama_more},
-    {"llama", "MistralForCausalLM", "mistral", false, true, true, true,
-     NAMES(llama_names), KEYS(rms_keys), silu_fixed, NULL},
-    {"llama", "MixtralForCausalLM", "mixtral", true, true, true, false,
-     NAMES(mixtral_names, llama_names), KEYS(rms_keys, mixtral_keys),
-     silu_fixed, NULL},
-    {"qwen2", "Qwen2ForCausalLM", "qwen2", false, false, false, false,
-     NAMES(llama_names), KEYS(rms_keys), qwen2_fixed, NULL},
+    /* arch, class, model_type, experts, paired, head_dim, window, part,
+     * own_head */
+    {"llama", "LlamaForCausalLM", "llama", false, true, true, false, false,
+     false, NAMES(llama_names), KEYS(rms_keys), silu_fixed, llama_more},
+    {"llama", "MistralForCausalLM", "mistral", false, true, true, true, false,
+     false, NAMES(llama_names), KEYS(rms_keys, window_keys), silu_fixed, NULL},
+    {"llama", "MinistralForCausalLM", "ministral", false, true, true, true,
+     false, false, NAMES(llama_names), KEYS(rms_keys, window_keys), silu_fixed,
+     NULL},
+    {"llama", "MixtralForCausalLM", "mixtral", true, true, true, false, false,
+     false, NAMES(mixtral_names, llama_names),
+     KEYS(rms_keys, mixtral_keys, window_keys), silu_fixed, NULL},
+    {"qwen2", "Qwen2ForCausalLM", "qwen2", false, false, false, false, false,
+     false, NAMES(llama_names), KEYS(rms_keys, window_keys), silu_fixed, NULL},
     {"qwen2moe", "Qwen2MoeForCausalLM", "qwen2_moe", true, false, false, false,
-     NAMES(moe_names, llama_names), KEYS(rms_keys, moe_keys), qwen2_moe_fixed,
-     qwen_moe_more},
-    {"qwen3", "Qwen3ForCausalLM", "qwen3", false, false, true, false,
-     NAMES(qk_norm_names, llama_names), KEYS(rms_keys), qwen3_fixed, NULL},
+     false, true, NAMES(moe_names, llama_names),
+     KEYS(rms_keys, moe_keys, window_keys), qwen2_moe_fixed, qwen_moe_more},
+    {"qwen3", "Qwen3ForCausalLM", "qwen3", false, false, true, false, false,
+     false, NAMES(qk_norm_names, llama_names), KEYS(rms_keys, window_keys),
+     qwen3_fixed, NULL},
     {"qwen3moe", "Qwen3MoeForCausalLM", "qwen3_moe", true, false, true, false,
-     NAMES(qk_norm_names, moe_names, llama_names), KEYS(rms_keys, moe_keys),
-     qwen3_moe_fixed, qwen_moe_more},
+     false, false, NAMES(qk_norm_names, moe_names, llama_names),
+     KEYS(rms_keys, moe_keys, window_keys), qwen3_moe_fixed, qwen_moe_more},
     {"stablelm", "StableLmForCausalLM", "stablelm", false, false, false, false,
-     NAMES(stablelm_names, llama_names), KEYS(norm_keys), silu_fixed,
-     stablelm_more},
+     true, true, NAMES(stablelm_names, llama_names), KEYS(norm_keys),
+     silu_fixed, stablelm_more},
     {"gptneox", "GPTNeoXForCausalLM", "gpt_neox", false, false, false, false,
-     NAMES(neox_names), KEYS(norm_keys), neox_fixed, neox_more},
-    {"olmoe", "OlmoeForCausalLM", "olmoe", true, false, false, false,
-     NAMES(qk_norm_names, moe_names, llama_names), KEYS(rms_keys, moe_keys),
-     olmoe_fixed, NULL},
+     true, true, NAMES(neox_names), KEYS(norm_keys), neox_fixed, neox_more},
+    {"olmoe", "OlmoeForCausalLM", "olmoe", true, false, false, false, false,
+     true, NAMES(qk_norm_names, moe_names, llama_names),
+     KEYS(rms_keys, moe_keys), olmoe_fixed, NULL},
     {"deepseek", "DeepseekForCausalLM", "deepseek", true, true, false, false,
-     NAMES(deepseek_names, moe_names, llama_names),
+     false, false, NAMES(deepseek_names, moe_names, llama_names),
      KEYS(rms_keys, deepseek_keys), deepseek_fixed, NULL},
 };
 const int gguf_archs = COUNT(gguf_arch);

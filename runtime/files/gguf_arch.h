@@ -25,7 +25,8 @@ typedef enum { KEY_int, KEY_float, KEY_bool } KeyKind;
 
 /* A metadata key after "ARCH.", the config's field, and what holds if the key
  * is absent: NEEDED is an error, NONE no field. Written: a field that is
- * absent gives no key, unless NEEDED. */
+ * absent gives no key, unless NEEDED. Of a key without a field ("") a file has
+ * no other value than `otherwise`. */
 typedef struct {
     const char *key, *field;
     KeyKind kind;
@@ -34,10 +35,11 @@ typedef struct {
 #define NONE (-1e300)
 #define NEEDED (-2e300)
 
-/* A field of the config that always has this value (JSON text): set when read,
- * and what has another value cannot be written. */
+/* A field of the config that always has this value (JSON text), or another
+ * that computes the same to llama.cpp: set when read, and what has another
+ * value cannot be written. */
 typedef struct {
-    const char *field, *json;
+    const char *field, *json, *same;
 } FixedRow;
 
 typedef struct Translation {
@@ -57,8 +59,10 @@ typedef struct Arch {
     bool paired;   /* q and k rows lie for interleaved rope */
     bool head_dim; /* the config has that field */
     bool window;   /* these rows are for files with a sliding window */
+    bool part;     /* rope turns a share of each head */
+    bool own_head; /* llama.cpp wants output.weight where it is tied, too */
     const NameRow *names[3]; /* tables, each ended by a row of NULL */
-    const KeyRow *keys[3];
+    const KeyRow *keys[4];
     const FixedRow *fixed;
     bool (*more)(Translation *t); /* what no table says, or NULL */
 } Arch;
@@ -87,6 +91,9 @@ void gguf_keep_fields(Translation *t, cJSON *kept);
  * rope_parameters; NULL where absent or null. */
 const cJSON *config_field(const cJSON *config, const char *field);
 const char *config_text(const cJSON *config, const char *field); /* or "" */
+/* rope_scaling or rope_parameters, or NULL; its rope_type or "default". */
+const cJSON *config_rope(const cJSON *config);
+const char *rope_type(const cJSON *rope);
 const char *config_class(const cJSON *config); /* architectures[0], or "" */
 
 /* Frequency i of 0 .. dim / 2 - 1 is divided by this in Llama 3's rope. */

@@ -59,9 +59,16 @@ static double number(const cJSON *object, const char *field, double otherwise)
     return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
 }
 
-static const char *rope_type(const cJSON *rope)
+const cJSON *config_rope(const cJSON *config)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(rope, "rope_type");
+    const cJSON *old = get(config, "rope_scaling");
+    return cJSON_IsObject(old) ? old : get(config, "rope_parameters");
+}
+
+const char *rope_type(const cJSON *rope)
+{
+    const cJSON *item = get(rope, "rope_type");
+    item = item ? item : get(rope, "type");
     return cJSON_IsString(item) ? item->valuestring : "default";
 }
 
@@ -121,6 +128,15 @@ static void use_its_names(Translation *t, const cJSON *kept)
         }
 }
 
+/* A value that is the same to llama.cpp as the one a file always means. */
+static bool is_fixed(const Arch *a, const char *field)
+{
+    for (const FixedRow *f = a->fixed; f->field; f++)
+        if (!strcmp(f->field, field))
+            return f->same;
+    return false;
+}
+
 static bool same_number(const cJSON *a, const cJSON *b)
 {
     return cJSON_IsNumber(a) && cJSON_IsNumber(b) &&
@@ -140,7 +156,8 @@ void gguf_keep_fields(Translation *t, cJSON *kept)
         if (!had)
             cJSON_AddItemToObject(t->config, item->string,
                                   cJSON_Duplicate(item, true));
-        else if (same_number(had, item))
+        else if (same_number(had, item) ||
+                 is_fixed(t->arch, item->string))
             cJSON_ReplaceItemViaPointer(t->config, had,
                                         cJSON_Duplicate(item, true));
     }

@@ -80,6 +80,49 @@ static bool add_llama3(Translation *t, const FileTensor *freqs, double theta)
     return true;
 }
 
+static bool add_list(Translation *t, cJSON *s, const char *field,
+                     const char *name)
+{
+    const FileTensor *list = raw_find(t, name);
+    if (!list || list->info.dtype != TYPE_f32 || list->info.rank != 1)
+        return err_set(t->err, "%s: longrope needs %s, a row of f32",
+                       t->g->path, name);
+    const float *f = list->info.data;
+    cJSON *to = cJSON_AddArrayToObject(s, field);
+    for (int64_t i = 0; i < list->info.shape[0]; i++)
+        cJSON_AddItemToArray(to, json_real((double)f[i]));
+    return true;
+}
+
+/* Of the kept config where it says the same: 1.3 is not 1.29999995. */
+static double exact(const Translation *t, const char *field, double value)
+{
+    double kept = kept_number(t, field);
+    return fabs(kept - value) <= 1e-6 * fabs(value) ? kept : value;
+}
+
+/* yarn and longrope; llama.cpp multiplies by yarn's usual factor itself. */
+static bool add_longer(Translation *t, const char *type, double factor)
+{
+    bool yarn = !strcmp(type, "yarn");
+    double most = config_number(t, "max_position_embeddings");
+    double trained = number(t, "rope.scaling.original_context_length", most);
+    double usual = yarn && factor > 1 ? 0.1 * log(factor) + 1 : 1;
+    double own = number(t, "rope.scaling.attn_factor", 1) * usual;
+    if (!yarn)
+        factor = kept_number(t, "factor") > 0 ? kept_number(t, "factor")
+                                              : fmax(most / trained, 1);
+    cJSON *s = scaling(type, factor);
+    cJSON_AddNumberToObject(s, "original_max_position_embeddings", trained);
+    if (fabs(own - usual) > 1e-6 || !yarn)
+        cJSON_AddItemToObject(s, "attention_factor",
+                              json_real(exact(t, "attention_factor", own)));
+    cJSON_AddItemToObject(t->config, "rope_scaling", s);
+    return yarn || (add_list(t, s, "short_factor",
+                             "rope_factors_short.weight") &&
+                    add_list(t, s, "long_factor", "rope_factors_long.weight"));
+}
+
 static bool add_scaling(Translation *t)
 {
     const char *type = gguf_string(t->g, gguf_key(t->g, "rope.scaling.type"));
@@ -91,9 +134,12 @@ static bool add_scaling(Translation *t)
         return true;
     if (!(factor > 0))
         return bad(t, "the factor of its rope scaling is not positive");
+    if (!strcmp(type, "yarn") || !strcmp(type, "longrope"))
+        return add_longer(t, type, factor);
     if (strcmp(type, "linear"))
         return err_set(t->err, "%s: rope scaling %.40s is none that graft "
-                       "reads (linear, or Llama 3's)", t->g->path, type);
+                       "reads (linear, yarn, longrope, or Llama 3's)",
+                       t->g->path, type);
     cJSON_AddItemToObject(t->config, "rope_scaling",
                           scaling("linear", factor));
     return true;

@@ -66,6 +66,15 @@ static bool absent(Translation *t, const KeyRow *row, const char *key)
     return true;
 }
 
+/* What no model of this architecture reads may have one value alone. */
+static bool is_constant(Translation *t, const KeyRow *row, const char *key)
+{
+    double x;
+    return !gguf_float(t->g, key, &x) || x == row->otherwise || x == 0 ||
+           bad(t, "metadata key %s is %g; graft computes this architecture "
+               "with %g", key, x, row->otherwise);
+}
+
 bool gguf_add_key(Translation *t, const KeyRow *row)
 {
     int64_t n;
@@ -73,6 +82,8 @@ bool gguf_add_key(Translation *t, const KeyRow *row)
     bool b;
     const char *key = gguf_key(t->g, row->key);
     const GgufValue *v = gguf_value(t->g, key);
+    if (!*row->field)
+        return is_constant(t, row, key);
     if (!v)
         return absent(t, row, key);
     if (v->array)
@@ -280,7 +291,8 @@ static bool add_tensor(Translation *t, const FileTensor *raw)
     const char *rest;
     const NameRow *row = find_row(t->arch, raw->info.name, at, &rest);
     FileTensor one = *raw;
-    if (!strcmp(raw->info.name, "rope_freqs.weight"))
+    if (!strcmp(raw->info.name, "rope_freqs.weight") ||
+        !strncmp(raw->info.name, "rope_factors_", 13))
         return true; /* went into the config */
     if (!row)
         return checkpoint_add(t->c, one, t->err);

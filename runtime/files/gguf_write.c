@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 typedef struct {
     GgufPlan plan;
@@ -87,6 +88,17 @@ static bool write_at(Writer *w, const void *data, int64_t n, int64_t at)
     return true;
 }
 
+/* Bytes `at` in the tensor, and in the one that has the same values. */
+static bool write_twice(Writer *w, const GgufPlace *p, const void *data,
+                        int64_t n, int64_t at)
+{
+    const GgufPlan *plan = &file_of(w)->plan;
+    return write_at(w, data, n, start_of(plan, p) + at) &&
+           (p->also < 0 ||
+            write_at(w, data, n,
+                     plan->data + plan->tensor.at[p->also].at + at));
+}
+
 /* Rows `from` .. from + n - 1, which are a unit or the last of them. */
 static bool write_rows(Writer *w, const GgufPlace *p, const char *in,
                        int64_t from, int64_t n)
@@ -99,8 +111,7 @@ static bool write_rows(Writer *w, const GgufPlace *p, const char *in,
     for (int64_t r = 0; r < n; r++)
         convert(type, in + r * in_row, p->to,
                 o->out + within(p, r, n) * out_row, p->cols);
-    return write_at(w, o->out, n * out_row,
-                    start_of(&o->plan, p) + first_row(p, from) * out_row);
+    return write_twice(w, p, o->out, n * out_row, first_row(p, from) * out_row);
 }
 
 /* Units that are all there go as they come, the rest waits in `held`. */
@@ -133,7 +144,7 @@ static bool put(Writer *w, const void *data, int64_t n, Err *err)
     File *o = file_of(w);
     const GgufPlace *p = &o->plan.place[w->current];
     if (!p->unit)
-        return write_at(w, data, n, start_of(&o->plan, p) + w->done);
+        return write_twice(w, p, data, n, w->done);
     return put_rows(w, p, data, n);
 }
 
@@ -156,7 +167,7 @@ static const char *stem(Arena *a, const char *path)
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
     size_t n = strlen(name);
-    bool ends = n > 5 && !strcmp(name + n - 5, ".gguf");
+    bool ends = n > 5 && !strcasecmp(name + n - 5, ".gguf");
     return arena_strn(a, name, ends ? n - 5 : n);
 }
 

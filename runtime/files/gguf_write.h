@@ -17,6 +17,7 @@ typedef struct {
 /* Where a tensor that is given goes. */
 typedef struct {
     int tensor;
+    int also;   /* a second tensor of the same values, or -1 */
     int slot;   /* in a stack, else 0 */
     Dtype to;
     RowOrder rows;

@@ -105,6 +105,10 @@ static bool is_off(const GgufPlan *p, const KeyRow *row, const cJSON *item)
 static bool plan_key(GgufPlan *p, const KeyRow *row)
 {
     int64_t n;
+    if (!*row->field) {
+        key_f32(p, arch_key(p, row->key), (float)row->otherwise);
+        return true;
+    }
     const cJSON *item = field_of(p, row->field);
     const char *name = arch_key(p, row->key);
     if (!item && row->otherwise == NEEDED)
@@ -155,8 +159,11 @@ static bool check_fixed(GgufPlan *p)
     for (const FixedRow *f = p->arch->fixed; f->field; f++) {
         const cJSON *item = field_of(p, f->field);
         cJSON *want = cJSON_Parse(f->json);
-        bool same = !item || cJSON_Compare(item, want, true);
+        cJSON *also = f->same ? cJSON_Parse(f->same) : NULL;
+        bool same = !item || cJSON_Compare(item, want, true) ||
+                    (also && cJSON_Compare(item, also, true));
         cJSON_Delete(want);
+        cJSON_Delete(also);
         char *found = same ? NULL : cJSON_PrintUnformatted(item);
         if (!same)
             gguf_refuse(p, "llama.cpp's %s has %s %s, this model %.100s",
@@ -233,39 +240,4 @@ bool gguf_plan_keys(GgufPlan *p, const char *name)
         return false;
     plan_config(p);
     return true;
-}
-
-/* ---- what llama.cpp does otherwise ---- */
-
-static double number(const cJSON *config, const char *field)
-{
-    const cJSON *item = config_field(config, field);
-    return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
-const char *gguf_caveat(const cJSON *config)
-{
-    const char *class = config_class(config);
-    double window = number(config, "sliding_window");
-    double heads = number(config, "num_attention_heads");
-    double part = number(config, "rotary_pct");
-    double turned = floor(part * number(config, "hidden_size") / heads);
-    if (!strcmp(class, "MistralForCausalLM") && window > 0 &&
-        window < number(config, "max_position_embeddings"))
-        return intern_printf("llama.cpp has no window for this architecture: "
-                             "in texts longer than %.0f tokens it differs "
-                             "from this model", window);
-    if (!strcmp(class, "OlmoeForCausalLM") &&
-        number(config, "num_key_value_heads") != heads)
-        return "llama.cpp reads OLMoE only with as many key heads as query "
-               "heads: it will not load this file";
-    if (!strcmp(class, "DeepseekForCausalLM") &&
-        cJSON_IsTrue(config_field(config, "norm_topk_prob")))
-        return "llama.cpp does not normalise the routing weights of this "
-               "architecture: it differs from this model";
-    if (part > 0 && fmod(turned, 2) != 0)
-        return intern_printf("rope turns %.0f elements of a head, llama.cpp "
-                             "only an even number: it will not run this file",
-                             turned);
-    return NULL;
 }

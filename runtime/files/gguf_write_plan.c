@@ -118,6 +118,7 @@ static bool add(GgufPlan *p, int i)
     const char *rest;
     GgufPlace *place = &p->place[i];
     TensorInfo t = p->spec->tensor[i];
+    place->also = -1;
     const NameRow *row = find_row(p->arch, t.name, at, &rest);
     if (!row)
         return gguf_refuse(p, "llama.cpp's %s has no place for tensor %s",
@@ -188,6 +189,21 @@ static bool lay_out(GgufPlan *p)
     return true;
 }
 
+/* An embedding that is the head too, where llama.cpp wants a head. */
+static void add_head(GgufPlan *p)
+{
+    int embed = named(p, intern("token_embd.weight"));
+    if (!p->arch->own_head || embed < 0 ||
+        named(p, intern("output.weight")) >= 0)
+        return;
+    GgufTensor head = p->tensor.at[embed];
+    head.info.name = intern("output.weight");
+    for (int i = 0; i < p->spec->tensors; i++)
+        if (p->place[i].tensor == embed)
+            p->place[i].also = p->tensor.n;
+    list_push(p->arena, &p->tensor, head);
+}
+
 bool gguf_plan_tensors(GgufPlan *p)
 {
     p->place = arena_alloc(p->arena, (size_t)p->spec->tensors *
@@ -195,5 +211,8 @@ bool gguf_plan_tensors(GgufPlan *p)
     for (int i = 0; i < p->spec->tensors; i++)
         if (!add(p, i))
             return false;
-    return check_slots(p) && gguf_plan_factors(p) && lay_out(p);
+    if (!check_slots(p))
+        return false;
+    add_head(p);
+    return gguf_plan_factors(p) && lay_out(p);
 }

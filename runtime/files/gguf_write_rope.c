@@ -1,33 +1,13 @@
 /* Rope of a Hugging Face config as GGUF says it: keys, and for Llama 3's a
  * tensor of factors. */
 #include "runtime/files/gguf_write.h"
+#include <math.h>
 #include <string.h>
 
 static double number(const cJSON *object, const char *field, double otherwise)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, field);
     return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
-}
-
-static const char *text(const cJSON *object, const char *field)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, field);
-    return cJSON_IsString(item) ? item->valuestring : NULL;
-}
-
-/* rope_parameters as transformers 5 has them, else rope_scaling, or NULL. */
-static const cJSON *scaling_of(const cJSON *config)
-{
-    const cJSON *s = config_field(config, "rope_parameters");
-    return s ? s : config_field(config, "rope_scaling");
-}
-
-static const char *type_of(const cJSON *scaling)
-{
-    const char *type = text(scaling, "rope_type");
-    if (!type)
-        type = text(scaling, "type");
-    return type ? type : "default";
 }
 
 /* Elements of a head. */
@@ -47,6 +27,15 @@ static double rope_base(const cJSON *config)
 {
     const cJSON *theta = config_field(config, "rope_theta");
     return cJSON_IsNumber(theta) ? theta->valuedouble : 10000;
+}
+
+/* Elements of a head that turn; only some architectures turn a share. */
+static int64_t turned(const GgufPlan *p)
+{
+    const cJSON *part = config_field(p->spec->config, "rotary_pct");
+    int64_t dim = head_dim(p->spec->config);
+    return p->arch->part && cJSON_IsNumber(part)
+               ? (int64_t)((double)dim * part->valuedouble) : dim;
 }
 
 /* Divisors of the frequencies, where they are not all one number. */
@@ -69,22 +58,86 @@ static bool add_factors(GgufPlan *p, const cJSON *s)
     return true;
 }
 
+/* Longrope's two rows of divisors, which llama.cpp has for Llama alone. */
+static bool add_list(GgufPlan *p, const cJSON *s, const char *field,
+                     const char *name)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(s, field);
+    int n = cJSON_GetArraySize(list), half = (int)turned(p) / 2, i = 0;
+    float *f = arena_alloc(p->arena, (size_t)(n + 1) * sizeof *f);
+    if (!cJSON_IsArray(list) || n != half)
+        return gguf_refuse(p, "its longrope has %d factors, a head %d pairs", n,
+                           half);
+    for (const cJSON *v = list->child; v; v = v->next)
+        f[i++] = (float)v->valuedouble;
+    GgufTensor t = {.info = {.name = intern(name), .dtype = TYPE_f32,
+                             .rank = 1, .shape = {n}}, .data = f};
+    list_push(p->arena, &p->tensor, t);
+    return true;
+}
+
 bool gguf_plan_factors(GgufPlan *p)
 {
-    const cJSON *s = scaling_of(p->spec->config);
-    return strcmp(type_of(s), "llama3") || add_factors(p, s);
+    const cJSON *s = config_rope(p->spec->config);
+    if (!strcmp(rope_type(s), "llama3"))
+        return add_factors(p, s);
+    if (strcmp(rope_type(s), "longrope"))
+        return true;
+    if (strcmp(p->arch->arch, "llama"))
+        return gguf_refuse(p, "llama.cpp has longrope for llama, not for %s",
+                           p->arch->arch);
+    return add_list(p, s, "short_factor", "rope_factors_short.weight") &&
+           add_list(p, s, "long_factor", "rope_factors_long.weight");
+}
+
+/* What cos and sin are multiplied with. */
+static double attention_of(const cJSON *s, double factor, double trained)
+{
+    double own = number(s, "attention_factor", 0);
+    double scale = number(s, "mscale", 0), all = number(s, "mscale_all_dim", 0);
+    bool longer = factor > 1;
+    if (own > 0)
+        return own;
+    if (!strcmp(rope_type(s), "longrope"))
+        return longer && trained > 1
+                   ? sqrt(1 + log(factor) / log(trained)) : 1;
+    if (scale != 0 && all != 0)
+        return longer ? (0.1 * scale * log(factor) + 1) /
+                            (0.1 * all * log(factor) + 1) : 1;
+    return longer ? 0.1 * log(factor) + 1 : 1;
+}
+
+/* llama.cpp itself multiplies by yarn's usual factor. */
+static bool plan_longer(GgufPlan *p, const cJSON *s, bool yarn)
+{
+    double factor = number(s, "factor", 1);
+    double trained = number(s, "original_max_position_embeddings", 0);
+    double usual = yarn && factor > 1 ? 0.1 * log(factor) + 1 : 1;
+    if (!(factor > 0) || !(trained >= 1 && trained < UINT32_MAX))
+        return gguf_refuse(p, "its %s rope lacks numbers", rope_type(s));
+    key_string(p, arch_key(p, "rope.scaling.type"), rope_type(s));
+    key_f32(p, arch_key(p, "rope.scaling.factor"),
+            yarn ? (float)factor : 1);
+    key_u32(p, arch_key(p, "rope.scaling.original_context_length"),
+            (uint32_t)trained);
+    key_f32(p, arch_key(p, "rope.scaling.attn_factor"),
+            (float)(attention_of(s, factor, trained) / usual));
+    return true;
 }
 
 static bool plan_scaling(GgufPlan *p, const cJSON *s)
 {
-    const char *type = type_of(s);
+    const char *type = rope_type(s);
     double factor = number(s, "factor", 1);
+    bool yarn = !strcmp(type, "yarn");
     if (!strcmp(type, "default") || !strcmp(type, "llama3") ||
-        (!strcmp(type, "linear") && factor == 1))
+        !strcmp(type, "dynamic") || (!strcmp(type, "linear") && factor == 1))
         return true;
+    if (yarn || !strcmp(type, "longrope"))
+        return plan_longer(p, s, yarn);
     if (strcmp(type, "linear") || !(factor > 0))
         return gguf_refuse(p, "rope scaling %.40s is none that graft writes "
-                           "as GGUF (linear, llama3)", type);
+                           "as GGUF (linear, llama3, yarn, longrope)", type);
     key_string(p, arch_key(p, "rope.scaling.type"), "linear");
     key_f32(p, arch_key(p, "rope.scaling.factor"), (float)factor);
     return true;
@@ -93,14 +146,11 @@ static bool plan_scaling(GgufPlan *p, const cJSON *s)
 bool gguf_plan_rope(GgufPlan *p)
 {
     const cJSON *config = p->spec->config;
-    const cJSON *part = config_field(config, "rotary_pct");
-    int64_t dim = head_dim(config), turned = dim;
-    if (cJSON_IsNumber(part))
-        turned = (int64_t)((double)dim * part->valuedouble);
-    if (dim < 2 || turned < 2 || turned > dim)
+    int64_t dim = head_dim(config), part = turned(p);
+    if (dim < 2 || part < 2 || part > dim)
         return gguf_refuse(p, "rope turns %lld of the %lld elements of a head",
-                           (long long)turned, (long long)dim);
-    key_u32(p, arch_key(p, "rope.dimension_count"), (uint32_t)turned);
+                           (long long)part, (long long)dim);
+    key_u32(p, arch_key(p, "rope.dimension_count"), (uint32_t)part);
     key_f32(p, arch_key(p, "rope.freq_base"), (float)rope_base(config));
-    return plan_scaling(p, scaling_of(config));
+    return plan_scaling(p, config_rope(config));
 }

@@ -174,7 +174,7 @@ static bool read_file_header(Reader *r)
 }
 
 /* Reads one file and appends its tensors. */
-static bool read_shard(Checkpoint *c, const char *path, Err *err)
+bool safetensors_shard(Checkpoint *c, const char *path, Err *err)
 {
     Reader r = {.c = c, .err = err};
     r.map = checkpoint_map(c, path, err);
@@ -206,8 +206,9 @@ static bool read_shards(Checkpoint *c, const char *path, const cJSON *map,
             good = err_set(err, "%s: tensor %.200s: its file must be a name "
                            "in the same folder", path, i->string);
         else if (names_add(&seen, i->valuestring, 0))
-            good = read_shard(c, arena_printf(&c->arena, "%s/%s", c->path,
-                                              i->valuestring), err);
+            good = safetensors_shard(c,
+                                     arena_printf(&c->arena, "%s/%s", c->path,
+                                                  i->valuestring), err);
     }
     names_free(&seen);
     return good;
@@ -255,9 +256,11 @@ bool safetensors_open(Checkpoint *c, Err *err)
     const char *index =
         arena_printf(&c->arena, "%s/model.safetensors.index.json", c->path);
     if (path_exists(one))
-        return read_shard(c, one, err);
+        return safetensors_shard(c, one, err);
     if (path_exists(index))
         return read_index(c, index, err);
+    if (shards_found(c))
+        return shards_read(c, err);
     return err_set(err, "%s: holds neither model.safetensors nor "
                    "model.safetensors.index.json%s", c->path,
                    weights_hint(c));

@@ -14,6 +14,11 @@ static bool write_small(Writer *w, const char *name, const void *data,
                         size_t len, Err *err)
 {
     const char *path = arena_printf(&w->arena, "%s/%s", w->temporary, name);
+    for (const char *s = strchr(name, '/'); s; s = strchr(s + 1, '/'))
+        if (io_make_dir(arena_printf(&w->arena, "%s/%.*s", w->temporary,
+                                     (int)(s - name), name)) &&
+            errno != EEXIST)
+            return writer_fail(w, name, err);
     int fd = io_create(path);
     if (fd < 0 || !io_write_close(fd, data, len, true))
         return writer_fail(w, name, err);

@@ -167,13 +167,15 @@ static void remove_files(const char *path, DIR *dir)
     Arena scratch = {0};
     for (struct dirent *e; (e = readdir(dir));)
         if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-            unlink(arena_printf(&scratch, "%s/%s", path, e->d_name));
+            io_remove(arena_printf(&scratch, "%s/%s", path, e->d_name));
     arena_free(&scratch);
 }
 
 void io_remove(const char *path)
 {
-    DIR *dir = opendir(path);
+    struct stat st;
+    bool folder = !lstat(path, &st) && S_ISDIR(st.st_mode);
+    DIR *dir = folder ? opendir(path) : NULL; /* no link is followed */
     if (dir) {
         remove_files(path, dir);
         closedir(dir);

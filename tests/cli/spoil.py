@@ -181,7 +181,7 @@ def odd_heads(folder):
 
 
 def another_act(folder):
-    config(folder, hidden_act="gelu")
+    config(folder, hidden_act="gelu_10")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 /* Rules of patterns on the nodes of a graph: taken where what they build costs
  * less than what they replace. */
-#include "compiler/prove/simplify.h"
+#include "passes/rewrite.h"
 #include <math.h>
 #include <string.h>
 
@@ -205,20 +205,6 @@ static Node *build(Match *m, const RulePat *pat, Dtype t)
     return NULL;
 }
 
-/* ---- signs ---- */
-
-bool node_positive(const Node *n)
-{
-    bool above[MAX_ARGS] = {false};
-    if (n->op == OP_number)
-        return n->num > 0;
-    if (n->op == OP_scalar)
-        return size_positive(n->size);
-    for (int i = 0; i < op_info[n->op].nargs; i++)
-        above[i] = node_positive(n->arg[i]);
-    return op_positive(n->op, above[0], above[1], above[2]);
-}
-
 /* ---- the rules ---- */
 
 static bool root_fits(const RulePat *left, const Node *n)
@@ -245,4 +231,25 @@ Node *node_rewrite(const Rules *rules, Graph *g, Node *n)
             return to;
     }
     return n;
+}
+
+static const Rule *constant_rule(const Rules *rules, Op op)
+{
+    for (int i = 0; i < rules->rule.n; i++)
+        if (rule_of_constant(&rules->rule.at[i], op))
+            return &rules->rule.at[i];
+    return NULL;
+}
+
+Node *constant_along(const Rules *rules, Graph *g, Op op, Node *x, int n,
+                     const Dim *const *dim)
+{
+    const Rule *r = constant_rule(rules, op);
+    Match m = {.g = g};
+    if (!r)
+        return NULL;
+    m.node[r->left->kid[0]->num] = x;
+    m.dims[r->left->num].n = n;
+    memcpy(m.dims[r->left->num].dim, dim, (size_t)n * sizeof *dim);
+    return build(&m, r->right, x->type.dtype);
 }

@@ -1,7 +1,10 @@
-/* Graphs made cheaper by the rules: what does not depend on a dim is computed
- * once, not along it (equal experts, work that experts share), and copied out
- * only where an operation needs the dim; branches of weight 0 go. */
-#include "compiler/prove/simplify.h"
+/* Pass rules: graphs made cheaper by the rules that proofs use. What does not
+ * depend on a dim is computed once, not along it (equal experts, work that
+ * experts share), and copied out only where an operation needs the dim;
+ * branches of weight 0 go. */
+#include "compiler/prove/prove.h"
+#include "passes/private.h"
+#include "passes/rewrite.h"
 #include <math.h>
 #include <string.h>
 
@@ -9,13 +12,10 @@ typedef struct {
     const Rules *rules;
     bool has[STEP_COUNT];
     Graph *to;
-    Arena *kept; /* of the new graph; `to` is on its way */
     Node **core;  /* of each old node: what it computes, without the dims it
                    * does not depend on, its dims in any order */
     Node **whole; /* as the old node has it, where that was asked for */
 } Simple;
-
-static Graph *simplify(const Rules *r, const Graph *g, Arena *a);
 
 static bool has(const Node *n, const Dim *d)
 {
@@ -51,51 +51,17 @@ static Node *whole(Simple *s, const Node *old)
 
 /* ---- elementwise ---- */
 
-static bool is_number(const Node *n, double v)
-{
-    return n->op == OP_number && n->num == v;
-}
-
-static Node *folded(Simple *s, const Node *n)
-{
-    double v[MAX_ARGS] = {0};
-    if (n->op == OP_cast && n->arg[0]->op != OP_number)
-        return NULL;
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
-        if (n->arg[i]->op != OP_number)
-            return NULL;
-        v[i] = n->arg[i]->num;
-    }
-    double y = op_value(n->op, v[0], v[1], v[2]);
-    return isfinite(y) ? g_num(s->to, n->type.dtype, y) : NULL;
-}
-
 /* What algebra makes of it, or NULL. */
 static Node *by_algebra(Simple *s, const Node *n)
 {
     Node *a = n->arg[0], *b = n->arg[1];
-    switch (n->op) {
-    case OP_mul:
-        if (is_number(a, 0) || is_number(b, 0))
-            return g_num(s->to, n->type.dtype, 0);
-        return is_number(a, 1) ? b : is_number(b, 1) ? a : NULL;
-    case OP_add:
-        return is_number(a, 0) ? b : is_number(b, 0) ? a : NULL;
-    case OP_sub:
-        return is_number(b, 0) ? a : NULL;
-    case OP_div:
-        if (a == b && s->has[STEP_cancel] && node_positive(a))
-            return g_num(s->to, n->type.dtype, 1);
-        return is_number(b, 1) ? a : NULL;
-    case OP_select:
-        if (a->op == OP_number)
-            return a->num != 0 ? b : n->arg[2];
-        return b == n->arg[2] ? b : NULL;
-    case OP_neg:
-        return a->op == OP_neg ? a->arg[0] : NULL;
-    default:
-        return NULL;
-    }
+    if (n->op == OP_mul && (is_number(a, 0) || is_number(b, 0)))
+        return g_num(s->to, n->type.dtype, 0);
+    if (n->op == OP_div && a == b && s->has[STEP_cancel] && node_positive(a))
+        return g_num(s->to, n->type.dtype, 1);
+    if (n->op == OP_neg && a->op == OP_neg)
+        return a->arg[0];
+    return same_as_arg(n);
 }
 
 static Node *elementwise(Simple *s, Node n)
@@ -103,9 +69,10 @@ static Node *elementwise(Simple *s, Node n)
     const char *why = op_type(&n, &n.type);
     if (why)
         BUG("%s needs %s", op_info[n.op].name, why);
-    Node *to = type_is_float(n.type.dtype) ? folded(s, &n) : NULL;
-    if (!to)
-        to = by_algebra(s, &n);
+    double v;
+    if (type_is_float(n.type.dtype) && value_of_numbers(&n, &v) && isfinite(v))
+        return g_num(s->to, n.type.dtype, v);
+    Node *to = by_algebra(s, &n);
     return to ? to : node_rewrite(s->rules, s->to, graph_add(s->to, n));
 }
 
@@ -187,7 +154,7 @@ static Node *sum_of(Simple *s, Node *a, int n, const Dim *const *dim)
     if (!n)
         return a;
     if (is_number(a, 0))
-        return a;
+        return g_num(s->to, a->type.dtype, 0);
     Node *to = factor_out(s, a, n, dim);
     if (!to)
         to = sum_all(s, a, n, dim);
@@ -195,16 +162,9 @@ static Node *sum_of(Simple *s, Node *a, int n, const Dim *const *dim)
                                   g_along(s->to, OP_sum, a, n, dim));
 }
 
-static bool has_rule(const Simple *s, const char *name)
-{
-    for (int i = 0; i < s->rules->rule.n; i++)
-        if (!strcmp(s->rules->rule.at[i].name, name))
-            return true;
-    return false;
-}
-
-/* A reduction over dims some of which its argument does not depend on. */
-static Node *reduce(Simple *s, const Node *old)
+/* A reduction or softmax over dims some of which its argument lacks. Along
+ * all of them it is constant; a reduction also along some. */
+static Node *along(Simple *s, const Node *old)
 {
     const Dim *there[MAX_RANK], *gone[MAX_RANK];
     Node *a = core(s, old->arg[0]);
@@ -212,29 +172,16 @@ static Node *reduce(Simple *s, const Node *old)
         m = present(a, old->ndim, old->dim, false, gone);
     if (old->op == OP_sum && (!m || s->has[STEP_sum_constant]))
         return times_sizes(s, sum_of(s, a, n, there), m, gone);
-    if (old->op == OP_max && m && has_rule(s, "max_constant"))
-        return n ? g_along(s->to, OP_max, a, n, there) : a;
+    if (m && (!n || op_info[old->op].class == CLASS_reduce)) {
+        Node *c = n ? g_along(s->to, old->op, a, n, there) : a;
+        Node *to = constant_along(s->rules, s->to, old->op, c, m, gone);
+        if (to)
+            return to;
+    }
     if (m)
         a = with_type(s, a, &old->arg[0]->type);
     return node_rewrite(s->rules, s->to, g_along(s->to, old->op, a, old->ndim,
                                                  old->dim));
-}
-
-static Node *softmax(Simple *s, const Node *old)
-{
-    const Dim *gone[MAX_RANK];
-    Node *a = core(s, old->arg[0]);
-    int m = present(a, old->ndim, old->dim, false, gone);
-    if (m == old->ndim && has_rule(s, "softmax_constant")) {
-        const Size *by = size_num(1);
-        for (int i = 0; i < m; i++)
-            by = size_mul(by, gone[i]->size);
-        return g_scalar(s->to, old->type.dtype, size_div(size_num(1), by));
-    }
-    if (m)
-        a = with_type(s, a, &old->arg[0]->type);
-    return node_rewrite(s->rules, s->to,
-                        g_along(s->to, OP_softmax, a, old->ndim, old->dim));
 }
 
 /* A contract whose arguments lack some of the summed dims. */
@@ -292,56 +239,27 @@ static Node *at_dim(Simple *s, const Node *old)
     return graph_add(s->to, n);
 }
 
-static const Repeat *bodies(Simple *s, const Repeat *old)
-{
-    Arena *arena = s->kept;
-    Repeat *r = arena_alloc(arena, sizeof *r);
-    r->n = old->n;
-    r->at = arena_alloc(arena, (size_t)old->n * sizeof *r->at);
-    for (int i = 0; i < old->n; i++) {
-        r->at[i] = old->at[i];
-        int j = 0;
-        while (j < i && old->at[j].body != old->at[i].body)
-            j++;
-        r->at[i].body = j < i ? r->at[j].body
-                              : simplify(s->rules, old->at[i].body, arena);
-    }
-    return r;
-}
-
 /* As it stands, its arguments whole. */
 static Node *as_it_stands(Simple *s, const Node *old)
 {
     Node n = *old;
     for (int i = 0; i < op_info[n.op].nargs; i++)
         n.arg[i] = whole(s, old->arg[i]);
-    if (n.op == OP_repeat)
-        n.repeat = bodies(s, old->repeat);
     return graph_add(s->to, n);
 }
 
 static Node *core_of(Simple *s, const Node *old)
 {
-    switch (old->op) {
-    case OP_expand:
-    case OP_order:
+    if (old->op == OP_expand || old->op == OP_order)
         return core(s, old->arg[0]);
-    case OP_sum:
-    case OP_max:
-    case OP_logsumexp:
-        return reduce(s, old);
-    case OP_softmax:
-        return softmax(s, old);
-    case OP_contract:
+    if (old->op == OP_contract)
         return contract(s, old);
-    case OP_gather:
+    if (old->op == OP_gather)
         return gather(s, old);
-    case OP_slice:
-    case OP_rename:
+    if (old->op == OP_slice || old->op == OP_rename)
         return at_dim(s, old);
-    default:
-        break;
-    }
+    if (op_info[old->op].class == CLASS_reduce || old->op == OP_softmax)
+        return along(s, old);
     if (!op_is_map(old->op))
         return as_it_stands(s, old);
     Node n = *old;
@@ -350,29 +268,18 @@ static Node *core_of(Simple *s, const Node *old)
     return elementwise(s, n);
 }
 
-static void mark(const Node *n, bool *needed)
+Graph *pass_rules(const Graph *g, Arena *a, const PassOptions *o)
 {
-    if (needed[n->id])
-        return;
-    needed[n->id] = true;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
-        mark(n->arg[i], needed);
-}
-
-static Graph *simplify(const Rules *r, const Graph *g, Arena *a)
-{
+    const Rules *r = o->rules ? o->rules : rules_library();
     Arena scratch = {0};
     size_t n = (size_t)g->node.n + 1;
-    Simple s = {.rules = r, .kept = a,
-                .to = graph_new(&scratch, g->name)};
+    Simple s = {.rules = r, .to = graph_new(&scratch, g->name)};
     s.to->nslots = g->nslots;
     s.core = arena_alloc(&scratch, n * sizeof *s.core);
     s.whole = arena_alloc(&scratch, n * sizeof *s.whole);
     for (int i = 0; i < r->rule.n; i++)
         s.has[r->rule.at[i].step] = true;
-    bool *needed = arena_alloc(&scratch, n);
-    for (int i = 0; i < g->output.n; i++)
-        mark(g->output.at[i].node, needed);
+    const bool *needed = graph_needed(g, &scratch);
     for (int i = 0; i < g->node.n; i++) {
         const Node *old = g->node.at[i];
         if (!needed[i])
@@ -390,9 +297,4 @@ static Graph *simplify(const Rules *r, const Graph *g, Arena *a)
     Graph *out = graph_map(s.to, a, NULL, NULL);
     arena_free(&scratch);
     return out;
-}
-
-Graph *rules_simplify(const Rules *r, const Graph *g, Arena *a)
-{
-    return simplify(r, g, a);
 }
