@@ -347,8 +347,9 @@ const char *call_name(const Ast *call);
 /* The module that a call names: of the spec, or what a parameter or a match of
  * that name is, which *like is then (else NULL). NULL after a message. */
 const Ast *module_called(Scope *s, const Ast *call, const Inst **like);
-/* A module by its name as a value; an argument for a parameter that is one; what
- * stands for one that is unknown. Mistakes are reported. (module_param.c) */
+/* A module by its name as a value; an argument for a parameter that is one;
+ * what stands for one that is unknown. Mistakes are reported.
+ * (module_param.c) */
 Val module_value(Scope *s, const Ast *name);
 Val module_argument(Scope *s, const Ast *arg);
 Val unknown_module(Scope *s);
