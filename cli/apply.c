@@ -2,6 +2,7 @@
  * folder or a GGUF file. All that headers tell is checked before a weight is
  * read. */
 #include "cli/cli.h"
+#include "cli/driver/compose.h"
 #include "cli/driver/driver.h"
 #include <string.h>
 
@@ -81,7 +82,8 @@ static const struct argp argp = {
     options, key, "TRANSFORM MODEL [name=value...]",
     "Apply a transform to a model and save the result: as a Hugging Face "
     "folder, or as OUT.gguf, where llama.cpp has such a model. TRANSFORM is "
-    "one of the library's or FILE.graft:NAME; `copy` changes nothing, so it "
+    "one of the library's or FILE.graft:NAME, or several in each other, as in "
+    "'lora(pesc(m, E: 4))'; `copy` changes nothing, so it "
     "turns a folder into a GGUF file and back. Weights keep their types "
     "(quantised ones become f32), or take that of --dtype: f32, bf16, f16, "
     "and q8_0 in a GGUF file.",
@@ -93,7 +95,8 @@ typedef struct {
     Apply *a;
     Diags diags;
     Spec *spec;
-    const char *name; /* of the transform */
+    const char *name; /* of the transform, of several the last */
+    Steps steps;
     Sources sources;
     Model *made;
     FilePlan plan;
@@ -104,8 +107,9 @@ typedef struct {
 /* FILE.graft:NAME; a name alone is the library's. */
 static bool read_spec(Job *j, Err *err)
 {
-    const char *what = j->a->transform, *name;
-    if (!(j->spec = spec_open(&j->a->arena, &j->diags, what, err)))
+    const char *what, *name;
+    if (!steps_read(&j->a->arena, j->a->transform, &what, &j->steps, err) ||
+        !(j->spec = spec_open(&j->a->arena, &j->diags, what, err)))
         return false;
     is_spec(what, &name);
     j->name = name ? name : what;
@@ -170,8 +174,17 @@ static bool transform(Job *j, Err *err)
         arena_alloc(&a->arena, (size_t)(a->with.n + 1) * sizeof *with);
     for (int i = 0; i < a->with.n; i++)
         with[i] = j->sources.at[0].model; /* its shape, and its dims */
-    j->made = model_transform(j->spec, j->sources.at[0].model, j->name,
-                              a->arg.at, a->arg.n, with, a->with.n, &why);
+    j->made = j->sources.at[0].model;
+    for (int i = 0; j->made && i + 1 < j->steps.n; i++)
+        j->made = model_transform(j->spec, j->made, j->steps.at[i].name,
+                                  j->steps.at[i].arg.at, j->steps.at[i].arg.n,
+                                  NULL, 0, &why);
+    ArgList arg = a->arg;
+    for (int i = 0; j->steps.n && i < j->steps.at[j->steps.n - 1].arg.n; i++)
+        list_push(&a->arena, &arg, j->steps.at[j->steps.n - 1].arg.at[i]);
+    if (j->made)
+        j->made = model_transform(j->spec, j->made, j->name, arg.at, arg.n,
+                                  with, a->with.n, &why);
     if (!j->made)
         return err_set(err, "%s", *why.text ? why.text
                                             : "it cannot be applied, see "

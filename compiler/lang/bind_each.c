@@ -68,7 +68,8 @@ static bool each_in(Scope *s, Inst *fresh, Inst *inst, const char *at,
         for (int j = 0; j < (p->unrolled ? p->n : 1); j++) {
             if (s->spec->diags->told != before)
                 return true;
-            if (p->inst[j]->by && p->inst[j]->by == s->applying)
+            if (p->inst[j]->by && p->inst[j]->by == s->applying &&
+                !(fresh && only))
                 continue; /* what this transform put in has its values */
             const char *name = p->unrolled && !s->model->symbolic
                                    ? intern_printf("%s[%d]", p->name, j)
