@@ -2,7 +2,6 @@
  * folder or a GGUF file. All that headers tell is checked before a weight is
  * read. */
 #include "cli/cli.h"
-#include "cli/driver/compose.h"
 #include "cli/driver/driver.h"
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* graft list: what the library or a file has: models, transforms, recipes and
  * modules, each with its parameters and the comment above it. */
 #include "cli/cli.h"
-#include "cli/driver/loaded.h"
+#include "cli/driver/driver.h"
 #include <string.h>
 
 typedef struct {
