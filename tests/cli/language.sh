@@ -59,7 +59,7 @@ transform tune(R = 2) {
 prove down(up(m)) == m for m: llama
 X
 ends 0 "any FFN: check" check any.graft
-says out "any FFN" "up: preserves: proved"
+says out "any FFN" "up: preserves (swiglu): proved"
 says out "any FFN and back" "down(up(m)) == m: proved"
 ends 0 "list of a file" list any.graft
 says out "list of a file" "any_moe(D, F, E, K, ffn: module = swiglu)"
