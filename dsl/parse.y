@@ -137,6 +137,8 @@ top: USE NAME                                  { $$ = LEAF(use, @$, $2); }
       { $$ = NODE(prove, @$, $4, $2, name_of(p, $6)); }
   | RULE NAME ':' expr BECOMES expr opt_where
       { $$ = NODE(rule, @$, $2, $4, $6, $7); }
+  | RULE NAME ':' expr BECOMES expr opt_where AS NAME
+      { $$ = NODE(rule, @$, $2, $4, $6, $7, name_of(p, $9)); }
   | SCHEDULE NAME '{' pins '}'
       { $$ = WITH(LEAF(schedule, @$, $2), $4); }
   | SCHEDULE error '{' pins '}'                { $$ = NULL; yyerrok; }

@@ -31,7 +31,7 @@ static inline Rules *kit_rules(Kit *k, const char *path)
                     &k->diags};
     free(text);
     Rules *r = rules_new(&k->arena);
-    assert_true(rules_add(r, dsl_parse(&k->arena, src)));
+    assert_true(rules_add(r, dsl_parse(&k->arena, src), NULL));
     return r;
 }
 

@@ -21,7 +21,7 @@ static Rules *rules_of(Kit *k, const char *text)
     Source *src = arena_alloc(&k->arena, sizeof *src);
     *src = (Source){"test.graft", text, (int)strlen(text), &k->diags};
     Rules *r = rules_new(&k->arena);
-    rules_add(r, dsl_parse(&k->arena, src));
+    rules_add(r, dsl_parse(&k->arena, src), rules_library());
     return r;
 }
 
@@ -133,6 +133,24 @@ static void function_rules_match(void **state)
     assert_int_equal(prove(k, (ProveEnv){0}, a, b).result, PROOF_proved);
 }
 
+/* A step is known by `as`, or by a library's rule that says the same. */
+static void steps_are_named(void **state)
+{
+    Kit *k = *state;
+    Node *x = input(k, "x", DIMS(k->T, k->E)),
+         *e = g_map1(k->g, OP_exp, x),
+         *one = g_map2(k->g, OP_div, e, e);
+    static const char *const text[] = {
+        "rule mine: x / x => 1 where x > 0\n",
+        "rule mine: x / x => 1 where x > 0 as cancel\n"};
+    for (size_t i = 0; i < COUNT(text); i++) {
+        k->rules = rules_of(k, text[i]);
+        Proof p = prove(k, (ProveEnv){0}, one, num(k, 1));
+        assert_int_equal(p.result, PROOF_proved);
+        assert_true(used(&p, "mine"));
+    }
+}
+
 /* What is not in rules.graft is not believed. */
 static void without_rules_nothing_is_proved(void **state)
 {
@@ -179,6 +197,11 @@ static void unreadable_rules_are_reported(void **state)
         {"silo(x) => x", "the prover knows no such function"},
         {"silu(x) => x where x < 0", "a condition here is `x > 0`"},
         {"sum(x) => x", "needs a term and the name of a dim"},
+        {"abs(x) => x where x > 0 as canel", "did you mean `cancel`?"},
+        {"abs(x) => x where x > 0 as cancel",
+         "this is not the rule of the step `cancel`"},
+        {"x / x => 1 where x > 0 as sum_factor",
+         "this is not the rule of the step `sum_factor`"},
     };
     Kit *k = *state;
     for (size_t i = 0; i < COUNT(bad); i++) {
@@ -198,6 +221,7 @@ int main(void)
         TEST(wrong_rules_are_caught),
         TEST(right_rules_hold),
         TEST(added_rule_proves),
+        TEST(steps_are_named),
         TEST(function_rules_match),
         TEST(without_rules_nothing_is_proved),
         TEST(wrong_rule_is_caught_by_the_claim),

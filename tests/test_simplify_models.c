@@ -15,7 +15,7 @@ static Rules *library(Arena *a, Diags *diags)
     *src = (Source){"rules.graft", arena_strn(a, text, len), (int)len, diags};
     free(text);
     Rules *r = rules_new(a);
-    assert_true(rules_add(r, dsl_parse(a, src)));
+    assert_true(rules_add(r, dsl_parse(a, src), NULL));
     return r;
 }
 

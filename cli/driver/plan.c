@@ -117,36 +117,27 @@ static const FileTensor *tensor_of(const Sources *s, const Weight *w,
     return sources_tensor(s, w, index);
 }
 
-/* Follows what only moves whole tensors. */
+/* Is n its argument's tensors moved whole? f then fixes that one's dims. */
+static bool moves_whole(const Node *n, Fixed *f)
+{
+    Dtype t = n->type.dtype;
+    int64_t at;
+    if (n->op == OP_cast)
+        return type_is_float(t) && t != TYPE_bf16 && t != TYPE_f16;
+    if (n->op == OP_expand || n->op == OP_order)
+        return same_rest(f, &n->type, &n->arg[0]->type);
+    if (n->op == OP_slice)
+        return fix(f, n->dim[0], (int64_t)n->num);
+    return n->op == OP_rename &&
+           (!fixed_at(f, n->dim[1], &at) || fix(f, n->dim[0], at));
+}
+
 static const FileTensor *follow(const Sources *s, const Node *n, Fixed *f)
 {
-    for (;; n = n->arg[0])
-        switch (n->op) {
-        case OP_weight:
-            return n->weight ? tensor_of(s, n->weight, f) : NULL;
-        case OP_cast:
-            if (!type_is_float(n->type.dtype) || n->type.dtype == TYPE_bf16 ||
-                n->type.dtype == TYPE_f16)
-                return NULL;
-            break;
-        case OP_expand:
-        case OP_order:
-            if (!same_rest(f, &n->type, &n->arg[0]->type))
-                return NULL;
-            break;
-        case OP_slice:
-            if (!fix(f, n->dim[0], (int64_t)n->num))
-                return NULL;
-            break;
-        case OP_rename: {
-            int64_t at;
-            if (fixed_at(f, n->dim[1], &at) && !fix(f, n->dim[0], at))
-                return NULL;
-            break;
-        }
-        default:
+    for (; n->op != OP_weight; n = n->arg[0])
+        if (!moves_whole(n, f))
             return NULL;
-        }
+    return n->weight ? tensor_of(s, n->weight, f) : NULL;
 }
 
 const FileTensor *copied_from(const Sources *s, const Weight *w, int64_t index)

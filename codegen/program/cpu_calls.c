@@ -176,14 +176,6 @@ static int64_t kept(double share, int64_t m)
     return keep > 0 ? keep < (double)m ? (int64_t)keep : m : 0;
 }
 
-static bool over(const Node *n, const Dim *d)
-{
-    for (int i = 0; i < n->ndim; i++)
-        if (n->dim[i] == d)
-            return true;
-    return false;
-}
-
 /* Where element i of the dims that are (in) or are not summed lies. */
 static int64_t offset_of(const Node *n, const int64_t *run, bool in, int64_t i)
 {
@@ -191,7 +183,7 @@ static int64_t offset_of(const Node *n, const int64_t *run, bool in, int64_t i)
     int64_t stride = 1, at = 0;
     for (int j = t->rank - 1; j >= 0; j--) {
         int64_t size = size_of(t->dim[j], run);
-        if (over(n, t->dim[j]) == in) {
+        if (dim_among(t->dim[j], n->ndim, n->dim) == in) {
             at += i % size * stride;
             i /= size;
         }
@@ -260,16 +252,14 @@ static void largest(void *const *arg, const int64_t *run, int64_t task,
 
 ExecKernel call_kernel(const Node *n)
 {
-    switch (n->op) {
-    case OP_uniform:
-    case OP_gaussian: return draw;
-    case OP_shuffle: return shuffled;
-    case OP_place: return place;
-    case OP_topk: return topk;
-    case OP_largest: return largest;
-    case OP_rank: return ranked;
-    case OP_cumsum: return cumsum;
-    case OP_repeat: return copy;
-    default: BUG("no function for %s", op_info[n->op].name);
-    }
+    static const ExecKernel kernel[OP_COUNT] = {
+        [OP_uniform] = draw,     [OP_gaussian] = draw,
+        [OP_shuffle] = shuffled, [OP_place] = place,
+        [OP_topk] = topk,        [OP_largest] = largest,
+        [OP_rank] = ranked,      [OP_cumsum] = cumsum,
+        [OP_repeat] = copy,
+    };
+    if (!kernel[n->op])
+        BUG("no function for %s", op_info[n->op].name);
+    return kernel[n->op];
 }

@@ -216,7 +216,7 @@ const Rules *rules_library(void)
     rules = rules_new(&kept);
     spec_library(lib, "rules");
     for (int i = 0; i < lib->file.n; i++)
-        rules_add(rules, lib->file.at[i]);
+        rules_add(rules, lib->file.at[i], NULL);
     return rules;
 }
 
@@ -225,7 +225,7 @@ static const Rules *rules_for(Spec *s)
 {
     Rules *own = rules_new(s->arena);
     for (int i = 0; i < s->file.n; i++)
-        rules_add(own, s->file.at[i]);
+        rules_add(own, s->file.at[i], rules_library());
     if (!rules_count(own))
         return rules_library();
     rules_try(own, 40, 1);

@@ -22,13 +22,9 @@ static int by_rank(const void *pa, const void *pb)
 static void walk_part(Walk *w, const Node *n, int count, const Tensor *t,
                       bool in)
 {
-    for (int i = 0; i < t->type.rank; i++) {
-        bool named = false;
-        for (int j = 0; j < count; j++)
-            named |= n->dim[j] == t->type.dim[i];
-        if (named == in)
+    for (int i = 0; i < t->type.rank; i++)
+        if (dim_among(t->type.dim[i], count, n->dim) == in)
             walk_add(w, t->type.dim[i], t->shape[i]);
-    }
 }
 
 bool run_topk(Run *r, const Node *n, const Operand *in, Tensor *out)

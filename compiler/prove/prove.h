@@ -10,9 +10,10 @@
  * is not in it is not believed. */
 typedef struct Rules Rules;
 Rules *rules_new(Arena *a); /* none yet; lives in `a` */
-/* Adds each AST_rule among the file's items. False: a rule that cannot be read
+/* Adds each AST_rule among the file's items. One that says the same as a rule
+ * of `known` (NULL: none) is taken as that. False: a rule that cannot be read
  * or matched was reported at its place, and left out. */
-bool rules_add(Rules *r, const Ast *file);
+bool rules_add(Rules *r, const Ast *file, const Rules *known);
 /* Tries each rule on `rounds` sets of random tensors through the interpreter;
  * one whose sides differ is reported at its place (error_at), and dropped.
  * False if any was. */

@@ -1,54 +1,70 @@
-/* The rules of a rules.graft: those that the normal form is made of are known
- * by their text and switch its steps on; the others become patterns. */
-#include "compiler/prove/term.h"
+/* The rules of a rules.graft: those that say `as STEP` switch a step of the
+ * normal form on; the others become patterns. */
+#include "compiler/prove/pattern.h"
 #include <string.h>
 
-static const struct {
-    Step step;
-    const char *text;
-} steps[] = {
-    {STEP_sum_factor, "sum(c * x, K) => c * sum(x, K)"},
-    {STEP_sum_sum, "sum(x + y, K) => sum(x, K) + sum(y, K)"},
-    {STEP_sum_constant, "sum(c, K) => c * size(K)"},
-    {STEP_mean, "mean(x, K) => sum(x, K) / size(K)"},
-    {STEP_cancel, "x / x => 1 where x > 0"},
-    {STEP_topk_constant, "topk(c, k: n) => c"},
-    {STEP_gather_constant, "c[K: i] => c"},
-    {STEP_gather_each, "f(x[K: i]) => f(x)[K: i] where pointwise(f, K)"},
-    {STEP_gather_all, "sum(x[K: i], k) => sum(x, K) where permutation(i)"},
+static const char *const step_name[STEP_COUNT] = {
+    [STEP_sum_factor] = "sum_factor",
+    [STEP_sum_sum] = "sum_sum",
+    [STEP_sum_constant] = "sum_constant",
+    [STEP_mean] = "mean",
+    [STEP_cancel] = "cancel",
+    [STEP_topk_constant] = "topk_constant",
+    [STEP_gather_constant] = "gather_constant",
+    [STEP_gather_each] = "gather_each",
+    [STEP_gather_all] = "gather_all",
 };
-
-static const Ast *parsed(Arena *a, const char *rule)
-{
-    Diags *diags = arena_alloc(a, sizeof *diags);
-    diags->quiet = true;
-    Source *src = arena_alloc(a, sizeof *src);
-    const char *text = arena_printf(a, "rule r: %s\n", rule);
-    *src = (Source){"built in", text, (int)strlen(text), diags};
-    const Ast *file = dsl_parse(a, src);
-    if (diags->errors || file->nkid != 1)
-        BUG("a step of the prover cannot be read: %s", rule);
-    return file->kid[0];
-}
 
 static bool equal_or_none(const Ast *a, const Ast *b)
 {
     return a && b ? dsl_equal(a, b) : !a && !b;
 }
 
-static Step step_of(const Ast *rule)
+static bool says_the_same(const Ast *a, const Ast *b)
 {
-    Arena scratch = {0};
-    Step step = STEP_match;
-    for (size_t i = 0; i < COUNT(steps); i++) {
-        const Ast *known = parsed(&scratch, steps[i].text);
-        if (dsl_equal(known->kid[0], rule->kid[0]) &&
-            dsl_equal(known->kid[1], rule->kid[1]) &&
-            equal_or_none(known->kid[2], rule->kid[2]))
-            step = steps[i].step;
+    return dsl_equal(a->kid[0], b->kid[0]) && dsl_equal(a->kid[1], b->kid[1]) &&
+           equal_or_none(a->kid[2], b->kid[2]);
+}
+
+/* The step of a known rule that says the same, or STEP_match. */
+static Step known_step(const Rules *known, const Ast *rule)
+{
+    for (int i = 0; known && i < known->rule.n; i++)
+        if (says_the_same(known->rule.at[i].ast, rule))
+            return known->rule.at[i].step;
+    return STEP_match;
+}
+
+/* The step that the rule names; false: there is none of that name, or it is
+ * another rule's. */
+static bool named_step(const Rules *known, const Ast *rule, Step *out)
+{
+    const Ast *as = rule->kid[3];
+    int step = STEP_match + 1;
+    while (step < STEP_COUNT && strcmp(step_name[step], as->text))
+        step++;
+    *out = (Step)step;
+    if (step == STEP_COUNT) {
+        const char *near = nearest(as->text, step_name + 1, STEP_COUNT - 1);
+        error_at(as->src, as->loc, "the prover has no step `%s`%s%s%s",
+                 as->text, near ? " (did you mean `" : "", near ? near : "",
+                 near ? "`?)" : "");
+        return false;
     }
-    arena_free(&scratch);
-    return step;
+    if (!known || known_step(known, rule) == *out)
+        return true;
+    error_at(rule->src, rule->loc,
+             "this is not the rule of the step `%s`: see rules.graft",
+             as->text);
+    return false;
+}
+
+static bool step_of(const Rules *known, const Ast *rule, Step *out)
+{
+    if (rule->nkid > 3)
+        return named_step(known, rule, out);
+    *out = known_step(known, rule);
+    return true;
 }
 
 Rules *rules_new(Arena *a)
@@ -58,15 +74,16 @@ Rules *rules_new(Arena *a)
     return r;
 }
 
-bool rules_add(Rules *r, const Ast *file)
+bool rules_add(Rules *r, const Ast *file, const Rules *known)
 {
     bool good = true;
     for (int i = 0; i < file->nkid; i++) {
         const Ast *ast = file->kid[i];
         if (ast->kind != AST_rule)
             continue;
-        Rule rule = {.name = ast->text, .ast = ast, .step = step_of(ast)};
-        if (rule.step == STEP_match && !rule_compile(r->arena, &rule))
+        Rule rule = {.name = ast->text, .ast = ast};
+        if (!step_of(known, ast, &rule.step) ||
+            (rule.step == STEP_match && !rule_compile(r->arena, &rule)))
             good = false;
         else
             list_push(r->arena, &r->rule, rule);
