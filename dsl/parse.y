@@ -195,9 +195,7 @@ opt_rows: %empty                 { $$ = NULL; }
   | ROWS expr DOTS expr STEP expr
       { $$ = NODE(range, @$, NULL, $2, $4, $6); }
   ;
-opt_unless: %empty               { $$ = NULL; }
-  | UNLESS expr                  { $$ = $2; }
-  ;
+opt_unless: %empty { $$ = NULL; } | UNLESS expr { $$ = $2; } ;
 dims: '[' ']'                    { $$ = LEAF(dims, @$, NULL); }
   | '[' dimlist ']'              { $$ = dsl_spanning($2, @$); }
   ;
