@@ -81,6 +81,9 @@ Inst *inst_at(Inst *inst, const char *path)
 {
     if (!strcmp(inst->path, path)) /* a match that stands alone */
         return inst;
+    size_t own = strlen(inst->path); /* or a part of such a one */
+    if (own && !strncmp(inst->path, path, own) && path[own] == '.')
+        path += own + 1;
     while (*path && inst) {
         size_t len = strcspn(path, ".[");
         Part *part = inst_part(inst, intern_n(path, len));
