@@ -201,6 +201,9 @@ Val eval_not(Scope *s, const Ast *e);
 Val eval_neg(Scope *s, const Ast *e);
 Val eval_cond(Scope *s, const Ast *e);
 Val eval_index(Scope *s, const Ast *e); /* eval_index.c */
+Val list_written(Scope *s, const Ast *e); /* list.c: [0.3, 0.5] */
+Val list_at(Scope *s, const Ast *e, const Val *list); /* t[l], t[N] */
+bool list_argument(const char *text, Val *out); /* false: it is no list */
 Val flag_value(Scope *s, const char *name);
 #define val_error ((Val){.kind = V_error})
 static inline Val val_node(Node *n)

@@ -78,6 +78,27 @@ ends 1 "a slip in the text" apply 'xft_merge(xft(m experts: 4))' tiny -o none
 says err "a slip in the text" "is needed at"
 ends 1 "no such parameter" apply 'xft_merge(xft(m, expert: 4))' tiny -o none
 
+# ---- lists as parameters ----
+cat >lists.graft <<'X'
+use llama
+transform layers(t = [1, 1]) {
+  match ffn: swiglu(D, F) in layer[l]
+  each ffn.w = t[l % 2] * w
+}
+transform weighted(other: model[N], t = [0.5, 0.25]) {
+  each w = (1 - t[0] - t[1]) * w + sum(t[N] * other.w, N)
+}
+X
+ends 0 "lists" check lists.graft
+ends 0 "a number for each layer" apply lists.graft:layers tiny -o ones
+same "a number for each layer, all 1" tiny ones
+ends 0 "a number for each model" apply lists.graft:weighted tiny -o mixed \
+    --with other=tiny --with other=ones 't=[0.5,0.25]'
+same "a number for each model, all the same" tiny mixed
+ends 1 "a list too short" apply lists.graft:weighted tiny -o none \
+    --with other=tiny 't=[1]'
+says err "a list too short" "has 1 elements: there is none at 1"
+
 # ---- each b, where a weight is called b ----
 cat >each.graft <<'X'
 use llama
