@@ -118,7 +118,8 @@ static bool read_spec(Job *j, Err *err)
     return err_set(err, "no transform `%s` in %s%s%s%s", j->name,
                    name ? what : "the library",
                    near ? " (did you mean `" : "", near ? near : "",
-                   near ? "`?)" : name ? "" : "; FILE.graft:NAME names a "
+                   near ? "`?)" : name ? "" : "; graft list has its, "
+                                              "FILE.graft:NAME names a "
                                               "file's");
 }
 

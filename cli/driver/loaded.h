@@ -30,7 +30,7 @@ typedef LIST(Arg) ArgList; /* name=value */
 void args_add(ArgList *to, Arena *a, const char *what, const char *text,
               struct argp_state *state);
 
-/* Is it a .graft file, FILE.graft:NAME or a module of the library (then *name
+/* Is it a .graft file, FILE.graft:NAME or a name of the library's (then *name
  * is NAME)? What is there as a file or a folder is no module. */
 bool is_spec(const char *what, const char **name);
 /* The spec, read: of a file, or of the library where there is no such file, or
