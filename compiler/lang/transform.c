@@ -363,8 +363,22 @@ Inst *transform_match(Scope *s, const Ast *def, Inst *match, Applied *applied)
 typedef struct {
     Scope *base;
     Shape *shape;
+    bool nested; /* inside a routed array, where it must stay */
     LIST(Inst *) found;
 } Search;
+
+/* May what replaces a match stand in a routed array? Its rows come one by one
+ * then. What changes in place may. */
+static bool routable(const Spec *spec, const Ast *replace)
+{
+    const Ast *def = replace ? spec_find(spec, AST_module,
+                                         call_name(replace->kid[0])) : NULL;
+    const Ast *forward = def ? forward_of(def) : NULL;
+    if (!forward || !forward->kid[0]->nkid)
+        return true;
+    const Ast *dims = forward->kid[0]->kid[0]->kid[0]->kid[0];
+    return dims->nkid && dims->kid[0]->kind == AST_dots;
+}
 
 static void search(Inst *inst, void *user)
 {
@@ -373,6 +387,10 @@ static void search(Inst *inst, void *user)
     s.local = names_copy(s.model->arena, &f->base->local);
     if (!is_match(&s, f->shape, inst))
         return;
+    if (inst->nstack && !routable(f->base->spec, f->shape->replace)) {
+        f->nested = true;
+        return;
+    }
     list_push(f->base->model->arena, &f->found, inst);
 }
 
@@ -393,6 +411,11 @@ static bool apply_matches(Scope *s, Shape *t, Applied *applied, Err *err)
 {
     Search f = {.base = s, .shape = t};
     inst_walk(s->model->root, search, &f);
+    if (!f.found.n && f.nested)
+        return err_set(err, "transform `%s`: no module matches but inside "
+                            "routed arrays, where `%s` cannot stand: its "
+                            "forward does not take x[.., D]", t->def->text,
+                       call_name(t->replace->kid[0]));
     if (!f.found.n)
         return no_match(t, err);
     for (int i = 0; i < f.found.n; i++) {
