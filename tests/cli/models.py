@@ -358,8 +358,7 @@ FAMILIES = {
     "phi3": "xft pesc", "gemma2": "", "gemma3": "", "olmo2": "xft",
     "granite": "xft pesc", "granitemoe": "", "gpt2": "", "falcon": "",
     "llama4_text": "xft", "deepseek_v2": "xft", "deepseek_v3": "xft",
-    "glm4_moe": "xft", "phimoe": "", "smollm3": "xft", "gpt_oss": "",
-    "phi3_longrope": ""}
+    "glm4_moe": "xft", "phimoe": "", "smollm3": "xft", "gpt_oss": ""}
 
 
 def family_values(name, model, g, *flags):
