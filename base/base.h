@@ -163,6 +163,8 @@ uint16_t f16_of_f32(float f);
  * nearest even). `data` is the tensor, `i` the element. */
 double type_load(Dtype t, const void *data, int64_t i);
 void type_store(Dtype t, void *data, int64_t i, double value);
+/* The first of n floats that is NaN or infinite; -1: none. */
+int64_t type_unfinite(Dtype t, const void *data, int64_t n);
 
 /* A tensor as a file's header describes it; data may be absent. */
 enum { MAX_RANK = 8 };

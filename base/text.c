@@ -1,9 +1,11 @@
 /* Strings: one copy of each name, near names, UTF-8, files. */
 #include "base/base.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct Entry {
     struct Entry *next;
@@ -136,17 +138,22 @@ bool utf8_valid(const char *s, size_t len, size_t *bad_at)
     return true;
 }
 
+enum { LARGEST_FILE = 1 << 30 };
+
 static char *read_stream(FILE *f, const char *path, size_t *len, Err *err)
 {
     size_t room = 1 << 16, n = 0;
     char *text = xmalloc(room);
     for (size_t got; (got = fread(text + n, 1, room - n - 1, f)) > 0;) {
         n += got;
+        if (n > LARGEST_FILE)
+            break;
         if (room - n < 2)
             text = xrealloc(text, room *= 2);
     }
-    if (ferror(f)) {
-        err_set(err, "%s: %s", path, strerror(errno));
+    if (ferror(f) || n > LARGEST_FILE) {
+        err_set(err, "%s: %s", path, ferror(f) ? strerror(errno)
+                                               : "larger than 1 GiB");
         free(text);
         return NULL;
     }
@@ -155,19 +162,34 @@ static char *read_stream(FILE *f, const char *path, size_t *len, Err *err)
     return text;
 }
 
+/* What a file is besides a regular one; NULL: it is one. */
+static const char *no_file(mode_t mode)
+{
+    return S_ISREG(mode)    ? NULL
+           : S_ISDIR(mode)  ? "this is a folder"
+           : S_ISFIFO(mode) ? "this is a pipe, not a file"
+                            : "this is a device, not a file";
+}
+
+/* O_NONBLOCK: a pipe without a writer would wait for one. */
 char *read_file(const char *path, size_t *len, Err *err)
 {
     struct stat st;
-    FILE *f = fopen(path, "rb");
-    if (!f) {
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st)) {
         err_set(err, "%s: %s", path, strerror(errno));
+        if (fd >= 0)
+            close(fd);
         return NULL;
     }
-    char *text = NULL;
-    if (!fstat(fileno(f), &st) && S_ISDIR(st.st_mode))
-        err_set(err, "%s: this is a folder", path);
-    else
-        text = read_stream(f, path, len, err);
-    fclose(f);
+    const char *what = no_file(st.st_mode);
+    FILE *f = what ? NULL : fdopen(fd, "rb");
+    char *text = f ? read_stream(f, path, len, err) : NULL;
+    if (!f) {
+        err_set(err, "%s: %s", path, what ? what : strerror(errno));
+        close(fd);
+    } else {
+        fclose(f);
+    }
     return text;
 }

@@ -103,3 +103,26 @@ void type_store(Dtype t, void *data, int64_t i, double v)
     default:        BUG("type_store of %s", type_info[t].name);
     }
 }
+
+/* All bits of the exponent are set. */
+static bool unfinite(Dtype t, const void *data, int64_t i)
+{
+    switch (t) {
+    case TYPE_f32:
+        return (((const uint32_t *)data)[i] & 0x7f800000) == 0x7f800000;
+    case TYPE_bf16:
+        return (((const uint16_t *)data)[i] & 0x7f80) == 0x7f80;
+    case TYPE_f16:
+        return (((const uint16_t *)data)[i] & 0x7c00) == 0x7c00;
+    default:
+        return !isfinite(type_load(t, data, i));
+    }
+}
+
+int64_t type_unfinite(Dtype t, const void *data, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (unfinite(t, data, i))
+            return i;
+    return -1;
+}

@@ -3,6 +3,7 @@
  * read. */
 #include "cli/cli.h"
 #include "cli/driver/driver.h"
+#include "compiler/check/check.h"
 #include <string.h>
 
 typedef struct {
@@ -22,8 +23,10 @@ static const struct argp_option options[] = {
      1},
     {"strict", KEY_strict, NULL, 0,
      "Write no GGUF file of which llama.cpp would compute something else", 1},
-    {"with", 'w', "other=MODEL", 0,
-     "Another model that the transform asks for; again for several", 1},
+    {"with", 'w', "NAME=MODEL", 0,
+     "Another model that the transform asks for, under its name there "
+     "(other=DIR); again for several",
+     1},
     {0}};
 
 static void key_arg(Apply *a, const char *arg, struct argp_state *state)
@@ -45,11 +48,6 @@ static void key_end(const Apply *a, struct argp_state *state)
     if (a->common.has_dtype && a->common.dtype == TYPE_q8_0 &&
         !output_is_gguf(a->out))
         argp_error(state, "--dtype q8_0 needs -o OUT.gguf");
-    for (int i = 1; i < a->with.n; i++)
-        if (strcmp(a->with.at[i].name, a->with.at[0].name))
-            argp_error(state, "--with %s and --with %s: there is one name "
-                              "for other models",
-                       a->with.at[0].name, a->with.at[i].name);
 }
 
 static error_t key(int k, char *arg, struct argp_state *state)
@@ -99,8 +97,6 @@ typedef struct {
     Sources sources;
     Model *made;
     FilePlan plan;
-    void *buffer; /* of `room` bytes, for what is written next */
-    int64_t room;
 } Job;
 
 /* FILE.graft:NAME; a name alone is the library's. */
@@ -123,31 +119,6 @@ static bool read_spec(Job *j, Err *err)
                                               "file's");
 }
 
-/* A transform's parameter that is another model, or NULL. */
-static const char *other_name(const Job *j)
-{
-    const Ast *def = spec_find(j->spec, AST_transform, j->name);
-    const Ast *params = def->nkid ? def->kid[0] : NULL;
-    for (int i = 0; params && i < params->nkid; i++)
-        if (params->kid[i]->kind == AST_param_model)
-            return params->kid[i]->text;
-    return NULL;
-}
-
-static bool check_with(const Job *j, Err *err)
-{
-    const char *other = other_name(j);
-    const Apply *a = j->a;
-    if (other && a->with.n == 0)
-        return err_set(err, "%s needs another model: --with %s=MODEL", j->name,
-                       other);
-    if (a->with.n > 0 && (!other || strcmp(other, a->with.at[0].name)))
-        return err_set(err, "%s has no `%s` that is a model%s%s%s", j->name,
-                       a->with.at[0].name, other ? " (did you mean `" : "",
-                       other ? other : "", other ? "`?)" : "");
-    return true;
-}
-
 static bool open_sources(Job *j, Err *err)
 {
     Apply *a = j->a;
@@ -155,6 +126,7 @@ static bool open_sources(Job *j, Err *err)
     /* formulas are f32, whatever the weights are */
     const Common f32 = {.has_dtype = true, .dtype = TYPE_f32};
     s->at = xmalloc((size_t)(1 + a->with.n) * sizeof *s->at);
+    s->with = &a->with;
     for (int i = 0; i <= a->with.n; i++) {
         const char *path = i ? a->with.at[i - 1].value : a->model;
         s->n++;
@@ -166,15 +138,53 @@ static bool open_sources(Job *j, Err *err)
     return true;
 }
 
+/* Models of several types: what is mixed of them is in one that holds all. */
+static void say_types(const Job *j)
+{
+    const Apply *a = j->a;
+    const Sources *s = &j->sources;
+    const char *text = "";
+    bool differ = false;
+    for (int i = 0; i < s->n; i++) {
+        Dtype t = s->at[i].checkpoint->dtype;
+        differ |= t != s->at[0].checkpoint->dtype;
+        text = arena_printf(&j->a->arena, "%s%s%s is %s", text, i ? ", " : "",
+                            i ? a->with.at[i - 1].value : a->model,
+                            type_info[t].name);
+    }
+    if (differ && !a->common.has_dtype)
+        report_note(&a->common,
+                    "%s: a weight made of several takes a type that holds "
+                    "all of theirs",
+                    text);
+}
+
+/* What `check` says of the transform: it may be applied all the same. */
+static void repeat_warnings(Job *j)
+{
+    Claims claims = {0};
+    const Ast *def = spec_find(j->spec, AST_transform, j->name);
+    j->diags.quiet = j->a->common.json;
+    spec_check_transform(j->spec, def, &claims);
+    for (int i = 0; i < claims.n; i++) {
+        const Claim *c = &claims.at[i];
+        if (c->silent || c->proof->result == PROOF_proved)
+            continue;
+        warning_at(c->at->src, c->at->loc, "%s: %s",
+                   c->proof->result == PROOF_refuted
+                       ? "this does not hold"
+                       : "neither proved nor refuted",
+                   c->proof->why);
+    }
+    j->diags.quiet = false;
+}
+
 static bool transform(Job *j, Err *err)
 {
     Apply *a = j->a;
     Err why = {""};
-    Model **with =
-        arena_alloc(&a->arena, (size_t)(a->with.n + 1) * sizeof *with);
-    for (int i = 0; i < a->with.n; i++)
-        with[i] = j->sources.at[0].model; /* its shape, and its dims */
-    j->made = j->sources.at[0].model;
+    Model *m = j->sources.at[0].model;
+    j->made = m;
     for (int i = 0; j->made && i + 1 < j->steps.n; i++)
         j->made = model_transform(j->spec, j->made, j->steps.at[i].name,
                                   j->steps.at[i].arg.at, j->steps.at[i].arg.n,
@@ -184,7 +194,8 @@ static bool transform(Job *j, Err *err)
         list_push(&a->arena, &arg, j->steps.at[j->steps.n - 1].arg.at[i]);
     if (j->made)
         j->made = model_transform(j->spec, j->made, j->name, arg.at, arg.n,
-                                  with, a->with.n, &why);
+                                  with_shape(&a->arena, &a->with, m), a->with.n,
+                                  &why);
     if (!j->made)
         return err_set(err, "%s", *why.text ? why.text
                                             : "it cannot be applied, see "
@@ -192,107 +203,27 @@ static bool transform(Job *j, Err *err)
     const Common as_it_is = {0}; /* a GGUF file's types come with writing */
     file_plan_make(&j->plan, &a->arena, &j->sources, j->made,
                    output_is_gguf(a->out) ? &as_it_is : &a->common);
+    say_types(j);
+    repeat_warnings(j);
     return true;
 }
 
-/* ---- the weights ---- */
-
-/* Memory that stays, as fresh pages cost more than what is done in them. */
-static void *buffer(Job *j, int64_t bytes)
+static cJSON *warnings_json(const Job *j)
 {
-    if (bytes > j->room) {
-        free(j->buffer);
-        j->buffer = xmalloc((size_t)bytes);
-        j->room = bytes;
+    cJSON *list = cJSON_CreateArray();
+    for (int i = 0; i < j->diags.said.n; i++) {
+        const Diag *d = &j->diags.said.at[i];
+        int line, col;
+        loc_place(d->src, d->loc.at, &line, &col);
+        cJSON_AddItemToArray(
+            list, cJSON_CreateString(arena_printf(&j->a->arena, "%s:%d:%d: %s",
+                                                  d->src->path, line, col,
+                                                  d->text)));
     }
-    return j->buffer;
+    return list;
 }
 
-/* The rows of a file's tensor as dtype, a piece at a time. */
-static bool put_converted(Job *j, Writer *w, const FileTensor *t,
-                          const TensorInfo *as, Err *err)
-{
-    enum { PIECE = 1 << 20 }; /* elements, about */
-    int64_t cols = t->info.rank ? t->info.shape[t->info.rank - 1] : 1;
-    int64_t each = type_bytes(as->dtype, 1), count = as->bytes / each;
-    int64_t piece = cols > 0 && cols < PIECE ? PIECE / cols * cols : PIECE;
-    char *buf = buffer(j, (piece < count ? piece : count) * each);
-    bool fine = true;
-    for (int64_t at = 0; fine && at < count; at += piece) {
-        int64_t n = count - at < piece ? count - at : piece;
-        tensor_read(t, at, n, as->dtype, buf);
-        fine = writer_put(w, buf, n * each, err);
-    }
-    return fine;
-}
-
-static bool put_copy(Job *j, Writer *w, const FileTensor *t,
-                     const TensorInfo *as, Err *err)
-{
-    int k = (int)(as - j->plan.tensor.at);
-    bool part = j->plan.part[k].whole >= 0;
-    bool as_it_lies = t->info.dtype == as->dtype && t->rows == ROWS_plain;
-    bool fine;
-    if (part) {
-        char *buf = buffer(j, as->bytes);
-        tensor_read_all(t, as->dtype, buf);
-        fine = file_plan_put(&j->plan, w, k, buf, err);
-    } else {
-        fine = as_it_lies ? writer_copy(w, t, err)
-                          : put_converted(j, w, t, as, err);
-    }
-    tensor_release(t);
-    return fine;
-}
-
-static bool all_copies(const Sources *s, const Planned *p)
-{
-    for (int i = 0; i < p->count; i++)
-        if (!copied_from(s, p->weight, i))
-            return false;
-    return true;
-}
-
-static bool put_computed(Job *j, Values *v, Writer *w, const Planned *p,
-                         Err *err)
-{
-    int64_t bytes = 0;
-    for (int i = 0; i < p->count; i++)
-        bytes += j->plan.tensor.at[p->first + i].bytes;
-    char *buf = buffer(j, bytes);
-    if (!values_compute(v, p->weight, p->dtype, buf, err))
-        return false;
-    bool fine = true;
-    for (int i = p->first; fine && i < p->first + p->count; i++) {
-        fine = file_plan_put(&j->plan, w, i, buf, err);
-        buf += j->plan.tensor.at[i].bytes;
-    }
-    return fine;
-}
-
-static bool put_weights(Job *j, Writer *w, Err *err)
-{
-    Values *v = values_new(&j->sources, j->a->common.threads);
-    Progress bar = progress_begin(&j->a->common, "apply", "B", j->plan.bytes);
-    bool fine = true;
-    for (int i = 0; fine && i < j->plan.weight.n; i++) {
-        const Planned *p = &j->plan.weight.at[i];
-        if (!all_copies(&j->sources, p)) {
-            fine = put_computed(j, v, w, p, err);
-            progress_at(&bar, writer_written(w));
-            continue;
-        }
-        for (int k = 0; fine && k < p->count; k++) {
-            fine = put_copy(j, w, copied_from(&j->sources, p->weight, k),
-                            &j->plan.tensor.at[p->first + k], err);
-            progress_at(&bar, writer_written(w));
-        }
-    }
-    if (fine)
-        progress_end(&bar);
-    values_free(v);
-    return fine;
-}
+/* ---- writing ---- */
 
 enum { METAS = 5 };
 static void provenance(Job *j, const char *meta[METAS][2])
@@ -328,7 +259,8 @@ static bool write_out(Job *j, Err *err)
                   .source = j->sources.at[0].checkpoint, .made = j->made,
                   .plan = &j->plan, .meta = meta, .metas = METAS};
     Writer *w = output_begin(&out, err);
-    bool fine = w && put_weights(j, w, err);
+    bool fine = w && weights_put(&j->sources, &j->plan, &j->a->common, w,
+                                 err);
     if (w && !fine)
         writer_cancel(w);
     else if (w)
@@ -337,19 +269,49 @@ static bool write_out(Job *j, Err *err)
     return fine;
 }
 
-static void say_done(const Job *j, double seconds)
+static void count_types(const FilePlan *p, int count[TYPE_COUNT])
+{
+    memset(count, 0, TYPE_COUNT * sizeof *count);
+    for (int i = 0; i < p->tensor.n; i++)
+        count[p->tensor.at[i].dtype]++;
+}
+
+/* "f32", or "12 bf16, 9 f32" where they differ. */
+static const char *types_text(Job *j, const int count[TYPE_COUNT])
+{
+    const char *text = NULL;
+    for (int t = 0; t < TYPE_COUNT; t++) {
+        if (count[t] == j->plan.tensor.n)
+            return type_info[t].name;
+        if (count[t])
+            text = arena_printf(&j->a->arena, "%s%s%d %s", text ? text : "",
+                                text ? ", " : "", count[t], type_info[t].name);
+    }
+    return text ? text : "none";
+}
+
+static void say_done(Job *j, double seconds)
 {
     char amount[32];
     const FilePlan *p = &j->plan;
-    report_note(&j->a->common, "%s: %d tensors, %s, in %.1f s", j->a->out,
-                p->tensor.n, progress_amount(amount, (double)p->bytes, "B"),
-                seconds);
+    int count[TYPE_COUNT];
+    count_types(p, count);
+    bool as_planned = !output_is_gguf(j->a->out) || !j->a->common.has_dtype;
+    report_note(&j->a->common, "%s: %d tensors%s%s, %s, in %.1f s", j->a->out,
+                p->tensor.n, as_planned ? ", " : "",
+                as_planned ? types_text(j, count) : "",
+                progress_amount(amount, (double)p->bytes, "B"), seconds);
     if (!j->a->common.json)
         return;
-    cJSON *o = cJSON_CreateObject();
+    cJSON *o = cJSON_CreateObject(), *types = cJSON_CreateObject();
+    for (int t = 0; t < TYPE_COUNT && as_planned; t++)
+        if (count[t])
+            cJSON_AddNumberToObject(types, type_info[t].name, count[t]);
     cJSON_AddStringToObject(o, "out", j->a->out);
     cJSON_AddNumberToObject(o, "tensors", p->tensor.n);
     cJSON_AddNumberToObject(o, "bytes", (double)p->bytes);
+    cJSON_AddItemToObject(o, "types", types);
+    cJSON_AddItemToObject(o, "warnings", warnings_json(j));
     cJSON_AddNumberToObject(o, "seconds", seconds);
     report_json(o);
 }
@@ -362,16 +324,14 @@ int command_apply(int argc, char **argv)
     Job j = {.a = &a};
     Err err;
     double began = seconds_now();
-    bool fine = read_spec(&j, &err) && check_with(&j, &err) &&
-                open_sources(&j, &err) && transform(&j, &err) &&
-                write_out(&j, &err);
+    bool fine = read_spec(&j, &err) && open_sources(&j, &err) &&
+                transform(&j, &err) && write_out(&j, &err);
     if (fine)
         say_done(&j, seconds_now() - began);
     else
         report_error(&a.common, &err);
     if (rt_interrupted && !fine)
         report_note(&a.common, "run it again to start over");
-    free(j.buffer);
     file_plan_free(&j.plan);
     sources_close(&j.sources);
     diags_free(&j.diags);

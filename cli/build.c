@@ -176,7 +176,7 @@ static bool open_subject(Loaded *l, Args *a, const Common *common, Err *err)
 int command_build(int argc, char **argv)
 {
     Args a = {.build = {.tokens = 512, .capacity = 2048}};
-    Common common = {0};
+    Common common = {.compiled = true};
     options_parse(&argp, argc, argv, &a, &common);
     if (a.build.capacity < a.build.tokens)
         a.build.capacity = a.build.tokens;

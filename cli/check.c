@@ -162,12 +162,17 @@ static void print_proof(const Claim *claim, const char *indent)
                indent, p->diff_f32, p->diff_bf16);
 }
 
+/* Of what nobody claims. */
+static const char *const note[] = {"not claimed, but it holds",
+                                   "not claimed, and it does not hold",
+                                   "not claimed, and not known"};
+
 static void print_claim(const Check *c, const Claim *claim)
 {
     bool named = strcmp(claim->name, claim->text) != 0;
-    printf("%s%s%s: %s%s\n", named ? claim->name : "", named ? ": " : "",
-           claim->text, claim->silent ? "not claimed, and " : "",
-           result_name[claim->proof->result]);
+    printf("%s%s%s: %s\n", named ? claim->name : "", named ? ": " : "",
+           claim->text, (claim->silent ? note : result_name)
+                            [claim->proof->result]);
     print_proof(claim, "    ");
     if (!c->verbose)
         return;

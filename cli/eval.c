@@ -1,15 +1,17 @@
 /* graft eval --nll: the mean loss of a model on a text, in nats a token. */
+#include "cli/eval_effects.h"
 #include "cli/model_args.h"
 #include <limits.h>
 #include <math.h>
 #include <string.h>
 
-enum { KEY_nll = 1, KEY_ids, KEY_length };
+enum { KEY_nll = 1, KEY_ids, KEY_length, KEY_stats };
 
 typedef struct {
     ModelArgs m;
     const char *nll; /* the text's file */
     int length;      /* of a window; 0: 1024, or the model's limit */
+    bool stats;
 } Eval;
 
 static const struct argp_option options[] = {
@@ -17,6 +19,8 @@ static const struct argp_option options[] = {
     {"ids", KEY_ids, "1,2,3", 0, "Token ids in place of a text", 1},
     {"length", KEY_length, "N", 0,
      "Tokens of a window (1024, or the model's limit)", 1},
+    {"stats", KEY_stats, NULL, 0,
+     "Also the stats of the model's modules: how often each expert is used", 1},
     {0}};
 
 static error_t key(int k, char *arg, struct argp_state *state)
@@ -32,6 +36,9 @@ static error_t key(int k, char *arg, struct argp_state *state)
         break;
     case KEY_length:
         v->length = (int)option_int(state, "--length", arg, 2, INT_MAX);
+        break;
+    case KEY_stats:
+        v->stats = true;
         break;
     case ARGP_KEY_ARG:
         model_argument(&v->m, arg, state);
@@ -60,6 +67,7 @@ typedef struct {
     int64_t tokens; /* predicted */
     double sum;     /* nats */
     bool stopped;
+    Effects effects; /* losses and stats of modules */
 } Score;
 
 /* -log of the softmax of logits[n] at `id`. */
@@ -88,6 +96,7 @@ static bool score_window(Engine *e, const int32_t *ids, int n, float *logits,
             s->sum += loss(logits + (size_t)i * (size_t)v, v,
                            ids[at + i + 1]);
         s->tokens += len;
+        effects_add(&s->effects, e, len);
     }
     return true;
 }
@@ -99,15 +108,21 @@ static bool score(const Eval *v, const Common *common, Engine *e,
     int limit = engine_limit(e), length = v->length ? v->length : 1024;
     if (limit > 0 && length > limit)
         length = limit;
+    if ((size_t)length > ids->n)
+        length = (int)ids->n;
+    if (!engine_for(e, length, err))
+        return false;
+    const Effect *effect;
+    int piece = engine_effects(e, &effect) ? length : PIECE;
     size_t row = (size_t)engine_vocabulary(e) * sizeof(float);
-    float *logits = xmalloc(PIECE * row);
+    float *logits = xmalloc((size_t)piece * row);
     Progress p = progress_begin(common, "eval", "tokens", (int64_t)ids->n);
     bool fine = true;
     for (size_t at = 0; fine && !s->stopped && at < ids->n;
          at += (size_t)length) {
         size_t left = ids->n - at;
         int n = left < (size_t)length ? (int)left : length;
-        fine = score_window(e, ids->at + at, n, logits, PIECE, s, err);
+        fine = score_window(e, ids->at + at, n, logits, piece, s, err);
         progress_at(&p, (int64_t)at + n);
     }
     progress_end(&p);
@@ -133,17 +148,19 @@ static bool read_ids(const Eval *v, Engine *e, Ids *out, Err *err)
     return fine && ids_in_range(e, out->at, out->n, err);
 }
 
-static void print(const Common *common, const Score *s)
+static void print(const Common *common, const Engine *e, const Score *s)
 {
     double nll = s->sum / (double)s->tokens;
     if (common->json) {
         cJSON *o = cJSON_CreateObject();
         cJSON_AddNumberToObject(o, "tokens", (double)s->tokens);
         cJSON_AddNumberToObject(o, "nll", nll);
+        effects_json(&s->effects, e, o);
         report_json(o);
     } else {
         printf("nll %.9f nats a token (perplexity %.4f), %lld tokens\n", nll,
                exp(nll), (long long)s->tokens);
+        effects_print(&s->effects, e);
     }
 }
 
@@ -156,14 +173,15 @@ int command_eval(int argc, char **argv)
     Err err;
     Ids ids = {0};
     Score s = {0};
-    Engine *e = engine_open(v.m.model, &common, false, &err);
+    Engine *e = engine_open_effects(v.m.model, &common, v.stats, &err);
     bool fine = e && read_ids(&v, e, &ids, &err) &&
                 score(&v, &common, e, &ids, &s, &err);
     if (fine && s.tokens > 0)
-        print(&common, &s);
+        print(&common, e, &s);
     if (fine && s.stopped)
         report_note(&common, "stopped after %lld tokens; run it again for all",
                     (long long)s.tokens);
+    effects_free(&s.effects);
     engine_close(e);
     ids_free(&ids);
     free(v.m.ids);

@@ -1,20 +1,35 @@
 /* graft generate: continues a text, or token ids, with a model. */
+#include "cli/chat.h"
 #include "cli/model_args.h"
 #include <limits.h>
 #include <string.h>
 
-enum { KEY_ids = 1, KEY_temp, KEY_top_p, KEY_top_k, KEY_seed };
+enum { KEY_ids = 1, KEY_file, KEY_chat, KEY_system, KEY_style, KEY_temp,
+       KEY_top_p, KEY_top_k, KEY_seed };
 
 typedef struct {
     ModelArgs m;
+    const char *file; /* of the prompt */
+    char *read, *dressed; /* malloc'ed prompts: of the file, of the chat */
+    bool chat;
+    const char *system, *style;
     int most; /* new tokens */
     Sampling sampling;
 } Generate;
 
 static const struct argp_option options[] = {
     {"prompt", 'p', "TEXT", 0,
-     "The text to continue, as it stands: special tokens are recognised, no "
-     "chat template is put around it",
+     "The text to continue, as it stands: special tokens are recognised",
+     1},
+    {"prompt-file", KEY_file, "FILE", 0,
+     "The text to continue is in this file; - is stdin", 1},
+    {"chat", KEY_chat, 0, 0,
+     "The prompt is a message: put the model's chat format around it", 1},
+    {"system", KEY_system, "TEXT", 0, "With --chat: a system's message before",
+     1},
+    {"style", KEY_style, "FILE", 0,
+     "With --chat: a JSON object with the strings system, user and open, in "
+     "which {} stands for the message",
      1},
     {"ids", KEY_ids, "1,2,3", 0, "Token ids to continue", 1},
     {"tokens", 'n', "N", 0, "New tokens at most (128)", 1},
@@ -28,10 +43,17 @@ static const struct argp_option options[] = {
 static void key_end(const Generate *g, struct argp_state *state)
 {
     model_required(&g->m, state);
-    if (!g->m.text && !g->m.ids)
+    int given = (g->m.text != NULL) + (g->m.ids != NULL) + (g->file != NULL);
+    if (!given)
         argp_error(state, "needs a prompt: -p TEXT or --ids 1,2,3");
     if (g->m.text && g->m.ids)
         argp_error(state, "takes -p or --ids, not both");
+    if (given > 1)
+        argp_error(state, "takes one of -p, --prompt-file, --ids");
+    if (!g->chat && (g->system || g->style))
+        argp_error(state, "--system and --style need --chat");
+    if (g->chat && g->m.ids)
+        argp_error(state, "--chat needs a text: -p or --prompt-file");
 }
 
 static error_t key(int k, char *arg, struct argp_state *state)
@@ -41,6 +63,18 @@ static error_t key(int k, char *arg, struct argp_state *state)
     switch (k) {
     case 'p':
         g->m.text = arg;
+        break;
+    case KEY_file:
+        g->file = arg;
+        break;
+    case KEY_chat:
+        g->chat = true;
+        break;
+    case KEY_system:
+        g->system = arg;
+        break;
+    case KEY_style:
+        g->style = arg;
         break;
     case KEY_ids:
         free(g->m.ids);
@@ -82,7 +116,7 @@ static const struct argp argp = {
 /* ---- one generation ---- */
 
 typedef struct {
-    const Generate *g;
+    Generate *g;
     const Common *common;
     Engine *engine;
     const Tokenizer *tokenizer; /* NULL: ids only */
@@ -145,6 +179,8 @@ static int allowed(const Work *w)
 static bool generate(Work *w, Err *err)
 {
     int vocabulary = engine_vocabulary(w->engine), most = allowed(w);
+    if (!engine_for(w->engine, (int64_t)w->prompt.n + most, err))
+        return false;
     float *logits = xmalloc((size_t)vocabulary * sizeof *logits);
     bool fine = true;
     const int32_t *next = w->prompt.at;
@@ -219,11 +255,33 @@ static void print_json(const Work *w)
     report_json(o);
 }
 
+/* The prompt's text from its file; a chat's message dressed. */
+static bool get_text(Work *w, Generate *g, Err *err)
+{
+    size_t len;
+    if (g->file) {
+        g->m.text = g->read = text_read(g->file, &len, err);
+        if (g->read && strlen(g->read) != len)
+            return err_set(err, "%s: a zero byte at offset %zu", g->file,
+                           strlen(g->read));
+    }
+    if (!g->chat || (g->file && !g->read))
+        return g->m.text || g->m.ids;
+    const Tokenizer *t = engine_tokenizer(w->engine, err);
+    g->dressed = t ? chat_prompt(engine_checkpoint(w->engine), t, g->style,
+                                 g->system, g->m.text, err)
+                   : NULL;
+    g->m.text = g->dressed;
+    g->m.whole = true;
+    return g->dressed;
+}
+
 static bool work(Work *w, Err *err)
 {
     const ModelArgs *m = &w->g->m;
     w->engine = engine_open(m->model, w->common, true, err);
-    if (!w->engine || !model_prompt(w->engine, m, &w->prompt, err))
+    if (!w->engine || !get_text(w, w->g, err) ||
+        !model_prompt(w->engine, m, &w->prompt, err))
         return false;
     Err none;
     w->tokenizer = engine_tokenizer(w->engine, &none);
@@ -254,5 +312,7 @@ int command_generate(int argc, char **argv)
     ids_free(&w.prompt);
     ids_free(&w.new);
     free(g.m.ids);
+    free(g.read);
+    free(g.dressed);
     return status;
 }

@@ -1,11 +1,10 @@
 /* Versions of the libraries graft stands on, and of those it opens at run time
  * where there is a GPU. */
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include "cli/machine.h"
 #include <cjson/cJSON.h>
 #include <dlfcn.h>
 #include <llvm-c/Core.h>
-#include <pcre2.h>
+#include <oniguruma.h>
 #include <string.h>
 #include <utf8proc.h>
 
@@ -23,10 +22,8 @@ static void look_at_linked(Libraries *l)
     Library *llvm = add(l, "LLVM");
     snprintf(llvm->version, sizeof llvm->version, "%u.%u.%u", major, minor,
              patch);
-    char pcre[64] = "";
-    if (pcre2_config(PCRE2_CONFIG_VERSION, NULL) < (int)sizeof pcre)
-        pcre2_config(PCRE2_CONFIG_VERSION, pcre);
-    snprintf(add(l, "PCRE2")->version, sizeof l->library->version, "%s", pcre);
+    snprintf(add(l, "Oniguruma")->version, sizeof l->library->version, "%s",
+             onig_version());
     snprintf(add(l, "cJSON")->version, sizeof l->library->version, "%s",
              cJSON_Version());
     snprintf(add(l, "utf8proc")->version, sizeof l->library->version, "%s",

@@ -49,7 +49,7 @@ static const struct argp argp = {
 static bool save(const Logits *l, const Common *common, Engine *e, Err *err)
 {
     int n = l->m.count, v = engine_vocabulary(e);
-    if (!ids_in_range(e, l->m.ids, (size_t)n, err))
+    if (!engine_for(e, n, err) || !ids_in_range(e, l->m.ids, (size_t)n, err))
         return false;
     float *rows = xmalloc((size_t)n * (size_t)v * sizeof *rows);
     bool fine = engine_run(e, l->m.ids, n, rows, err) &&

@@ -32,7 +32,8 @@ bool model_prompt(Engine *e, const ModelArgs *m, Ids *out, Err *err)
     if (m->text) {
         const Tokenizer *t = engine_tokenizer(e, err);
         if (!t || !tokenizer_encode(t, m->text, strlen(m->text),
-                                    ENCODE_prompt, out, err))
+                                    m->whole ? ENCODE_special : ENCODE_prompt,
+                                    out, err))
             return false;
     }
     if (out->n == 0)

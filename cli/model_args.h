@@ -6,6 +6,7 @@
 typedef struct {
     const char *model; /* NULL: not given */
     const char *text;  /* -p */
+    bool whole;        /* it has its first token itself */
     int32_t *ids;      /* --ids, malloc'ed */
     int count;
 } ModelArgs;

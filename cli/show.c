@@ -34,7 +34,7 @@ static bool show_model(const Show *s, Loaded *l, Err *err)
 static bool show_graph(const Show *s, Loaded *l, Err *err)
 {
     (void)s, (void)err;
-    ir_print(model_graph(l->model, &l->arena), stdout);
+    ir_print(model_graph_whole(l->model, &l->arena), stdout);
     return true;
 }
 
@@ -333,7 +333,7 @@ static bool show(Show *s, Subject *subject, Err *err)
 
 int command_show(int argc, char **argv)
 {
-    Show s = {0};
+    Show s = {.common.cuda = true};
     Subject subject = {0};
     Err err;
     int status = EXIT_done;

@@ -21,7 +21,7 @@ static const struct {
 int dsl_word_kind(const char *text, size_t len)
 {
     for (size_t i = 0; i < COUNT(words); i++)
-        if (strlen(words[i].text) == len && !memcmp(words[i].text, text, len))
+        if (!strncmp(words[i].text, text, len) && !words[i].text[len])
             return words[i].kind;
     return 0;
 }

@@ -24,7 +24,7 @@ static bool is_unit(const Node *n, const Node *of)
 Node *same_as_arg(const Node *n)
 {
     Node *a = n->arg[0], *b = n->arg[1], *c = n->arg[2];
-    if (op_info[n->op].nargs == 2 && is_unit(b, n))
+    if (node_args(n) == 2 && is_unit(b, n))
         return a;
     if ((op_info[n->op].flags & IS_commutative) && is_unit(a, n))
         return b;
@@ -38,7 +38,7 @@ bool value_of_numbers(const Node *n, double *value)
     double v[MAX_ARGS] = {0};
     if (!op_is_map(n->op))
         return false;
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
+    for (int i = 0; i < node_args(n); i++) {
         if (n->arg[i]->op != OP_number)
             return false;
         v[i] = n->arg[i]->num;
@@ -56,14 +56,18 @@ double rounded_to(Dtype t, double v)
     return type_load(t, &cell, 0);
 }
 
+static bool arg_positive(void *user, const void *n)
+{
+    (void)user;
+    return node_positive(n);
+}
+
 bool node_positive(const Node *n)
 {
-    bool above[MAX_ARGS] = {false};
     if (n->op == OP_number)
         return n->num > 0;
     if (n->op == OP_scalar)
         return size_positive(n->size);
-    for (int i = 0; i < op_info[n->op].nargs; i++)
-        above[i] = node_positive(n->arg[i]);
-    return op_positive(n->op, above[0], above[1], above[2]);
+    return op_positive_by(n->op, (void *const *)n->arg, arg_positive,
+                          NULL);
 }

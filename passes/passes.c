@@ -31,7 +31,7 @@ static Node *with_new_bodies(Graph *to, Node n, const Node *old, void *user)
     if (n.op != OP_repeat)
         return graph_add(to, n);
     Repeat *now = arena_alloc(b->arena, sizeof *now);
-    now->n = n.repeat->n;
+    *now = *n.repeat;
     now->at = arena_alloc(b->arena, (size_t)now->n * sizeof *now->at + 1);
     for (int i = 0; i < now->n; i++) {
         now->at[i] = n.repeat->at[i];

@@ -25,3 +25,8 @@ Graph *passes_run(const Graph *g, Arena *a, const PassOptions *o);
 /* One of them, by its name in passes.def. */
 Graph *passes_run_one(const char *name, const Graph *g, Arena *a,
                       const PassOptions *o);
+
+/* A copy of g in which each pass of its repeats has the body that `body` gives
+ * it. */
+typedef Graph *NewBody(const Iteration *pass, void *user);
+Graph *graph_rebody(const Graph *g, Arena *a, NewBody *body, void *user);

@@ -33,7 +33,7 @@ static double elements(const Type *t)
 double node_cost(const Node *n)
 {
     double summed = 2;
-    if (!op_info[n->op].nargs)
+    if (!node_args(n))
         return 0;
     for (int i = 0; n->op == OP_contract && i < n->ndim; i++)
         summed *= length(n->dim[i]);

@@ -63,7 +63,7 @@ static Node *sink(const Pick *p, const Node *n, const Type *want)
         return NULL;
     if (n->op == OP_expand || n->op == OP_order)
         drop_dim(&now, p->d);
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         if (type_dim(&n->arg[i]->type, p->d) >= 0)
             now.arg[i] = pick(p, n->arg[i]);
     if (op_type(&now, &t) || t.rank != want->rank)

@@ -243,7 +243,7 @@ static Node *at_dim(Simple *s, const Node *old)
 static Node *as_it_stands(Simple *s, const Node *old)
 {
     Node n = *old;
-    for (int i = 0; i < op_info[n.op].nargs; i++)
+    for (int i = 0; i < node_args(&n); i++)
         n.arg[i] = whole(s, old->arg[i]);
     return graph_add(s->to, n);
 }
@@ -263,7 +263,7 @@ static Node *core_of(Simple *s, const Node *old)
     if (!op_is_map(old->op))
         return as_it_stands(s, old);
     Node n = *old;
-    for (int i = 0; i < op_info[n.op].nargs; i++)
+    for (int i = 0; i < node_args(&n); i++)
         n.arg[i] = core(s, old->arg[i]);
     return elementwise(s, n);
 }

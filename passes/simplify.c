@@ -33,7 +33,7 @@ static bool drop_expands(Node *n)
     if (!op_is_map(n->op))
         return false;
     bool any = false;
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
+    for (int i = 0; i < node_args(n); i++) {
         Node *old = n->arg[i];
         if (old->op != OP_expand)
             continue;

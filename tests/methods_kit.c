@@ -52,11 +52,11 @@ Model *lab_apply(Lab *l, Model *m, const char *name, const char *args,
                  int nother)
 {
     Arg arg[16];
-    Model *with[8];
+    With with[8];
     Err err = {""};
     int n = args_of(l, args, arg);
     for (int i = 0; i < nother; i++)
-        with[i] = m;
+        with[i] = (With){intern("other"), m};
     Model *to = model_transform(l->spec, m, name, arg, n, with, nother, &err);
     if (!to)
         fail_msg("%s", err.text);

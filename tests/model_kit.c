@@ -110,7 +110,7 @@ void kit_transform(Kit *k, const char *name, const char *args)
 static Node *rebuilt(Graph *to, const Node *n)
 {
     Node copy = *n;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         copy.arg[i] = rebuilt(to, n->arg[i]);
     return graph_add(to, copy);
 }

@@ -169,6 +169,85 @@ static void library_is_proved(void **state)
     assert_true(files >= 5);
 }
 
+/* ---- tests/claims: what holds and what does not, by name ---- */
+
+typedef enum { HOLDS, FAILS, NEITHER } Truth;
+
+static bool begins(const char *text, const char *with)
+{
+    return !strncmp(text, with, strlen(with));
+}
+
+/* A file false_x has only claims that fail, true_x only such as hold; in the
+ * others a transform's name says it, and of chains the file's. */
+static Truth truth_of(const char *file, const Claim *c)
+{
+    if (c->silent || begins(file, "clean_"))
+        return NEITHER;
+    if (begins(file, "false_") || begins(file, "chains_false") ||
+        begins(c->name, "f_"))
+        return FAILS;
+    return HOLDS;
+}
+
+typedef struct {
+    int holds, proved, fails, refuted;
+} Score;
+
+static void judge_claim(const char *file, const Claim *c, Score *s)
+{
+    ProofResult r = c->proof->result;
+    Truth t = truth_of(file, c);
+    s->holds += t == HOLDS;
+    s->proved += t == HOLDS && r == PROOF_proved;
+    s->fails += t == FAILS;
+    s->refuted += t == FAILS && r == PROOF_refuted;
+    if (t == FAILS && r == PROOF_proved)
+        fail_msg("%s: %s is proved: %s", file, c->name, c->proof->why);
+    if (t == HOLDS && r == PROOF_refuted)
+        fail_msg("%s: %s is refuted: %s", file, c->name, c->proof->why);
+    if (t == HOLDS && r == PROOF_open && begins(file, "true_"))
+        fail_msg("%s: %s is open: %s", file, c->name, c->proof->why);
+    if (t == HOLDS && r == PROOF_open)
+        print_message("open: %s: %s\n", file, c->name);
+}
+
+/* Mistakes but for rules that do not hold. */
+static int mistakes(const Checked *c)
+{
+    int n = 0;
+    for (int i = 0; i < c->diags.said.n; i++)
+        n += c->diags.said.at[i].severity == SEVERITY_error &&
+             !begins(c->diags.said.at[i].text, "rule ");
+    return n;
+}
+
+static void claims_are_told_apart(void **state)
+{
+    (void)state;
+    DIR *dir = opendir(ALL_CLAIMS);
+    assert_non_null(dir);
+    Score s = {0};
+    for (struct dirent *e; (e = readdir(dir));) {
+        Checked c;
+        if (!strstr(e->d_name, ".graft"))
+            continue;
+        check_file(&c, intern_printf("%s/%s", ALL_CLAIMS, e->d_name));
+        if (mistakes(&c))
+            fail_msg("%s: %s", e->d_name, c.diags.said.at[0].text);
+        if (!c.claims.n && !c.diags.errors && !begins(e->d_name, "clean_"))
+            fail_msg("%s: nothing is said of its claims", e->d_name);
+        for (int i = 0; i < c.claims.n; i++)
+            judge_claim(e->d_name, &c.claims.at[i], &s);
+        checked_free(&c);
+    }
+    closedir(dir);
+    print_message("%d of %d that hold are proved, %d of %d others refuted\n",
+                  s.proved, s.holds, s.refuted, s.fails);
+    assert_true(s.holds > 90 && s.fails > 120);
+    assert_true(20 * s.proved >= 19 * s.holds);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +257,7 @@ int main(void)
         cmocka_unit_test(own_rules),
         cmocka_unit_test(library_is_proved),
         cmocka_unit_test(examples_are_proved),
+        cmocka_unit_test(claims_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -370,7 +370,7 @@ static void repeat_runs_bodies_in_turn(void **state)
     k->nin = 3;
     const Weight *c0[] = {&w[0]}, *c1[] = {&w[0], &w[1]}, *c2[] = {&w[2]};
     Iteration pass[] = {{add, c0}, {mul, c1}, {add, c2}};
-    Repeat table = {3, pass};
+    Repeat table = {.n = 3, .at = pass};
     Node n = {.op = OP_repeat, .repeat = &table};
     n.arg[0] = given(k, "start", DIMS(A), NUMBERS(0, 3));
     Node *y = graph_add(k->g, n);
@@ -394,7 +394,7 @@ static void draws_differ_between_passes(void **state)
     Node *x = graph_add(b, in);
     graph_output(b, "y", g_map2(b, OP_add, x, graph_add(b, draw)));
     Iteration pass[] = {{b, NULL}, {b, NULL}};
-    Repeat table = {2, pass};
+    Repeat table = {.n = 2, .at = pass};
     Node n = {.op = OP_repeat, .repeat = &table};
     n.arg[0] = given(k, "start", DIMS(A), NUMBERS(0, 0));
     double want[2] = {0};
@@ -414,7 +414,7 @@ static void a_failure_in_a_body_is_handed_on(void **state)
     Weight w = {.path = "absent", .type = type_of(TYPE_f32, DIMS(A))};
     const Weight *column[] = {&w};
     Iteration pass = {body_of(k, A, OP_add, 1), column};
-    Repeat table = {1, &pass};
+    Repeat table = {.n = 1, .at = &pass};
     Node n = {.op = OP_repeat, .repeat = &table};
     n.arg[0] = given(k, "start", DIMS(A), NUMBERS(0, 3));
     refuses(k, graph_add(k->g, n), "no input absent");

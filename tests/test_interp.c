@@ -59,7 +59,7 @@ static void rows_by_hand(void **state)
         Node n = {.op = row[i].op};
         const double *v[] = {&row[i].a, &row[i].b, &row[i].c};
         static const char *const name[] = {"a", "b", "c"};
-        for (int j = 0; j < op_info[n.op].nargs; j++)
+        for (int j = 0; j < node_args(&n); j++)
             n.arg[j] = given(k, name[j], 0, NULL, v[j]);
         assert_near(value_of(k, graph_add(k->g, n)), &row[i].want, 1);
         kit_free(k);

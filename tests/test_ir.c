@@ -73,11 +73,17 @@ static void golden_formula(void **state)
     check_golden("formula");
 }
 
+static void golden_repeat(void **state)
+{
+    (void)state;
+    check_golden("repeat");
+}
+
 static void every_op_is_in_the_golden_files(void **state)
 {
     (void)state;
     char all[200000] = "";
-    static const char *const name[] = {"ops", "moe", "formula"};
+    static const char *const name[] = {"ops", "moe", "formula", "repeat"};
     for (size_t i = 0; i < COUNT(name); i++) {
         Err err;
         size_t len;
@@ -163,6 +169,15 @@ static void names_are_told_apart(void **state)
 
 /* ---- mistakes in the text ---- */
 
+/* A body with outputs y and z [A] and the inputs x and v [A], in a table with
+ * something more, run on these arguments. */
+#define REPEAT(more, args, say, at) \
+    {"dim A = 2 body b slots=0 { x: f32 = input(\"x\") v: f32[A] = " \
+     "input(\"v\") z: f32[A] = mul(v, x) output y = x output z = z } repeat " \
+     "@r1 " more " { b } graph g { x: f32 = number(1) w: f32[A] = " \
+     "input(\"w\") y: f32 = repeat(" args ", @r1) output y = y output w = w " \
+     "}", say, at}
+
 static void mistakes_are_reported(void **state)
 {
     (void)state;
@@ -186,8 +201,43 @@ static void mistakes_are_reported(void **state)
          "y: add takes 2 arguments, but number 2 is missing", "y:"},
         {"graph g { x: f32 = number(1) y: f32 = neg(x, x) }",
          "y: neg takes 1 arguments, but number 2 is there", "y:"},
-        {"graph g { x: f32 = number(1) y: f32 = select(x, x, x, x, x) }",
-         "no op has more than 4 arguments", "x) }"},
+        {"graph g { x: f32 = number(1) y: f32 = select(x, x, x, x) }",
+         "y: select takes 3 arguments, but number 4 is there", "y:"},
+        {"graph g { x: f32 = number(1) y: f32 = neg(x, x, x, x, x, x, x, x, x, "
+         "x, x, x, x, x, x, x, 2, x) }",
+         "no op has more than 16 arguments", "x) }"},
+        REPEAT("carry \"k\"", "x", "needs the output's name, found {", "{ b"),
+        REPEAT("each \"k\"", "x", "needs [, found {", "{ b"),
+        REPEAT("each \"k\" [Q] 0", "x", "dim Q is not known here", "Q"),
+        REPEAT("some \"k\"", "x", "needs carry, same, each, stack or {, found "
+               "some", "some"),
+        REPEAT("same \"k\"", "x", "y: repeat takes 2 arguments, but number 2 "
+               "is missing", "y: f32 = rep"),
+        REPEAT("stack \"k\" [A]", "x", "y: no body has the output k",
+               "y: f32 = rep"),
+        REPEAT("stack \"z\" [A]", "x",
+               "y: 1 passes have z, its dim A is 2", "y: f32 = rep"),
+        REPEAT("stack \"y\" [A]", "x", "y: y comes out twice",
+               "y: f32 = rep"),
+        REPEAT("same \"x\"", "x, x", "y: x goes in twice", "y: f32 = rep"),
+        REPEAT("carry \"k\" \"z2\"", "x, x",
+               "y: pass 0: its body has no output z2", "y: f32 = rep"),
+        REPEAT("carry \"k\" \"z\"", "x, x",
+               "y: z is f32[A] in a body, not f32", "y: f32 = rep"),
+        REPEAT("same \"v\"", "x, x",
+               "y: v is f32[A] in a body, not f32", "y: f32 = rep"),
+        REPEAT("each \"v\" [A] 0", "x, x",
+               "y: v is no list of parts along A", "y: f32 = rep"),
+        REPEAT("each \"v\" [A] 2", "x, w",
+               "y: pass 0: v has no part 2", "y: f32 = rep"),
+        REPEAT("each \"v\" [A] -1", "x, w",
+               "y: pass 0: no part of v", "y: f32 = rep"),
+        REPEAT("each \"v\" [A] 0 1", "x, w",
+               "y: v is no list of parts along A", "y: f32 = rep"),
+        REPEAT("each \"v\" [A] 0", "x, w",
+               "y: v is f32[A] in a body, not f32", "y: f32 = rep"),
+        {"graph g { x: f32 = number(1) y: f32 = result(x, \"z\") output y = y "
+         "}", "y: result needs a repeat that has a result of its name", "y:"},
         {"graph g { x: f32 = number(1) y: bf16 = neg(x) }",
          "y: is bf16, its rule gives f32", "y:"},
         {"graph g { x: f32 = number(1) x: f32 = number(2) }",
@@ -272,6 +322,7 @@ int main(void)
         cmocka_unit_test(golden_ops),
         cmocka_unit_test(golden_moe),
         cmocka_unit_test(golden_formula),
+        cmocka_unit_test(golden_repeat),
         cmocka_unit_test(every_op_is_in_the_golden_files),
         cmocka_unit_test(sizes_read_back),
         cmocka_unit_test(names_are_told_apart),

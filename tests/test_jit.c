@@ -49,7 +49,7 @@ static void row_ops(void **state)
     for (int op = 0; op < OP_COUNT; op++) {
         if (!op_is_map(op) || op == OP_cast)
             continue;
-        Node n = {.op = (Op)op, .arg = {a, b, NULL}};
+        Node n = {.op = (Op)op, .arg = {a, b, a}};
         if (op == OP_log || op == OP_sqrt || op == OP_rsqrt || op == OP_pow)
             n.arg[0] = pos;
         if (op == OP_select) {

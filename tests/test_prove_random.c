@@ -245,7 +245,7 @@ static bool *tame_nodes(Kit *k, Tensor **value)
         const Node *n = k->g->node.at[i];
         good[i] = (n->type.dtype == TYPE_i32 || tame(value[i])) &&
                   !decided_by_rounding(n, value);
-        for (int j = 0; j < op_info[n->op].nargs; j++)
+        for (int j = 0; j < node_args(n); j++)
             good[i] &= good[n->arg[j]->id];
     }
     return good;

@@ -33,9 +33,10 @@ static const char *said(const Kit *k)
 static void library_holds(void **state)
 {
     Kit *k = *state;
-    assert_int_equal(rules_count(k->rules), 12);
-    assert_true(rules_try(k->rules, 60, 1));
-    assert_int_equal(rules_count(k->rules), 12);
+    int all = rules_count(k->rules);
+    assert_true(all >= 30);
+    assert_true(rules_try(k->rules, 300, 1));
+    assert_int_equal(rules_count(k->rules), all);
 }
 
 static void wrong_rules_are_caught(void **state)
@@ -48,6 +49,19 @@ static void wrong_rules_are_caught(void **state)
         "softmax(x, K) => 1 / size(K)",
         "sum(softmax(x, K), K) => size(K)",
         "sum(c, K) => c",
+        "relu(x + 2) => x + 2",
+        "minimum(x, 2.1) => x where x > 0",
+        "maximum(x, -50) => x",
+        "relu(x + 1000) => x + 1000",
+        "x + 1e-7 * abs(x) => x",
+        "tanh(x) => x / (1 + abs(x))",
+        "floor(x + 0.5) => x where x > 0",
+        "sum(x, K) => mean(x, K)",
+        "abs(x + 7) => x + 7",
+        "sqrt(x * x) => x",
+        "exp(log(x)) => x",
+        "x ^ 2 / x => x",
+        "clamp(x, -5, 5) => x",
         "silu(x + y) => silu(x) + silu(y)",
         "relu(x) => x",
         "exp(x) => 1 + x",
@@ -105,6 +119,7 @@ static void added_rule_proves(void **state)
     Node *x = input(k, "x", DIMS(k->T, k->E)), *c = input(k, "c", DIMS(k->T));
     Node *shifted = along(k, OP_softmax, add(k, x, c), k->E),
          *plain = along(k, OP_softmax, x, k->E);
+    k->rules = rules_of(k, "");
     assert_int_equal(prove(k, (ProveEnv){0}, shifted, plain).result,
                      PROOF_open);
     k->rules = rules_of(k, "rule shift: softmax(c + x, K) => softmax(x, K)\n");
@@ -124,7 +139,7 @@ static void function_rules_match(void **state)
     Node *a = g_map1(k->g, OP_exp, add(k, x, add(k, x, y)));
     Node *ex = g_map1(k->g, OP_exp, x),
          *b = mul(k, mul(k, ex, g_map1(k->g, OP_exp, y)), ex);
-    assert_int_equal(prove(k, (ProveEnv){0}, a, b).result, PROOF_open);
+    assert_int_equal(prove(k, (ProveEnv){0}, a, b).result, PROOF_proved);
     a = g_map1(k->g, OP_exp, add(k, x, y));
     b = mul(k, g_map1(k->g, OP_exp, y), ex);
     assert_int_equal(prove(k, (ProveEnv){0}, a, b).result, PROOF_proved);
@@ -171,7 +186,7 @@ static void wrong_rule_is_caught_by_the_claim(void **state)
     Node *x = input(k, "x", DIMS(k->T, k->E));
     k->rules = rules_of(k, "rule bad: softmax(x, K) => x\n");
     Proof p = prove(k, (ProveEnv){0}, along(k, OP_softmax, x, k->E), x);
-    assert_int_equal(p.result, PROOF_open);
+    assert_int_equal(p.result, PROOF_refuted);
     assert_non_null(strstr(p.why, "one of the rules is wrong"));
 }
 

@@ -38,7 +38,7 @@ static Small *small_new(void)
         s->column[i] = &s->w[i];
         s->pass[i] = (Iteration){s->body, &s->column[i]};
     }
-    s->table = (Repeat){2, s->pass};
+    s->table = (Repeat){.n = 2, .at = s->pass};
     s->x = given(k, "x", DIMS(s->A, s->E), NULL);
     Node top = {.op = OP_topk, .arg = {s->x}, .ndim = 2,
                 .dim = {s->E, s->K}};

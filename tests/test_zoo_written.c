@@ -5,20 +5,13 @@
 #include <math.h>
 
 /* The config and text that a kit's model would be saved with. */
-typedef struct {
-    cJSON *config;
-    char *text; /* or NULL */
-} Written;
-
 static Written written(const Kit *k)
 {
-    return (Written){model_config(k->model), model_graft_text(k->model)};
-}
-
-static void written_free(Written *w)
-{
-    cJSON_Delete(w->config);
-    free(w->text);
+    Written w = {0};
+    Err err;
+    if (!model_write(k->model, &w, &err))
+        fail_msg("%s", err.text);
+    return w;
 }
 
 static const char *text_field(const cJSON *o, const char *name)
@@ -156,14 +149,15 @@ static void keeps_fields(void **state)
 {
     Kit k;
     kit_shared(&k, *state);
-    cJSON *config = model_config(k.model);
+    Written w = written(&k);
     const cJSON *v;
     cJSON_ArrayForEach(v, k.checkpoint->config) {
-        const cJSON *now = cJSON_GetObjectItemCaseSensitive(config, v->string);
+        const cJSON *now = cJSON_GetObjectItemCaseSensitive(w.config,
+                                                             v->string);
         if (!now || (!cJSON_IsNull(v) && !cJSON_Compare(v, now, true)))
             fail_msg("%s of %s has changed", v->string, (char *)*state);
     }
-    cJSON_Delete(config);
+    written_free(&w);
     kit_close(&k);
 }
 

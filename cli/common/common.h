@@ -27,16 +27,20 @@ typedef struct {
                        too */
     const char *schedule; /* a file of pinned schedules, or NULL */
     bool runs; /* set before parsing: --quantize may be given */
+    bool compiled; /* set before parsing: it is about compiled code */
+    bool cuda;     /* set before parsing: it can do something for GPUs */
     bool has_quantize;
     Dtype quantize; /* q8_0, q4_1 */
     bool json, quiet;
+    int64_t length; /* of the texts to come, where rope depends on it; or 0 */
 } Common;
 
 /* ---- flags (options.c) ---- */
 
 /* Parses with the command's own options (argp may be NULL-terminated arrays as
  * argp wants them) and the common ones. `state->input` of the command's parser
- * is `input`. A usage error is reported and exits with 2. */
+ * is `input`. A usage error is reported and exits with 2; a target that the
+ * command has not, with 1. */
 void options_parse(const struct argp *own, int argc, char **argv, void *input,
                    Common *common);
 
@@ -65,6 +69,9 @@ int report_end(int status);
 
 /* ---- files of text (report.c) ---- */
 
+/* All of a file's text, or of stdin's where path is "-"; malloc'ed and
+ * NUL-terminated. NULL with err set. */
+char *text_read(const char *path, size_t *len, Err *err);
 /* Reads a .graft file ("-" is stdin) as a source; false with err set. The
  * text is in `arena`. */
 bool source_read(Arena *arena, const char *path, Diags *diags, Source *src,

@@ -40,6 +40,8 @@ static void common_end(struct argp_state *state, const Common *c)
 {
     if (c->has_quantize && c->target != TARGET_cpu)
         argp_error(state, "--quantize needs --target cpu");
+    if (c->compiled && c->target == TARGET_interp)
+        argp_error(state, "--target interp compiles nothing");
     if (c->has_dtype && c->dtype == TYPE_f64 &&
         (c->stores || c->target != TARGET_interp))
         argp_error(state, c->stores ? "--dtype f64: nothing is stored so"
@@ -111,6 +113,16 @@ static error_t outer_key(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
+static void refuse_cuda(const Common *c)
+{
+    Err err;
+    if (c->target != TARGET_cuda || c->cuda)
+        return;
+    err_set(&err, "--target cuda: graft " CLI_VERSION " runs nothing on GPUs "
+                  "yet; use --target cpu");
+    exit(report_error(c, &err));
+}
+
 void options_parse(const struct argp *own, int argc, char **argv, void *input,
                    Common *common)
 {
@@ -122,6 +134,7 @@ void options_parse(const struct argp *own, int argc, char **argv, void *input,
         {0}};
     struct argp outer = {.parser = outer_key, .children = children};
     argp_parse(&outer, argc, argv, 0, NULL, &both);
+    refuse_cuda(common);
 }
 
 int64_t option_int(struct argp_state *state, const char *what, const char *s,

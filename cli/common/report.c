@@ -62,13 +62,18 @@ static char *read_stdin(size_t *len, Err *err)
     return text;
 }
 
+char *text_read(const char *path, size_t *len, Err *err)
+{
+    return strcmp(path, "-") ? read_file(path, len, err)
+                             : read_stdin(len, err);
+}
+
 bool source_read(Arena *arena, const char *path, Diags *diags, Source *src,
                  Err *err)
 {
     size_t len;
     bool from_stdin = !strcmp(path, "-");
-    char *text = from_stdin ? read_stdin(&len, err)
-                            : read_file(path, &len, err);
+    char *text = text_read(path, &len, err);
     if (!text)
         return false;
     const char *nul = memchr(text, 0, len);

@@ -8,6 +8,7 @@
 typedef struct {
     Loaded *at;
     int n;
+    const ArgList *with; /* names of the others, from at[1] on */
     const Weight *const *weight; /* of the first, as the text has them */
     const Weight **sorted;       /* the same by pointer */
     int nweight;
@@ -43,7 +44,8 @@ typedef struct {
 /* Puts weights that are parts together (parts_write.c). */
 void file_plan_join(FilePlan *p, Arena *a, const Sources *s);
 /* Tensor k's bytes, of which there are all. */
-bool file_plan_put(FilePlan *p, Writer *w, int k, const void *data, Err *err);
+bool file_plan_put(const FilePlan *p, Writer *w, int k, const void *data,
+                   Err *err);
 void file_plan_free(FilePlan *p);
 /* forced: the type of every tensor, where has_forced. */
 void file_plan_make(FilePlan *p, Arena *a, const Sources *s, const Model *made,
@@ -60,6 +62,14 @@ void values_free(Values *v);
 /* All of w, stacked dims too, as dtype. */
 bool values_compute(Values *v, const Weight *w, Dtype dtype, void *out,
                     Err *err);
+
+/* Is all finite that w's formula reads? */
+bool values_inputs_finite(Values *v, const Weight *w);
+
+/* Writes the weights of the plan in its order (put.c). False with err set: also
+ * where one turns NaN or infinite that is made of finite ones. */
+bool weights_put(Sources *s, const FilePlan *plan, const Common *common,
+                 Writer *w, Err *err);
 
 /* ---- where it goes (output.c) ---- */
 

@@ -59,6 +59,9 @@ static bool bind(Loaded *l, Err *err)
 {
     Checkpoint *c = l->checkpoint;
     Err why = {""};
+    if (l->common->length && !cJSON_HasObjectItem(c->config, CONFIG_LENGTH))
+        cJSON_AddNumberToObject(c->config, CONFIG_LENGTH,
+                                (double)l->common->length);
     l->model = model_bind(&l->arena, &l->diags, c->config, c->graft, l->dtype,
                           &why);
     if (!l->model && l->diags.errors > 0)

@@ -30,6 +30,10 @@ typedef LIST(Arg) ArgList; /* name=value */
 void args_add(ArgList *to, Arena *a, const char *what, const char *text,
               struct argp_state *state);
 
+/* What `--with name=MODEL` stands for, as many as there are: all have the shape
+ * and the dims of m. */
+With *with_shape(Arena *a, const ArgList *with, Model *m);
+
 /* Is it a .graft file, FILE.graft:NAME or a name of the library's (then *name
  * is NAME)? What is there as a file or a folder is no module. */
 bool is_spec(const char *what, const char **name);

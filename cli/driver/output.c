@@ -7,8 +7,8 @@
 struct OutputParts {
     Arena arena;
     LIST(FileSpec) file;
-    cJSON *config;
-    char *config_text, *graft;
+    Written written;
+    char *config_text;
     TokenizerFiles tokenizer;
     FolderSpec folder;
     GgufSpec gguf;
@@ -73,10 +73,9 @@ static Writer *begin_folder(Output *o, Err *err)
 {
     struct OutputParts *p = o->parts;
     const Checkpoint *c = o->source;
-    p->config_text = json_text(p->config);
-    p->graft = model_graft_text(o->made);
+    p->config_text = json_text(p->written.config);
     add_text(p, "config.json", p->config_text);
-    add_text(p, "model.graft", p->graft);
+    add_text(p, "model.graft", p->written.text);
     if (!add_tokenizer(p, c, err))
         return NULL;
     for (int i = 0; i < c->others; i++) {
@@ -85,6 +84,9 @@ static Writer *begin_folder(Output *o, Err *err)
         list_push(&p->arena, &p->file,
                   (FileSpec){c->other[i], NULL, 0, from});
     }
+    if (c->link_out)
+        report_note(o->common, "note: %s is a link out of the model's folder: "
+                    "such files are not copied", c->link_out);
     p->folder = (FolderSpec){
         .tensor = o->plan->whole.at, .tensors = o->plan->whole.n,
         .meta = (const char *const(*)[2])o->meta, .metas = o->metas,
@@ -96,7 +98,7 @@ static Writer *begin_folder(Output *o, Err *err)
 static bool say_caveats(const Output *o, Err *err)
 {
     const char *caveat[GGUF_CAVEATS];
-    int n = gguf_caveats(o->parts->config, caveat);
+    int n = gguf_caveats(o->parts->written.config, caveat);
     if (n && o->strict)
         return err_set(err, "--strict: %s", caveat[0]);
     for (int i = 0; i < n; i++)
@@ -110,7 +112,8 @@ static Writer *begin_gguf(Output *o, Err *err)
     const Checkpoint *c = o->source;
     p->gguf = (GgufSpec){
         .tensor = o->plan->whole.at, .tensors = o->plan->whole.n,
-        .config = p->config, .tokenizer = c->tokenizer, .gguf = c->gguf,
+        .config = p->written.config, .tokenizer = c->tokenizer,
+        .gguf = c->gguf,
         .meta = (const char *const(*)[2])o->meta, .metas = o->metas,
         .has_type = o->common->has_dtype, .type = o->common->dtype};
     return say_caveats(o, err) ? gguf_begin(o->path, &p->gguf, err) : NULL;
@@ -119,9 +122,11 @@ static Writer *begin_gguf(Output *o, Err *err)
 Writer *output_begin(Output *o, Err *err)
 {
     o->parts = xmalloc(sizeof *o->parts);
-    *o->parts = (struct OutputParts){.config = model_config(o->made)};
-    set_dtype(o->plan, o->parts->config);
-    cJSON_DeleteItemFromObjectCaseSensitive(o->parts->config,
+    *o->parts = (struct OutputParts){0};
+    if (!model_write(o->made, &o->parts->written, err))
+        return NULL;
+    set_dtype(o->plan, o->parts->written.config);
+    cJSON_DeleteItemFromObjectCaseSensitive(o->parts->written.config,
                                             "quantization_config");
     return output_is_gguf(o->path) ? begin_gguf(o, err)
                                    : begin_folder(o, err);
@@ -130,9 +135,8 @@ Writer *output_begin(Output *o, Err *err)
 void output_free(Output *o)
 {
     struct OutputParts *p = o->parts;
-    cJSON_Delete(p->config);
+    written_free(&p->written);
     free(p->config_text);
-    free(p->graft);
     tokenizer_files_free(&p->tokenizer);
     arena_free(&p->arena);
     free(p);

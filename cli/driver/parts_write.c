@@ -176,7 +176,8 @@ static void put_rows(const TensorInfo *whole, const TensorInfo *t,
     }
 }
 
-bool file_plan_put(FilePlan *p, Writer *w, int k, const void *data, Err *err)
+bool file_plan_put(const FilePlan *p, Writer *w, int k, const void *data,
+                   Err *err)
 {
     const struct PlannedPart *part = &p->part[k];
     const TensorInfo *t = &p->tensor.at[k];

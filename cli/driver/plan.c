@@ -42,6 +42,16 @@ static const Weight *counterpart(const Sources *s, const Weight *w)
     return NULL;
 }
 
+/* The nth of the models given under a name. */
+static const Loaded *source_named(const Sources *s, const char *name,
+                                  int64_t nth)
+{
+    for (int i = 0; i < s->with->n; i++)
+        if (!strcmp(s->with->at[i].name, name) && nth-- == 0)
+            return &s->at[1 + i];
+    return NULL;
+}
+
 const FileTensor *sources_tensor(const Sources *s, const Weight *w,
                                  int64_t index)
 {
@@ -53,9 +63,9 @@ const FileTensor *sources_tensor(const Sources *s, const Weight *w,
     const Weight *own = counterpart(s, w);
     if (!own)
         return NULL;
-    int64_t each = weight_stacked(own), model = 1 + index / each;
-    return model < s->n ? loaded_tensor(&s->at[model], own, index % each)
-                        : NULL;
+    int64_t each = weight_stacked(own);
+    const Loaded *l = source_named(s, w->other, index / each);
+    return l ? loaded_tensor(l, own, index % each) : NULL;
 }
 
 /* ---- copies ---- */
@@ -158,25 +168,58 @@ static Dtype plain(Dtype t)
     return type_is_float(t) && t != TYPE_f64 ? t : TYPE_f32;
 }
 
-/* The first tensor that a formula reads, or NULL. */
-static const FileTensor *first_read(const Sources *s, const Node *n)
+/* A type that holds the values of both. */
+static Dtype wider(Dtype a, Dtype b)
 {
-    const FileTensor *t = NULL;
-    if (n->op == OP_weight && n->weight)
-        return sources_tensor(s, n->weight, 0);
-    for (int i = 0; i < op_info[n->op].nargs && !t; i++)
-        t = first_read(s, n->arg[i]);
-    return t;
+    return a == b ? a : TYPE_f32;
 }
 
-/* Tensors keep their source's type; what has none takes the checkpoint's. */
+typedef struct {
+    Dtype dtype;
+    bool any;
+    bool *seen; /* by Node.id */
+} Read;
+
+static void read_weight(Read *r, const Sources *s, const Weight *w)
+{
+    for (int64_t i = 0; i < weight_stacked(w); i++) {
+        const FileTensor *t = sources_tensor(s, w, i);
+        if (!t)
+            return; /* counted by `observe` */
+        Dtype d = plain(t->info.dtype);
+        r->dtype = r->any ? wider(r->dtype, d) : d;
+        r->any = true;
+    }
+}
+
+/* All that a formula reads. */
+static void read_formula(Read *r, const Sources *s, const Node *n)
+{
+    if (r->seen[n->id])
+        return;
+    r->seen[n->id] = true;
+    if (n->op == OP_weight && n->weight)
+        read_weight(r, s, n->weight);
+    for (int i = 0; i < node_args(n); i++)
+        read_formula(r, s, n->arg[i]);
+}
+
+/* Tensors keep their source's type, and are of one that holds all where there
+ * are several; what has none takes the checkpoint's. */
 static Dtype dtype_of(const Sources *s, const Weight *w, const Common *common)
 {
     if (common->has_dtype)
         return common->dtype;
-    const FileTensor *t = w->value ? first_read(s, w->value)
-                                   : sources_tensor(s, w, 0);
-    return plain(t ? t->info.dtype : s->at[0].checkpoint->dtype);
+    Read r = {0};
+    if (w->value) {
+        r.seen = xmalloc((size_t)w->value->id + 1);
+        memset(r.seen, 0, (size_t)w->value->id + 1);
+        read_formula(&r, s, w->value);
+        free(r.seen);
+    } else {
+        read_weight(&r, s, w);
+    }
+    return r.any ? r.dtype : plain(s->at[0].checkpoint->dtype);
 }
 
 /* As the source has it where it is a copy or stands for one of that name (a

@@ -13,6 +13,14 @@ void args_add(ArgList *to, Arena *a, const char *what, const char *text,
     list_push(a, to, arg);
 }
 
+With *with_shape(Arena *a, const ArgList *with, Model *m)
+{
+    With *all = arena_alloc(a, (size_t)(with->n + 1) * sizeof *all);
+    for (int i = 0; i < with->n; i++)
+        all[i] = (With){intern(with->at[i].name), m};
+    return all;
+}
+
 static const char ext[] = ".graft";
 
 /* FILE.graft or FILE.graft:NAME; *len gets FILE.graft's. */

@@ -61,7 +61,7 @@ static Node *move(Mover *m, const Node *n)
     if (n->op == OP_learned && n->weight && n->weight->value) {
         now = move(m, n->weight->value);
     } else {
-        for (int i = 0; i < op_info[n->op].nargs; i++)
+        for (int i = 0; i < node_args(n); i++)
             copy.arg[i] = move(m, n->arg[i]);
         now = graph_add(m->to, copy);
     }
@@ -209,6 +209,38 @@ static bool all_at_hand(const Values *v, const Formula *f, Err *err)
                                 "are no counts here",
                            f->weight.at[i]->path);
     return true;
+}
+
+static bool tensor_finite(const FileTensor *t)
+{
+    enum { PIECE = 1 << 16 };
+    int64_t count = 1;
+    for (int i = 0; i < t->info.rank; i++)
+        count *= t->info.shape[i];
+    int64_t cols = t->info.rank ? t->info.shape[t->info.rank - 1] : 1;
+    int64_t piece = cols > 0 && cols < PIECE ? PIECE / cols * cols : cols;
+    float *x = xmalloc((size_t)(piece > 0 ? piece : 1) * sizeof *x);
+    bool fine = true;
+    for (int64_t at = 0; fine && at < count; at += piece) {
+        int64_t n = count - at < piece ? count - at : piece;
+        tensor_read(t, at, n, TYPE_f32, x);
+        fine = type_unfinite(TYPE_f32, x, n) < 0;
+    }
+    free(x);
+    tensor_release(t);
+    return fine;
+}
+
+bool values_inputs_finite(Values *v, const Weight *w)
+{
+    Arena arena = {0};
+    Formula f = formula_of(&arena, w, TYPE_f32);
+    bool fine = true;
+    for (int i = 0; fine && i < f.weight.n; i++)
+        for (int64_t j = 0; fine && j < weight_stacked(f.weight.at[i]); j++)
+            fine = tensor_finite(tensor(v, f.weight.at[i], j));
+    arena_free(&arena);
+    return fine;
 }
 
 bool values_compute(Values *v, const Weight *w, Dtype dtype, void *out,

@@ -220,7 +220,7 @@ static bool run_bench(Bench *b, Err *err)
 int command_bench(int argc, char **argv)
 {
     Bench b = {.tries = 5, .context = -1, .routing = -1, .patience = 300,
-               .common.runs = true};
+               .common = {.runs = true, .compiled = true}};
     options_parse(&argp, argc, argv, &b, &b.common);
     rt_catch_interrupts();
     int threads = b.common.threads > 0 ? b.common.threads : exec_cores();

@@ -102,7 +102,8 @@ static void add_plan(Explore *e, const Loaded *l, const Plan *p, int calls)
 {
     for (int i = 0; i < p->kernel.n; i++) {
         const Kernel *k = p->kernel.at[i];
-        add_kernel(e, l, k, calls);
+        if (!kernel_panels(k)) /* one kernel alone has not its panels */
+            add_kernel(e, l, k, calls);
         for (int j = 0; k->skeleton == SKEL_repeat && j < k->repeat.n; j++)
             add_plan(e, l, k->repeat.body[j], calls);
     }
@@ -356,7 +357,8 @@ static bool explore(Explore *e, Loaded *l, Err *err)
 int command_explore(int argc, char **argv)
 {
     static const int32_t usual[] = {1, 16, 512};
-    Explore e = {.seconds = 60, .ntokens = COUNT(usual)};
+    Explore e = {.seconds = 60, .ntokens = COUNT(usual),
+                 .common.compiled = true};
     e.tokens = xmalloc(sizeof usual);
     memcpy(e.tokens, usual, sizeof usual);
     options_parse(&argp, argc, argv, &e, &e.common);

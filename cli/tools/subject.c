@@ -73,29 +73,6 @@ static bool open_models(Subject *s, const Common *common, Err *err)
     return true;
 }
 
-static const char *other_name(const Ast *def)
-{
-    const Ast *params = def->nkid ? def->kid[0] : NULL;
-    for (int i = 0; params && i < params->nkid; i++)
-        if (params->kid[i]->kind == AST_param_model)
-            return params->kid[i]->text;
-    return NULL;
-}
-
-static bool check_with(const Subject *s, Err *err)
-{
-    const char *other = other_name(s->def);
-    const ArgList *with = &s->args->with;
-    if (other && !with->n)
-        return err_set(err, "%s needs another model: --with %s=MODEL",
-                       s->def->text, other);
-    for (int i = 0; i < with->n; i++)
-        if (!other || strcmp(other, with->at[i].name))
-            return err_set(err, "%s has no `%s` that is a model", s->def->text,
-                           with->at[i].name);
-    return true;
-}
-
 static bool transform(Subject *s, Err *err)
 {
     const char *what = s->args->transform, *name;
@@ -108,15 +85,11 @@ static bool transform(Subject *s, Err *err)
         return err_set(err, "%s: which transform? FILE.graft:NAME says", what);
     if (!(s->def = spec_find(s->spec, AST_transform, name)))
         return missing(s, what, name, true, err);
-    if (!check_with(s, err))
-        return false;
-    Model **with = arena_alloc(&s->arena, (size_t)(s->args->with.n + 1) *
-                                              sizeof *with);
-    for (int i = 0; i < s->args->with.n; i++)
-        with[i] = s->model[0].model; /* its shape, and its dims */
-    s->made = model_transform(s->spec, s->model[0].model, name,
-                              s->args->arg.at, s->args->arg.n, with,
-                              s->args->with.n, &why);
+    const SubjectArgs *args = s->args;
+    Model *m = s->model[0].model;
+    s->made = model_transform(s->spec, m, name, args->arg.at, args->arg.n,
+                              with_shape(&s->arena, &args->with, m),
+                              args->with.n, &why);
     return s->made || err_set(err, "%s: %s", s->args->what,
                               *why.text ? why.text
                                         : "it cannot be applied, see above");

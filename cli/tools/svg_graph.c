@@ -62,7 +62,7 @@ static const char *dims_of(const Node *n, int count)
 
 static bool has_number(const Node *n)
 {
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         if (is_number(drawn(n->arg[i])))
             return true;
     return false;
@@ -290,7 +290,7 @@ static void draw_node(Draw *d, Piece *b, const Node *n, const char **name)
     close_clusters(d, depth);
     if (n->op == OP_input && (!b->from || !strcmp(n->name, "x")))
         b->from = name[n->id];
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
+    for (int i = 0; i < node_args(n); i++) {
         const Node *a = drawn(n->arg[i]);
         bool twice = i > 0 && a == drawn(n->arg[0]) && n->op == OP_mul;
         if (!is_number(a) && !twice)
@@ -305,7 +305,7 @@ static bool *reached(const Graph *g)
     for (int i = 0; i < g->output.n; i++)
         mark[drawn(g->output.at[i].node)->id] = true;
     for (int i = g->node.n - 1; i >= 0; i--)
-        for (int j = 0; mark[i] && j < op_info[g->node.at[i]->op].nargs; j++)
+        for (int j = 0; mark[i] && j < node_args(g->node.at[i]); j++)
             mark[drawn(g->node.at[i]->arg[j])->id] = true;
     return mark;
 }

@@ -136,86 +136,70 @@ static void rename_kernels(Plan *plan, const char *name)
         rename_kernels(plan->body.at[i], name);
 }
 
-static const Buffer **column_of(Build *b, const Buffer *buffer, bool out)
+static void add_column(const Buffer **list, const Buffer *b)
 {
-    const Buffer **list = out ? b->out_of : b->in;
     for (int i = 0; i < COLUMNS; i++) {
         if (!list[i])
-            list[i] = buffer;
-        if (list[i] == buffer ||
-            (!out && list[i]->node->name == buffer->node->name))
-            return &list[i];
+            list[i] = b;
+        if (list[i] == b)
+            return;
     }
     BUG("more than %d columns", COLUMNS);
 }
 
-/* Inputs in the order in which the graph has them. */
-static void order_inputs(Build *b, const Graph *g)
+/* Inputs in the order in which the graph has them; then what only bodies
+ * read. */
+static void order_columns(Build *b, const Graph *g)
 {
-    const Plan *plan = b->p->plan;
+    const Steps *s = &b->p->steps;
     for (int i = 0; i < g->node.n; i++)
-        for (int j = 0; j < plan->buffer.n; j++) {
-            const Buffer *buffer = plan->buffer.at[j];
-            if (g->node.at[i]->op == OP_input && buffer->kind == BUF_input &&
-                buffer->node->name == g->node.at[i]->name)
-                column_of(b, buffer, false);
-        }
+        for (int j = 0; j < s->in.n; j++)
+            if (g->node.at[i]->op == OP_input &&
+                s->in.at[j]->node->name == g->node.at[i]->name)
+                add_column(b->in, s->in.at[j]);
+    for (int i = 0; i < s->in.n; i++)
+        add_column(b->in, s->in.at[i]);
+    for (int i = 0; i < s->out.n; i++)
+        add_column(b->out_of, s->out.at[i]);
 }
 
-/* Addresses that only say which column is meant: inputs, then outputs. */
-static void set_columns(Build *b, Instance *in)
+static int64_t *places(Build *b, int n)
 {
-    bool top = !in->parent;
-    for (int i = 0; i < in->plan->buffer.n; i++) {
-        const Buffer *buffer = in->plan->buffer.at[i];
-        bool input = buffer->kind == BUF_input &&
-                     (top || buffer->node->name != intern("x"));
-        if (input)
-            in->at[i] = &b->column[column_of(b, buffer, false) - b->in];
-        else if (top && buffer->kind == BUF_output)
-            in->at[i] = &b->column[COLUMNS + (column_of(b, buffer, true) -
-                                              b->out_of)];
-    }
+    return arena_alloc(&b->p->arena, (size_t)(n + 1) * sizeof(int64_t));
 }
 
 static void place_angles(Build *b)
 {
-    Program *p = b->p;
-    b->angle_at = arena_alloc(&p->arena, (size_t)(p->rope.n + 1) * 8);
-    for (int i = 0; i < p->rope.n; i++) {
+    const Steps *s = &b->p->steps;
+    b->angle_at = places(b, s->angle.n);
+    for (int i = 0; i < s->angle.n; i++) {
         b->angle_at[i] = b->angle_bytes;
-        b->angle_bytes += 4 * b->o->tokens * p->rope.at[i]->rope->rotary;
+        b->angle_bytes += 4 * b->o->tokens * s->angle.at[i].rope->rotary;
     }
 }
 
 static void place_caches(Build *b)
 {
-    Program *p = b->p;
-    b->cache_at = arena_alloc(&p->arena, (size_t)(2 * p->ncaches + 1) * 8);
-    for (int i = 0; i < 2 * p->ncaches; i++) {
-        const Buffer *c = i & 1 ? p->cache[i / 2].vals : p->cache[i / 2].keys;
+    const Steps *s = &b->p->steps;
+    b->cache_at = places(b, s->cache.n);
+    for (int i = 0; i < s->cache.n; i++) {
+        const Buffer *c = s->cache.at[i];
         b->cache_at[i] = b->cache_bytes;
-        b->cache_bytes += attend_bytes(p->target, &c->type, !(i & 1),
-                                       b->o->capacity);
+        b->cache_bytes += attend_bytes(b->p->target, &c->type,
+                                       c->kind == BUF_keys, b->o->capacity);
         b->cache_bytes = (b->cache_bytes + 63) / 64 * 64;
     }
 }
 
-void program_flow(Program *p, int64_t T);
-
-static bool place_all(Build *b, const Graph *g, Err *err)
+static void place_all(Build *b, const Graph *g)
 {
     Program *p = b->p;
-    program_ready(p);
-    if (!program_memory(p, b->o->tokens, err))
-        return false;
-    order_inputs(b, g);
-    for (int i = 0; i < p->instance.n; i++)
-        set_columns(b, p->instance.at[i]);
-    program_flow(p, b->o->tokens);
+    steps_make(&p->steps, &p->arena, p->plan);
+    steps_place(&p->steps, b->o->tokens);
+    b->weight_at = places(b, p->steps.weight.n);
+    order_columns(b, g);
     place_angles(b);
     place_caches(b);
-    return true;
 }
 
 const char *build_command(const char *name)
@@ -232,9 +216,11 @@ bool cpu_build(const Graph *g, const CpuOptions *o, const BuildOptions *bo,
     Build b = {.p = program_new(o), .o = bo};
     b.p->o.stored = NULL;
     bool good = program_cut(b.p, g, err) && only_kernels(b.p->plan, err);
-    if (good)
+    if (good) {
         rename_kernels(b.p->plan, bo->name);
-    good = good && write_object(&b, err) && place_all(&b, g, err) &&
+        place_all(&b, g);
+    }
+    good = good && write_object(&b, err) &&
            write_text(&b, intern_printf("%s.c", bo->name), build_tables, err) &&
            write_text(&b, intern_printf("%s.h", bo->name), build_header, err) &&
            write_text(&b, "example.c", build_example, err) &&

@@ -10,14 +10,6 @@ extern const char text_standalone_types[], text_standalone_run[];
 
 /* ---- weights ---- */
 
-int64_t build_tensors_of(const Weight *w)
-{
-    int64_t n = 1;
-    for (int i = 0; i < w->stacked; i++)
-        n *= size_at(w->type.dim[i]->size, 1);
-    return n;
-}
-
 int build_tensor(Build *b, const Weight *w, int64_t index, Dtype t)
 {
     for (int i = 0; i < b->tensor.n; i++)
@@ -37,21 +29,11 @@ typedef struct {
     int uses_n, dims_n, stacks_n;
 } Tables;
 
-static const Weight *weight_of(const Instance *in, const Node *n)
-{
-    return n->slot ? in->pass->weight[n->slot - 1] : n->weight;
-}
-
 static int64_t take(Build *b, int64_t bytes)
 {
     int64_t at = b->weight_bytes;
     b->weight_bytes += (bytes + 63) / 64 * 64;
     return at;
-}
-
-static int64_t tensor_bytes(const Weight *w, Dtype t)
-{
-    return type_bytes(t, type_count(&w->type, 1) / build_tensors_of(w));
 }
 
 static void plain_use(Tables *t, const Weight *w, int64_t index, Dtype type,
@@ -62,12 +44,14 @@ static void plain_use(Tables *t, const Weight *w, int64_t index, Dtype type,
     t->uses_n++;
 }
 
-static void hold_plain(Tables *t, const Instance *in, const Buffer *buf)
+/* Returns where the kernels find it. */
+static int64_t hold_plain(Tables *t, const Instance *in, const Buffer *buf)
 {
     Build *b = t->b;
-    const Weight *w = weight_of(in, buf->node);
+    const Weight *w = steps_weight(in, buf->node);
     Dtype type = buf->type.dtype;
-    int64_t n = build_tensors_of(w), each = tensor_bytes(w, type);
+    int64_t n = weight_tensors(w);
+    int64_t each = type_bytes(type, weight_elements(w));
     int64_t at = take(b, n * each), table = at;
     if (buf->stacked) {
         table = take(b, 8 * n);
@@ -77,8 +61,7 @@ static void hold_plain(Tables *t, const Instance *in, const Buffer *buf)
     }
     for (int64_t i = 0; i < n; i++)
         plain_use(t, w, i, type, at + i * each);
-    Held h = {in, buf, table};
-    list_push(&b->p->arena, &b->held, h);
+    return table;
 }
 
 static void say_dim(Tables *t, int64_t size, int64_t stride, int64_t fixed)
@@ -137,16 +120,15 @@ static void packed_use(Tables *t, const Pack *k, int part, const Weight *w,
     t->uses_n++;
 }
 
-static void hold_packed(Tables *t, const Instance *in, const Buffer *buf)
+static int64_t hold_packed(Tables *t, const Instance *in, const Buffer *buf)
 {
-    Build *b = t->b;
-    Held h = {in, buf, take(b, pack_bytes(&buf->pack))};
+    int64_t at = take(t->b, pack_bytes(&buf->pack));
     for (int i = 0; i < buf->pack.parts; i++) {
-        const Weight *w = weight_of(in, buf->pack.part[i]);
-        for (int64_t j = 0; j < build_tensors_of(w); j++)
-            packed_use(t, &buf->pack, i, w, j, h.at);
+        const Weight *w = steps_weight(in, buf->pack.part[i]);
+        for (int64_t j = 0; j < weight_tensors(w); j++)
+            packed_use(t, &buf->pack, i, w, j, at);
     }
-    list_push(&b->p->arena, &b->held, h);
+    return at;
 }
 
 /* A C table of n rows; C wants one at least. */
@@ -163,15 +145,11 @@ static void weight_tables(Build *b)
     t.use = open_memstream(&t.uses, &t.nuses);
     t.dim = open_memstream(&t.dims, &t.ndims);
     t.stack = open_memstream(&t.stacks, &t.nstacks);
-    for (int i = 0; i < b->p->instance.n; i++) {
-        const Instance *in = b->p->instance.at[i];
-        for (int j = 0; j < in->plan->buffer.n; j++) {
-            const Buffer *buf = in->plan->buffer.at[j];
-            if (buf->kind == BUF_weight)
-                hold_plain(&t, in, buf);
-            else if (buf->kind == BUF_packed)
-                hold_packed(&t, in, buf);
-        }
+    for (int i = 0; i < b->p->steps.weight.n; i++) {
+        const Held *h = &b->p->steps.weight.at[i];
+        b->weight_at[i] = h->b->kind == BUF_packed
+                              ? hold_packed(&t, h->in, h->b)
+                              : hold_plain(&t, h->in, h->b);
     }
     fclose(t.use);
     fclose(t.dim);
@@ -188,128 +166,76 @@ static void weight_tables(Build *b)
 
 /* ---- steps ---- */
 
-static const char *symbol(const StepOf *of)
+static const char *symbol(const ProgramStep *of)
 {
     return intern_printf("%s%s", of->kernel->name, of->append ? "_append" : "");
 }
 
 static void declare_kernels(Build *b)
 {
-    Program *p = b->p;
-    for (int i = 0; i < p->step_of.n; i++) {
-        const StepOf *of = &p->step_of.at[i];
-        bool said = !of->kernel;
+    const Steps *s = &b->p->steps;
+    for (int i = 0; i < s->step.n; i++) {
+        const ProgramStep *of = &s->step.at[i];
+        bool said = false;
         for (int j = 0; j < i && !said; j++)
-            said = p->step_of.at[j].kernel == of->kernel &&
-                   p->step_of.at[j].append == of->append;
+            said = s->step.at[j].kernel == of->kernel &&
+                   s->step.at[j].append == of->append;
         if (!said)
             SAY("extern gr_Kernel %s;\nextern gr_Tasks %s_tasks;\n", symbol(of),
                 symbol(of));
     }
 }
 
-static int64_t held_at(const Build *b, const Instance *in, const Buffer *buf)
+/* Blocks of weights, angles and caches lie in one piece of memory each. */
+static void say_address(Build *b, Address a)
 {
-    for (int i = 0; i < b->held.n; i++)
-        if (b->held.at[i].in == in && b->held.at[i].b == buf)
-            return b->held.at[i].at;
-    BUG("a weight without a place");
-}
-
-static int64_t cache_place(const Build *b, const Instance *in,
-                           const Buffer *buf)
-{
-    int cache = in->first_cache;
-    for (int i = 0; i < in->plan->kernel.n; i++) {
-        const Kernel *k = in->plan->kernel.at[i];
-        if (k->skeleton != SKEL_attend)
-            continue;
-        if (k->attend.keys == buf || k->attend.vals == buf)
-            return b->cache_at[2 * cache + (k->attend.vals == buf)];
-        cache++;
-    }
-    BUG("a cache without a place");
-}
-
-static int64_t angle_place(const Build *b, const Buffer *buf)
-{
-    for (int i = 0; i < b->p->rope.n; i++)
-        if (!memcmp(b->p->rope.at[i]->rope, buf->rope, sizeof *buf->rope))
-            return b->angle_at[i];
-    BUG("angles without a place");
-}
-
-static void say_arg(Build *b, const Instance *in, const Buffer *buf)
-{
-    const char *at = in->at[buf->id];
-    switch (buf->kind) {
-    case BUF_weight:
-    case BUF_packed:
-        SAY("    {AT_weight, %lld},\n", (long long)held_at(b, in, buf));
-        return;
-    case BUF_keys:
-    case BUF_vals:
-        SAY("    {AT_cache, %lld},\n", (long long)cache_place(b, in, buf));
-        return;
-    case BUF_rope:
-        SAY("    {AT_angle, %lld},\n", (long long)angle_place(b, buf));
-        return;
-    case BUF_pos: SAY("    {AT_pos, 0},\n"); return;
-    default: break;
-    }
-    if (at >= b->column && at < b->column + sizeof b->column) {
-        int i = (int)(at - b->column);
-        SAY("    {%s, %d},\n", i < COLUMNS ? "AT_in" : "AT_out", i % COLUMNS);
-    } else {
-        SAY("    {AT_value, %lld},\n", (long long)(at - b->p->memory));
-    }
+    static const char *const word[SPACES] = {
+        "",           "AT_value", "AT_in",    "AT_out",
+        "AT_weight",  "AT_cache", "AT_angle", "AT_pos"};
+    const int64_t *at = a.space == SPACE_weight  ? b->weight_at
+                        : a.space == SPACE_angle ? b->angle_at
+                        : a.space == SPACE_cache ? b->cache_at
+                                                 : NULL;
+    if (!a.space)
+        BUG("an argument without a place");
+    SAY("    {%s, %d, %lld},\n", word[a.space], at ? 0 : a.block,
+        (long long)(a.at + (at ? at[a.block] : 0)));
 }
 
 static void step_tables(Build *b)
 {
-    Program *p = b->p;
-    int args = 0, steps = 0;
+    const Steps *s = &b->p->steps;
     declare_kernels(b);
     SAY("static const gr_Arg gr_args[] = {\n");
-    for (int i = 0; i < p->step_of.n; i++) {
-        const StepOf *of = &p->step_of.at[i];
-        for (int j = 0; of->kernel && j < of->kernel->nin; j++)
-            say_arg(b, of->in, of->kernel->in[j]);
-        for (int j = 0; of->kernel && j < of->kernel->nout; j++)
-            say_arg(b, of->in, of->kernel->out[j]);
-    }
+    for (int i = 0; i < s->arg.n; i++)
+        say_address(b, s->arg.at[i]);
     SAY("};\nstatic const gr_Step gr_steps[] = {\n");
-    for (int i = 0; i < p->step_of.n; i++) {
-        const StepOf *of = &p->step_of.at[i];
-        if (!of->kernel)
-            continue;
-        int n = of->kernel->nin + of->kernel->nout;
-        SAY("    {%s, %s_tasks, %d, %d, %d},\n", symbol(of), symbol(of), args,
-            n, p->step.at[i].joined);
-        args += n;
-        steps++;
+    for (int i = 0; i < s->step.n; i++) {
+        const ProgramStep *of = &s->step.at[i];
+        SAY("    {%s, %s_tasks, %d, %d, %d},\n", symbol(of), symbol(of),
+            of->first, of->n, of->joined);
     }
-    SAY("};\nenum { STEPS = %d, ARGS = %d };\n", steps, args);
+    SAY("};\nenum { STEPS = %d, ARGS = %d };\n", s->step.n, s->arg.n);
 }
 
 /* ---- the rest ---- */
 
 static void angle_tables(Build *b)
 {
-    Program *p = b->p;
+    const Steps *s = &b->p->steps;
     int first = 0;
     SAY("static const double gr_angle_freq[] = {\n");
-    for (int i = 0; i < p->rope.n; i++)
-        for (int j = 0; j < p->rope.at[i]->rope->rotary / 2; j++)
-            SAY("    %.17g,\n", p->rope.at[i]->freq[j]);
+    for (int i = 0; i < s->angle.n; i++)
+        for (int j = 0; j < s->angle.at[i].rope->rotary / 2; j++)
+            SAY("    %.17g,\n", s->angle.at[i].freq[j]);
     SAY("    0};\nstatic const gr_Angles gr_angles[] = {\n");
-    for (int i = 0; i < p->rope.n; i++) {
-        int half = p->rope.at[i]->rope->rotary / 2;
-        SAY("    {%d, %d, %.17g, %lld},\n", half, first, p->rope.at[i]->scale,
-            (long long)b->angle_at[i]);
-        first += half;
+    for (int i = 0; i < s->angle.n; i++) {
+        const Angles *a = &s->angle.at[i];
+        SAY("    {%d, %d, %.17g, %lld},\n", a->rope->rotary / 2, first,
+            a->scale, (long long)b->angle_at[i]);
+        first += a->rope->rotary / 2;
     }
-    SAY("    {0}};\nenum { ANGLES = %d };\n", p->rope.n);
+    SAY("    {0}};\nenum { ANGLES = %d };\n", s->angle.n);
 }
 
 static void size_tables(Build *b)
@@ -340,8 +266,9 @@ static void column_tables(Build *b)
 {
     int n = 0;
     SAY("static const gr_IndexColumn gr_index_columns[] = {\n");
-    for (int i = 0; i < COLUMNS && b->in[i]; i++) {
-        const Type *t = &b->in[i]->type;
+    const Steps *s = &b->p->steps;
+    for (int i = 0; i < s->in.n; i++) {
+        const Type *t = &s->in.at[i]->type;
         int64_t one = type_count(t, 1), two = type_count(t, 2);
         if (!t->index_of)
             continue;
@@ -366,7 +293,7 @@ static void given_table(Build *b)
         }
         SAY("    {\"%s\", \"%s\", %lld, %d, %d, {",
             weight_tensor(g->weight, at), type_info[g->dtype].name,
-            (long long)(type_count(t, 1) / build_tensors_of(g->weight)),
+            (long long)(type_count(t, 1) / weight_tensors(g->weight)),
             (int)type_bytes(g->dtype, 1), t->rank - g->weight->stacked);
         for (int j = g->weight->stacked; j < t->rank; j++)
             SAY("%s%lld", j > g->weight->stacked ? ", " : "",
@@ -382,11 +309,12 @@ static void run_function(Build *b)
     SAY("\n");
     build_signature(b);
     SAY("\n{\n    void *const in[] = {");
-    for (int i = 0; i < COLUMNS && b->in[i]; i++)
-        SAY("(void *)(uintptr_t)%s, ", build_column(b, b->in[i], false));
+    const Steps *s = &b->p->steps;
+    for (int i = 0; i < s->in.n; i++)
+        SAY("(void *)(uintptr_t)%s, ", build_column(b, s->in.at[i], false));
     SAY("0};\n    void *const out[] = {");
-    for (int i = 0; i < COLUMNS && b->out_of[i]; i++)
-        SAY("%s, ", build_column(b, b->out_of[i], true));
+    for (int i = 0; i < s->out.n; i++)
+        SAY("%s, ", build_column(b, s->out.at[i], true));
     SAY("0};\n    return gr_run_step(m, T, %s, in, out);\n}\n",
         build_ordered(b) ? "pos" : "NULL");
 }
@@ -441,7 +369,7 @@ void build_tables(Build *b)
         (long long)b->o->tokens, (long long)b->o->capacity);
     SAY("#define VALUE_BYTES %lldLL\n#define CACHE_BYTES %lldLL\n"
         "#define ANGLE_BYTES %lldLL\n#define THREAD_BYTES %lldLL\n",
-        (long long)b->p->memory_bytes, (long long)b->cache_bytes,
+        (long long)b->p->steps.bytes, (long long)b->cache_bytes,
         (long long)b->angle_bytes, (long long)program_scratch(b->p));
     cpu_check(b);
     SAY("%s", text_standalone_run);

@@ -10,24 +10,17 @@ typedef struct {
     Dtype dtype;   /* as kernels read it */
 } Given;
 
-/* Where a buffer of an instance lies in the weights' memory. */
-typedef struct {
-    const Instance *in;
-    const Buffer *b;
-    int64_t at;
-} Held;
-
 enum { COLUMNS = 16 };
 typedef struct {
     Program *p;
     const BuildOptions *o;
     FILE *out;
     LIST(Given) tensor;
-    LIST(Held) held;
-    int64_t weight_bytes, *angle_at, angle_bytes, *cache_at, cache_bytes;
-    char column[2 * COLUMNS]; /* addresses that stand for columns: inputs,
-                               * outputs */
-    const Buffer *in[COLUMNS], *out_of[COLUMNS];
+    /* Where the blocks of weights, angles and caches lie in one piece of memory
+     * each, and how long those are. */
+    int64_t *weight_at, weight_bytes, *angle_at, angle_bytes, *cache_at,
+        cache_bytes;
+    const Buffer *in[COLUMNS], *out_of[COLUMNS]; /* in order of NAME_run */
 } Build;
 
 void build_tables(Build *b);  /* build_tables.c */
@@ -41,4 +34,3 @@ bool build_ordered(const Build *b); /* do tokens have positions? */
 const char *build_column(const Build *b, const Buffer *c, bool out);
 const char *build_c_type(Dtype t);
 int build_tensor(Build *b, const Weight *w, int64_t index, Dtype t);
-int64_t build_tensors_of(const Weight *w);

@@ -30,7 +30,7 @@ static const char *rule(Cu *c, const Node *n, bool root, int inside);
 static const char *call_rule(Cu *c, const Node *n)
 {
     const char *s = cu_text(c, "%s(", op_info[n->op].name);
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         s = cu_text(c, "%s%s%s", s, i ? ", " : "",
                     rule(c, n->arg[i], false, 0));
     for (int i = 0; i < n->ndim; i++)
@@ -62,7 +62,7 @@ static const char *rule(Cu *c, const Node *n, bool root, int inside)
         return cu_text(c, "%g", n->num);
     if (n->op == OP_scalar)
         return size_text(n->size);
-    const char *sign = op_info[n->op].nargs == 2 ? op_info[n->op].sign : NULL;
+    const char *sign = node_args(n) == 2 ? op_info[n->op].sign : NULL;
     if (!sign)
         return call_rule(c, n);
     int level = strchr("+-", *sign) ? 1 : strchr("*/", *sign) ? 2 : 0;
@@ -126,8 +126,7 @@ static const char *wish_of(Cu *c, const Buffer *b)
     case BUF_route: return cu_text(c, "%s_route", short_name(c, b->node));
     default: break;
     }
-    s = short_name(c, b->node);
-    return strlen(s) == 1 && strchr("ekrn", *s) ? cu_text(c, "%s_", s) : s;
+    return short_name(c, b->node);
 }
 
 static const char *element_type(const Buffer *b)
@@ -230,10 +229,14 @@ static void kernel(CudaText *t, Plan *plan, Kernel *k, FILE *out)
 {
     static const char *const other[] = {
         [SKEL_attend] = "attention", [SKEL_scatter] = "a scatter",
-        [SKEL_call] = "draws, orders of very many", [SKEL_repeat] = "the "
-        "bodies above in turn"};
-    if (other[k->skeleton]) {
-        fprintf(out, "\n/* Here %s: %s%s. */\n", k->name, other[k->skeleton],
+        [SKEL_call] = "draws, orders of very many",
+        [SKEL_pack] = "a value in the order of a product",
+        [SKEL_repeat] = "the bodies above in turn"};
+    const char *what = other[k->skeleton];
+    if (kernel_panels(k))
+        what = "a product of two values";
+    if (what) {
+        fprintf(out, "\n/* Here %s: %s%s. */\n", k->name, what,
                 k->skeleton == SKEL_repeat ? "" : "; has no CUDA text");
         return;
     }

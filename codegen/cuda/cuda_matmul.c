@@ -67,11 +67,11 @@ static void find_expert(Mm *mm, const char *route, const char *E)
     Cu *c = mm->c;
     cu_line(c, "int tile = blockIdx.y, batch = 0;");
     cu_open(c, "for (; batch < %s; batch++)", E);
-    cu_line(c, "int n = (%s[batch + 1] - %s[batch] + BM - 1) / BM;", route,
-            route);
-    cu_line(c, "if (tile < n)");
+    cu_line(c, "int tiles = (%s[batch + 1] - %s[batch] + BM - 1) / BM;",
+            route, route);
+    cu_line(c, "if (tile < tiles)");
     cu_line(c, "    break;");
-    cu_line(c, "tile -= n;");
+    cu_line(c, "tile -= tiles;");
     cu_close(c);
     cu_line(c, "if (batch == %s)", E);
     cu_line(c, "    return;");
@@ -109,7 +109,7 @@ static const char *widened(Cu *c, Dtype t, const char *v)
 }
 
 /* One operand's next BK elements: x's BM rows or w's BN columns; `row` and `in`
- * say where that of number r begins and whether it is there. */
+ * say where that of number slot begins and whether it is there. */
 static void copy_tile(Mm *mm, char which, Dtype from, const char *row,
                       const char *in, int64_t K)
 {
@@ -121,19 +121,19 @@ static void copy_tile(Mm *mm, char which, Dtype from, const char *row,
                      : "for (int at = tid; at < %s * BK%.0d; at += %d)",
             rows, async ? per : 0, THREADS);
     if (async)
-        cu_line(c, "int r = at / (BK / %d), k = at %% (BK / %d) * %d;", per,
-                per, per);
+        cu_line(c, "int slot = at / (BK / %d), part = at %% (BK / %d) * %d;",
+                per, per, per);
     else
-        cu_line(c, "int r = at / BK, k = at %% BK;");
-    cu_line(c, "int ok = %s && k0 + k < %d;", in, (int)K);
-    cu_line(c, "const %s *row = ok ? %s + k0 + k : %s;", cu_type(from), row,
-            which == 'x' ? mm->x : mm->w);
-    cu_line(c, "%s *to = t%c + ((step + 1) %% 2 * %s + r) * LD + k;", t, which,
-            rows);
+        cu_line(c, "int slot = at / BK, part = at %% BK;");
+    cu_line(c, "int there = %s && k0 + part < %d;", in, (int)K);
+    cu_line(c, "const %s *row = there ? %s + k0 + part : %s;", cu_type(from),
+            row, which == 'x' ? mm->x : mm->w);
+    cu_line(c, "%s *to = t%c + ((step + 1) %% 2 * %s + slot) * LD + part;", t,
+            which, rows);
     if (async)
-        cu_line(c, "cp_async_16(to, row, ok);");
+        cu_line(c, "cp_async_16(to, row, there);");
     else
-        cu_line(c, "*to = ok ? %s : 0;",
+        cu_line(c, "*to = there ? %s : 0;",
                 mm->tile == TYPE_f32 ? widened(c, from, "*row") : "*row");
     cu_close(c);
 }
@@ -151,12 +151,12 @@ static void multiply(Mm *mm)
         cu_line(c, "                 pw + ni * 8 * LD, LD, BK);");
         return;
     }
-    cu_open(c, "UNROLL for (int k = 0; k < BK; k += 16)");
+    cu_open(c, "UNROLL for (int part = 0; part < BK; part += 16)");
     cu_line(c, "u32 fx[MI][4], fw[NI][2];");
     cu_line(c, "UNROLL for (int mi = 0; mi < MI; mi++)");
-    cu_line(c, "    fragment_16x16(fx[mi], px + mi * 16 * LD + k, LD);");
+    cu_line(c, "    fragment_16x16(fx[mi], px + mi * 16 * LD + part, LD);");
     cu_line(c, "UNROLL for (int ni = 0; ni < NI; ni++)");
-    cu_line(c, "    fragment_8x16(fw[ni], pw + ni * 8 * LD + k, LD);");
+    cu_line(c, "    fragment_8x16(fw[ni], pw + ni * 8 * LD + part, LD);");
     cu_line(c, "mma_tile(MI, NI, acc[0][0], fx[0], fw[0]);");
     cu_close(c);
 }
@@ -164,10 +164,10 @@ static void multiply(Mm *mm)
 static void products(Mm *mm)
 {
     Cu *c = mm->c;
-    const char *wrow = cu_text(c, "%s + ((i64)batch * COLS + first_col + r) "
-                                  "* KP", mm->w);
+    const char *wrow = cu_text(c, "%s + ((i64)batch * COLS + first_col + "
+                                  "slot) * KP", mm->w);
     const char *K = cu_count(c, mm->m->nk, mm->m->k);
-    const char *xrow = cu_text(c, "%s + (i64)from[r] * %s", mm->x, K);
+    const char *xrow = cu_text(c, "%s + (i64)from[slot] * %s", mm->x, K);
     cu_line(c, "int first_col = blockIdx.x * BN;");
     cu_line(c, "float acc[MI][NI][4];");
     cu_line(c, "UNROLL for (int at = 0; at < MI * NI * 4; at++)");
@@ -176,9 +176,10 @@ static void products(Mm *mm)
     cu_open(c, "for (int step = -1; step < STEPS; step++)");
     cu_open(c, "if (step + 1 < STEPS)");
     cu_line(c, "int k0 = (step + 1) * BK;");
-    copy_tile(mm, 'x', mm->m->x->type.dtype, xrow, "from[r] >= 0",
+    copy_tile(mm, 'x', mm->m->x->type.dtype, xrow, "from[slot] >= 0",
               elements(mm->m->nk, mm->m->k));
-    copy_tile(mm, 'w', mm->pack->dtype, wrow, "first_col + r < COLS", mm->kp);
+    copy_tile(mm, 'w', mm->pack->dtype, wrow, "first_col + slot < COLS",
+              mm->kp);
     cu_close(c);
     cu_line(c, "cp_async_commit();");
     cu_line(c, "if (step < 0)");

@@ -1,5 +1,6 @@
 /* Elementwise operations as C expressions: the cuda column of the op table. */
 #include "codegen/cuda/cuda_text.h"
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -22,6 +23,30 @@ static const Form forms[OP_COUNT] = {
 #undef MAP
 #undef OP
 };
+
+/* Does the word begin at `at` of a form, as a function? */
+static bool is_function(const char *form, const char *at, size_t len)
+{
+    bool begins = at == form || !(isalnum((unsigned char)at[-1]) ||
+                                  at[-1] == '_');
+    at += len;
+    return begins && at[*at == '~'] == '(';
+}
+
+bool cu_op_word(const char *name)
+{
+    size_t len = strlen(name);
+    for (int i = 0; i < OP_COUNT; i++) {
+        const char *form = forms[i].form;
+        for (const char *at = form; at && *at; at++)
+            if ((!strncmp(at, name, len) && is_function(form, at, len)) ||
+                (len > 1 && name[len - 1] == 'f' &&
+                 !strncmp(at, name, len - 1) && at[len - 1] == '~' &&
+                 is_function(form, at, len - 1)))
+                return true;
+    }
+    return false;
+}
 
 static const char *within(Cu *c, Expr e, int level)
 {
@@ -94,7 +119,7 @@ Expr cu_op(Cu *c, const Node *n, const Expr *arg)
     if (!forms[n->op].form)
         BUG("no CUDA C for %s", op_info[n->op].name);
     Expr in[MAX_ARGS] = {{0}};
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
+    for (int i = 0; i < node_args(n); i++) {
         bool kept = (op_info[n->op].flags & IS_test) ||
                     (n->op == OP_select && i == 0);
         in[i] = kept ? arg[i]

@@ -6,27 +6,30 @@ enum { THREADS = 256 };
 
 static void count_experts(Cu *c, const char *i, const char *E)
 {
-    cu_line(c, "for (int e = tid; e <= %s; e += %d)", E, THREADS);
-    cu_line(c, "    begin[e] = 0;");
+    cu_line(c, "for (int expert = tid; expert <= %s; expert += %d)", E,
+            THREADS);
+    cu_line(c, "    begin[expert] = 0;");
     cu_line(c, "__syncthreads();");
-    cu_line(c, "for (int n = tid; n < count; n += %d)", THREADS);
-    cu_line(c, "    atomicAdd(&begin[%s[n] + 1], 1);", i);
+    cu_line(c, "for (int item = tid; item < count; item += %d)", THREADS);
+    cu_line(c, "    atomicAdd(&begin[%s[item] + 1], 1);", i);
     cu_line(c, "__syncthreads();");
-    cu_line(c, "for (int e = 0; tid == 0 && e < %s; e++)", E);
-    cu_line(c, "    begin[e + 1] += begin[e];");
+    cu_line(c, "for (int expert = 0; tid == 0 && expert < %s; expert++)", E);
+    cu_line(c, "    begin[expert + 1] += begin[expert];");
     cu_line(c, "__syncthreads();");
 }
 
 /* A warp an expert: the lanes that hit stand in order of their elements. */
 static void list_elements(Cu *c, const char *i, const char *E)
 {
-    cu_open(c, "for (int e = tid >> 5; e < %s; e += %d)", E, THREADS / 32);
-    cu_line(c, "int at = begin[e];");
+    cu_open(c, "for (int expert = tid >> 5; expert < %s; expert += %d)", E,
+            THREADS / 32);
+    cu_line(c, "int at = begin[expert];");
     cu_open(c, "for (int first = 0; first < count; first += 32)");
-    cu_line(c, "int n = first + lane, hit = n < count && %s[n] == e;", i);
+    cu_line(c, "int item = first + lane;");
+    cu_line(c, "int hit = item < count && %s[item] == expert;", i);
     cu_line(c, "u32 hits = __ballot_sync(0xffffffffu, hit);");
     cu_line(c, "if (hit)");
-    cu_line(c, "    order[at + __popc(hits & ((1u << lane) - 1))] = n;");
+    cu_line(c, "    order[at + __popc(hits & ((1u << lane) - 1))] = item;");
     cu_line(c, "at += __popc(hits);");
     cu_close(c);
     cu_close(c);
@@ -47,7 +50,8 @@ void cuda_route(Cu *c)
     cu_line(c, "int tid = threadIdx.x, lane = tid & 31;");
     cu_line(c, "int count = %s;", cu_count(c, t->rank, t->dim));
     count_experts(c, i, E);
-    cu_line(c, "for (int e = tid; e <= %s; e += %d)", E, THREADS);
-    cu_line(c, "    %s[e] = begin[e];", to);
+    cu_line(c, "for (int expert = tid; expert <= %s; expert += %d)", E,
+            THREADS);
+    cu_line(c, "    %s[expert] = begin[expert];", to);
     list_elements(c, i, E);
 }

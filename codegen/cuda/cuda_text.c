@@ -96,6 +96,28 @@ void cu_forget(Cu *c, int mark)
 
 /* ---- names ---- */
 
+static bool is_letter(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+/* Is it a function or a macro of the headers? */
+static bool of_headers(const char *name)
+{
+    const char *const header[] = {text_cuda_dev, text_cuda_math};
+    size_t len = strlen(name);
+    for (size_t i = 0; i < COUNT(header); i++)
+        for (const char *at = header[i]; (at = strstr(at, name)); at++) {
+            bool begins = at == header[i] || !is_letter(at[-1]);
+            bool macro = at - header[i] >= 8 && !memcmp(at - 8, "#define ", 8);
+            if (begins && !is_letter(at[len]) && (macro || at[len] == '('))
+                return true;
+        }
+    return false;
+}
+
+/* The words of C, what the printers call their own variables, and what the
+ * headers have. */
 static bool is_taken(const Cu *c, const char *name)
 {
     static const char *const own[] = {
@@ -107,17 +129,21 @@ static bool is_taken(const Cu *c, const char *name)
         "sizeof", "smem", "static", "struct", "switch", "template", "this",
         "tid", "true", "typedef", "union", "unsigned", "using", "virtual",
         "void", "volatile", "warp", "while", "tile", "from", "element", "at",
-        "begin", "end", "expert", "batch", "step", "chunk", "to", "col",
-        "mi", "ni", "quad", "fx", "fw", "tx", "tw", "k0", "ld", "first",
-        "wm", "wn", "order", "count", "hit", "hits", "key", "best", "BM",
-        "BN", "BK", "LD", "MI", "NI", "PARTS", "KP", "STEPS", "COLS",
-        "PICKS", "first_col", "slot", "exp", "log", "sqrt", "tanh",
-        "sigmoid", "silu", "gelu", "gelu_tanh", "relu", "softplus", "cdf",
-        "sin", "cos", "acos", "floor", "ceil", "pow", "fmin", "fmax", "y0",
-        "y1", "yn", "j0", "j1", "jn", "bf16", "f16", "u32", "u64", "i64"};
+        "begin", "end", "expert", "batch", "step", "chunk", "to", "col", "mi",
+        "ni", "quad", "fx", "fw", "tx", "tw", "k0", "ld", "first", "wm", "wn",
+        "order", "count", "hit", "hits", "key", "best", "BM", "BN", "BK",
+        "LD", "MI", "NI", "PARTS", "KP", "STEPS", "COLS", "PICKS",
+        "first_col", "slot", "exp", "log", "sqrt", "tanh", "sigmoid", "silu",
+        "gelu", "gelu_tanh", "relu", "softplus", "cdf", "sin", "cos", "acos",
+        "floor", "ceil", "pow", "fmin", "fmax", "y0", "y1", "yn", "j0", "j1",
+        "jn", "bf16", "f16", "u32", "u64", "i64", "item", "part", "px", "pw",
+        "there", "tiles", "threadIdx", "blockIdx", "blockDim", "gridDim",
+        "INFINITE", "NOT_A_NUMBER", "atomicAdd", "max", "min"};
     for (size_t i = 0; i < COUNT(own); i++)
         if (!strcmp(own[i], name))
             return true;
+    if (of_headers(name) || cu_op_word(name))
+        return true;
     for (int i = 0; i < c->taken.n; i++)
         if (c->taken.at[i] == name)
             return true;
@@ -128,7 +154,7 @@ const char *cu_name(Cu *c, const char *wish)
 {
     char text[64];
     snprintf(text, sizeof text, "%s%.48s",
-             isdigit((unsigned char)*wish) ? "v" : "", wish);
+             isalpha((unsigned char)*wish) ? "" : "v", wish);
     for (char *p = text; *p; p++)
         if (!isalnum((unsigned char)*p))
             *p = '_';

@@ -77,6 +77,7 @@ void cu_forget(Cu *c, int mark);
 
 /* ---- trees (cuda_walk.c, cuda_ops.c) ---- */
 
+bool cu_op_word(const char *name); /* a function that operations call */
 void cu_place(CuPlaces *p, const Dim *d, const char *at);
 const char *cu_place_of(const CuPlaces *p, const Dim *d);
 /* The value of n in registers; may print variables that it reads. */

@@ -271,7 +271,7 @@ static Expr elementwise(Cu *c, const Node *n, const CuPlaces *p)
     if (!op_is_map(n->op))
         BUG("%s: no CUDA C computes %s here", c->kernel->name,
             op_info[n->op].name);
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         arg[i] = visit(c, n->arg[i], p);
     return cu_op(c, n, arg);
 }
@@ -337,7 +337,7 @@ static void count(Cu *c, const Node *n)
         return;
     if (c->kernel->skeleton != SKEL_map && kernel_hole(c->kernel, n))
         return;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         count(c, n->arg[i]);
 }
 

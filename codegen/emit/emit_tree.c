@@ -118,7 +118,7 @@ static Val compute(Tree *t, const Node *n)
     if (n->op == OP_scalar && size_is_num(n->size, &value))
         return num(reg, rounded(n->type.dtype, value));
     Val arg[MAX_ARGS] = {NULL};
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         arg[i] = visit(t, n->arg[i]);
     return tree_op(t->e, n, arg[0], arg[1], arg[2]);
 }

@@ -98,6 +98,7 @@ int64_t map_grain(const Kernel *k); /* units of a task, unless it is said */
 void emit_map(Emit *e, Plan *p, Kernel *k);     /* map*.c */
 void emit_route(Emit *e, Plan *p, Kernel *k);   /* route.c */
 void emit_scatter(Emit *e, Plan *p, Kernel *k); /* scatter.c */
+void emit_pack(Emit *e, Plan *p, Kernel *k);    /* panels.c */
 void emit_matmul(Emit *e, Plan *p, Kernel *k);  /* matmul*.c */
 void emit_grouped(Emit *e, Plan *p, Kernel *k); /* grouped.c */
 /* Two more functions, NAME_append and NAME_append_tasks: a step of its own that
@@ -120,6 +121,7 @@ enum { PACK_K = 32 }; /* K is filled up with zeros to a multiple of this */
 /* Pack.dtype may be a file's type where pack_keeps says so. */
 bool pack_keeps(const Pack *p, Dtype stored);
 int64_t pack_bytes(const Pack *p);
+int64_t panels_bytes(const Pack *p, int64_t T); /* the same of BUF_panels */
 /* Which of N's columns stands at place `at`. */
 int64_t pack_column(const Pack *p, int64_t at);
 void pack_part(const Pack *p, int i, int stacked, int64_t index,

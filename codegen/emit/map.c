@@ -290,7 +290,7 @@ static void collect(MapEmit *m, const Node *n)
     if (m->nseen == COUNT(m->seen))
         BUG("%s: a tree of more than %d nodes", m->w.kernel->name, m->nseen);
     m->seen[m->nseen++] = n;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         collect(m, n->arg[i]);
     if (map_is_local(n))
         m->reduced[m->nreduced++] = n;

@@ -32,9 +32,19 @@ static int64_t known(int n, const Dim *const *d)
     return count;
 }
 
+bool matmul_cuts(const Matmul *m)
+{
+    double size;
+    for (int i = 0; i < m->nk; i++)
+        if (!size_is_num(m->k[i]->size, &size))
+            return true;
+    return false;
+}
+
 int64_t matmul_k(const Matmul *m)
 {
-    return known(m->nk, m->k);
+    enum { CUT = 1024 };
+    return matmul_cuts(m) ? CUT : known(m->nk, m->k);
 }
 
 static int64_t depth_of(const Schedule *s, const PartInfo *p)
@@ -82,7 +92,7 @@ static void keep_most(int64_t *most, int64_t n)
 void mm_begin(Mm *mm, Emit *e, Plan *p, Kernel *k)
 {
     const Matmul *m = &k->matmul;
-    *mm = (Mm){.m = m, .k = matmul_k(m)};
+    *mm = (Mm){.m = m, .k = matmul_k(m), .cuts = matmul_cuts(m)};
     kernel_begin(&mm->w, e, p, k);
     for (int i = 0; i < m->nparts; i++) {
         part_info(mm, e, i);
@@ -91,7 +101,8 @@ void mm_begin(Mm *mm, Emit *e, Plan *p, Kernel *k)
         int64_t rows = block_room(&k->schedule, &in->tile);
         keep_most(&mm->x_bytes, rows * in->chunks *
                                     tile_chunk_bytes(&in->tile));
-        keep_most(&mm->c_bytes, rows * width * 4);
+        keep_most(&mm->c_bytes, rows * width * 4 *
+                                    (mm->cuts ? in->panels : 1));
     }
     mm->x_bytes = (mm->x_bytes + 63) / 64 * 64;
     k->scratch = MM_MARK + mm->x_bytes + mm->c_bytes;
@@ -248,9 +259,69 @@ static Val panels_at(Mm *mm)
                     mul(e, which, i64(e, bytes)));
 }
 
+/* K a cut at a time: its rows are loaded, then added to the sums of all panels
+ * of the task. */
+static void add_cuts(Mm *mm, Val from, Val to, Val w, Val bytes, Val c,
+                     Val c_step)
+{
+    Emit *e = mm->w.e;
+    const Tile *t = &mm->info->tile;
+    int64_t chunk = tile_chunk(t);
+    Loop k = loop_begin(e, "cut", i64(e, 0), mm->k_all, mm->k);
+    Val count = least(e, i64(e, mm->k), sub(e, mm->k_all, k.index));
+    mm->from = k.index;
+    mm_load_cut(mm, count);
+    count = quot(e, add(e, count, i64(e, TILE_K - 1)), i64(e, TILE_K));
+    count = mul(e, count, i64(e, TILE_K / chunk));
+    Val skip = mul(e, quot(e, k.index, i64(e, chunk)),
+                   i64(e, tile_w_bytes(e, t)));
+    Loop p = loop_begin(e, "panel", from, to, 1);
+    Val at_w = at_bytes(e, w, add(e, mul(e, p.index, bytes), skip));
+    Val at_c = at_bytes(e, c, mul(e, sub(e, p.index, from), c_step));
+    Val args[] = {mm->x, at_w, i64(e, mm->info->chunks), mm->rows, at_c,
+                  i64(e, 0), count};
+    call(e, block_function(e, t), 7, args);
+    loop_end(e, p);
+    loop_end(e, k);
+}
+
+static void cut_task(Mm *mm, int i, Val group, Val grain)
+{
+    Emit *e = mm->w.e;
+    mm->out = &mm->m->part[i];
+    mm->info = &mm->part[i];
+    const Tile *t = &mm->info->tile;
+    const Pack *pack = &mm->out->w->pack;
+    Val chunks = quot(e, add(e, mm->k_all, i64(e, TILE_K - 1)),
+                      i64(e, TILE_K));
+    chunks = mul(e, chunks, i64(e, TILE_K / tile_chunk(t)));
+    Val bytes = mul(e, chunks, i64(e, tile_w_bytes(e, t)));
+    Val which = mm_flat(&mm->w, pack->nb, pack->b, &mm->batch);
+    Val w = at_bytes(e, walk_base(&mm->w, mm->out->w),
+                     mul(e, mul(e, which, i64(e, mm->info->panels)), bytes));
+    Val c = at_bytes(e, mm->x, i64(e, mm->x_bytes));
+    Val most = i64(e, t->most); /* the last tile may write more rows */
+    Val rows = quot(e, add(e, mm->rows, i64(e, t->most - 1)), most);
+    Val c_step = mul(e, mul(e, rows, most),
+                     i64(e, (int64_t)t->vectors * e->lanes * 4));
+    Val from = mul(e, group, grain);
+    Val to = least(e, add(e, from, grain), i64(e, mm->info->panels));
+    LLVMBuildMemSet(e->at, c, LLVMConstNull(ty(e, TY_i8)),
+                    mul(e, sub(e, to, from), c_step), 64);
+    add_cuts(mm, from, to, w, bytes, c, c_step);
+    Loop p = loop_begin(e, "panel", from, to, 1);
+    write_panel(mm, at_bytes(e, c, mul(e, sub(e, p.index, from), c_step)),
+                p.index);
+    loop_end(e, p);
+}
+
 static void part_task(Mm *mm, int i, Val group, Val grain)
 {
     Emit *e = mm->w.e;
+    if (mm->cuts) {
+        cut_task(mm, i, group, grain);
+        return;
+    }
     mm->out = &mm->m->part[i];
     mm->info = &mm->part[i];
     mm_load_rows(mm);
@@ -268,6 +339,8 @@ void mm_block(Mm *mm, Val group, Val grain)
 {
     Emit *e = mm->w.e;
     mm->x = at_bytes(e, kernel_mem(&mm->w), i64(e, MM_MARK));
+    if (mm->cuts)
+        mm->k_all = walk_count(&mm->w, mm->m->nk, mm->m->k);
     for (int i = 0; i < mm->m->nparts; i++) {
         Val mine = groups_of(mm, i, grain);
         Val in = bit_and(e, less_eq(e, i64(e, 0), group), less(e, group, mine));

@@ -127,7 +127,10 @@ Val amx_function(Emit *e, const Tile *t); /* the same, for TILE_amx */
 /* ---- a matmul kernel (matmul.c; grouped.c finds the rows otherwise) ---- */
 
 TileKind matmul_kind(const Target *t, const Matmul *m, const Pack *p);
-int64_t matmul_k(const Matmul *m); /* elements of K */
+/* Elements of K; of a K known at run time only those that are taken at a time.
+ */
+int64_t matmul_k(const Matmul *m);
+bool matmul_cuts(const Matmul *m); /* is it so? */
 
 typedef struct {
     Tile tile;
@@ -140,7 +143,9 @@ typedef struct {
 typedef struct Mm {
     Walk w;
     const Matmul *m;
-    int64_t k;   /* elements of K */
+    int64_t k;   /* elements of K, or of a cut of it: */
+    bool cuts;   /* then rows are loaded a cut at a time: */
+    Val k_all, from; /* elements of K; the first of the cut */
     int64_t x_bytes, c_bytes; /* of a packed block, of its sums */
     PartInfo part[8];
     /* of the task being written */
@@ -175,3 +180,5 @@ Places mm_row_places(Mm *mm, Val r); /* of row r of the block */
 /* Packs the block's rows to mm->x for mm->info's tile, unless that is what the
  * thread's last task left there. */
 void mm_load_rows(Mm *mm);
+/* Packs `count` of their elements from mm->from on. */
+void mm_load_cut(Mm *mm, Val count);

@@ -37,7 +37,7 @@ Places mm_row_places(Mm *mm, Val r)
 
 /* ---- from memory ---- */
 
-static void copy_rows(Mm *mm, const Buffer *x)
+static void copy_rows(Mm *mm, const Buffer *x, Val stride, Val from, Val count)
 {
     Emit *e = mm->w.e;
     const PartInfo *in = mm->info;
@@ -46,10 +46,11 @@ static void copy_rows(Mm *mm, const Buffer *x)
     Loop r = loop_begin(e, "row", i64(e, 0), mm->rows, 1);
     Places p = mm_row_places(mm, r.index);
     Val flat = mm_flat(&mm->w, t->rank - mm->m->nk, t->dim, &p);
-    Val src = at(e, ty_mem(e, t->dtype), base, mul(e, flat, i64(e, mm->k)));
+    Val src = at(e, ty_mem(e, t->dtype), base,
+                 add(e, mul(e, flat, stride), from));
     Val step, dst = block_row(e, &in->tile, mm->x, i64(e, in->chunks),
                               mm->rows, r.index, &step);
-    Val args[] = {src, i64(e, mm->k), dst, step};
+    Val args[] = {src, count, dst, step};
     call(e, block_pack_row(e, &in->tile, t->dtype), 4, args);
     loop_end(e, r);
 }
@@ -207,9 +208,17 @@ void mm_load_rows(Mm *mm)
     Val kept = kernel_mem(&mm->w);
     If stale = if_begin(e, differs(e, load(e, t, kept), mark));
     if (x)
-        copy_rows(mm, x);
+        copy_rows(mm, x, i64(e, mm->k), i64(e, 0), i64(e, mm->k));
     else
         compute_rows(mm);
     store(e, mark, kept);
     if_end(e, stale);
+}
+
+void mm_load_cut(Mm *mm, Val count)
+{
+    const Buffer *x = kernel_leaf(mm->w.kernel, mm->m->x);
+    if (!x)
+        BUG("%s: rows of a cut are not in memory", mm->w.kernel->name);
+    copy_rows(mm, x, mm->k_all, mm->from, count);
 }

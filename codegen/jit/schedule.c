@@ -72,7 +72,7 @@ static int single_tasks(const Matmul *m)
 {
     int64_t bytes = 0;
     for (int i = 0; i < m->nparts; i++)
-        bytes += pack_bytes(&m->part[i].w->pack);
+        bytes += panels_bytes(&m->part[i].w->pack, 256); /* T, if it matters */
     int64_t tasks = m->expert ? TASKS : bytes / TASK_BYTES;
     return tasks < 1 ? 1 : tasks < TASKS ? (int)tasks : TASKS;
 }

@@ -36,19 +36,10 @@ static char *read_text(Arena *a, const char *path, int *len)
 
 static void read_pins(Pins *p, const char *path)
 {
-    Diags quiet = {.quiet = true};
-    Source *src = arena_alloc(p->arena, sizeof *src);
-    Pins all = {.arena = p->arena};
-    *src = (Source){.path = path, .diags = &quiet};
-    src->text = read_text(p->arena, path, &src->len);
-    const Ast *file = src->text ? dsl_parse(p->arena, src) : NULL;
-    for (int i = 0; file && i < file->nkid; i++)
-        if (file->kid[i]->kind != AST_schedule ||
-            !pins_add(&all, file->kid[i]))
-            quiet.errors++;
-    if (!quiet.errors)
-        pins_merge(p, &all);
-    diags_free(&quiet);
+    int len = 0;
+    const char *text = read_text(p->arena, path, &len);
+    if (text)
+        pins_from_text(p, path, text, len);
 }
 
 void store_read(Pins *p, const char *folder)

@@ -14,6 +14,7 @@ void program_emit_kernel(Emit *e, Plan *plan, Kernel *k)
     case SKEL_route: emit_route(e, plan, k); break;
     case SKEL_attend: emit_attend(e, plan, k); break;
     case SKEL_scatter: emit_scatter(e, plan, k); break;
+    case SKEL_pack: emit_pack(e, plan, k); break;
     case SKEL_call:
     case SKEL_repeat: break;
     }
@@ -126,8 +127,26 @@ bool program_cut(Program *p, const Graph *g, Err *err)
                      .vectors = 1, .pair = 2, .on_load = true, .halves = true,
                      .picks = true, .stored = p->o.stored,
                      .keeps = pack_keeps, .user = p->o.user};
+    p->limits = graph_limits(g, &p->arena);
     p->plan = kernels_cut(passes_run(g, &p->arena, &po), &p->arena, &co);
     return choose_schedules(p, err);
+}
+
+/* Steps, and room for the pointers to what they use. */
+static void make_steps(Program *p)
+{
+    const Steps *s = &p->steps;
+    program_steps(p);
+    const int blocks[SPACES] = {
+        [SPACE_value] = 1,           [SPACE_in] = s->in.n,
+        [SPACE_out] = s->out.n,      [SPACE_weight] = s->weight.n,
+        [SPACE_angle] = s->angle.n,  [SPACE_pos] = 1};
+    for (int i = 0; i < SPACES; i++)
+        p->base[i] = arena_alloc(&p->arena, (size_t)(blocks[i] + 1) *
+                                                sizeof *p->base[i]);
+    p->run = arena_alloc(&p->arena, (size_t)(RUN_below + p->plan->sizes->at.n) *
+                                        sizeof *p->run);
+    p->own = state_new(p);
 }
 
 static void compile(Program *p)
@@ -144,26 +163,18 @@ static void compile(Program *p)
     p->cost.emit = emitted - cut;
     p->cost.cached = jit_was_cached(p->jit);
     jit_seconds(p->jit, &p->cost.optimise, &p->cost.link);
-    program_ready(p);
+    make_steps(p);
     p->team = exec_team(p->o.threads, program_scratch(p));
 }
 
 Program *program_new(const CpuOptions *o)
 {
     Program *p = xmalloc(sizeof *p);
-    *p = (Program){.o = *o, .T = -1};
+    *p = (Program){.o = *o};
     p->target = o->target ? o->target : target_host();
     if (p->o.threads < 1)
         p->o.threads = exec_cores();
     return p;
-}
-
-void program_ready(Program *p)
-{
-    program_steps(p);
-    p->run = arena_alloc(&p->arena, (size_t)(RUN_below + p->plan->sizes->at.n) *
-                                        sizeof *p->run);
-    p->own = state_new(p);
 }
 
 static Program *give_up(Program *p)
@@ -203,7 +214,8 @@ static bool packs_fit(const Program *p, const Plan *plan, Err *err)
     for (int i = 0; i < plan->buffer.n; i++) {
         const Buffer *b = plan->buffer.at[i];
         const Pack *k = &b->pack;
-        if (b->kind == BUF_packed && !pack_fits(p, k))
+        if ((b->kind == BUF_packed || b->kind == BUF_panels) &&
+            !pack_fits(p, k))
             return err_set(err, "%s: this CPU has no matmul for weights packed "
                            "as %s by %d%s", plan->name,
                            type_info[k->dtype].name, k->pair,
@@ -227,13 +239,13 @@ void program_free(Program *p)
     if (!p)
         return;
     exec_pool_free(&p->weights);
-    for (int i = 0; i < p->rope.n; i++)
-        free(p->rope.at[i]->table);
+    for (int i = 0; i < p->steps.angle.n && p->base[SPACE_angle]; i++)
+        free(p->base[SPACE_angle][i]);
     state_free(p->own);
     exec_team_free(p->team);
     jit_free(p->jit);
-    free(p->cache);
-    free(p->memory);
+    if (p->base[SPACE_value])
+        free(*p->base[SPACE_value]);
     arena_free(&p->arena);
     free(p);
 }

@@ -3,10 +3,9 @@
 #include <omp.h>
 #include <string.h>
 
-static const Weight *weight_of(const Program *p, const Instance *in,
-                               const Node *n)
+static const Weight *weight_of(const Program *p, const Held *h, const Node *n)
 {
-    const Weight *w = n->slot ? in->pass->weight[n->slot - 1] : n->weight;
+    const Weight *w = steps_weight(h->in, n);
     for (int i = 0; i < p->swap.n; i++)
         if (p->swap.at[i].from == w)
             return p->swap.at[i].to;
@@ -24,25 +23,11 @@ void program_swap(Program *p, const Weight *w, const Weight *other)
     list_push(&p->arena, &p->swap, s);
 }
 
-/* Tensors of a weight, and elements of one. */
-static int64_t tensors(const Weight *w)
-{
-    int64_t n = 1;
-    for (int i = 0; i < w->stacked; i++)
-        n *= size_at(w->type.dim[i]->size, 1);
-    return n;
-}
-
-static int64_t elements(const Weight *w)
-{
-    return type_count(&w->type, 1) / tensors(w);
-}
-
 static bool read_all(const WeightSource *s, const Weight *w, int64_t index,
                      Dtype to, char *out, Err *err)
 {
     enum { BLOCK = 1 << 20 };
-    int64_t n = elements(w), blocks = (n + BLOCK - 1) / BLOCK;
+    int64_t n = weight_elements(w), blocks = (n + BLOCK - 1) / BLOCK;
     bool good = true;
 #pragma omp parallel for schedule(dynamic)
     for (int64_t i = 0; i < blocks; i++) {
@@ -69,31 +54,32 @@ static bool load_one(Program *p, const WeightSource *s, const Weight *w,
     *at = (void *)(uintptr_t)there;
     if (there)
         return true;
-    *at = exec_pool_take(&p->weights, type_bytes(t, elements(w)));
+    *at = exec_pool_take(&p->weights, type_bytes(t, weight_elements(w)));
     return read_all(s, w, index, t, *at, err);
 }
 
 /* A buffer that wants a table gets one; one that does not, a single tensor. */
-static bool load_plain(Program *p, const WeightSource *s, Instance *in,
-                       const Buffer *b, Err *err)
+static bool load_plain(Program *p, const WeightSource *s, const Held *h,
+                       void **at, Err *err)
 {
-    const Weight *w = weight_of(p, in, b->node);
+    const Buffer *b = h->b;
+    const Weight *w = weight_of(p, h, b->node);
     Dtype t = b->type.dtype;
-    int64_t n = tensors(w);
+    int64_t n = weight_tensors(w);
     if (!b->stacked && n == 1)
-        return load_one(p, s, w, 0, t, &in->at[b->id], err);
+        return load_one(p, s, w, 0, t, at, err);
     if (!b->stacked) { /* a slot: its weights may be stacked, tables are not */
         int64_t bytes = type_bytes(t, type_count(&w->type, 1));
         char *all = exec_pool_take(&p->weights, bytes);
-        in->at[b->id] = all;
+        *at = all;
         for (int64_t i = 0; i < n; i++)
-            if (!read_all(s, w, i, t, all + type_bytes(t, i * elements(w)),
-                          err))
+            if (!read_all(s, w, i, t,
+                          all + type_bytes(t, i * weight_elements(w)), err))
                 return false;
         return true;
     }
     void **table = exec_pool_take(&p->weights, n * (int64_t)sizeof *table);
-    in->at[b->id] = table;
+    *at = table;
     for (int64_t i = 0; i < n; i++)
         if (!load_one(p, s, w, i, t, &table[i], err))
             return false;
@@ -110,7 +96,8 @@ static bool pack_tensor(const WeightSource *s, const Weight *w, const Pack *k,
     char *copy = NULL;
     bool good = true;
     if (!src) {
-        src = copy = xmalloc((size_t)type_bytes(k->dtype, elements(w)) + 1);
+        int64_t bytes = type_bytes(k->dtype, weight_elements(w));
+        src = copy = xmalloc((size_t)bytes + 1);
         good = read_all(s, w, index, k->dtype, copy, err);
     }
     if (good)
@@ -121,30 +108,18 @@ static bool pack_tensor(const WeightSource *s, const Weight *w, const Pack *k,
     return good;
 }
 
-static bool load_packed(Program *p, const WeightSource *s, Instance *in,
-                        const Buffer *b, Err *err)
+static bool load_packed(Program *p, const WeightSource *s, const Held *h,
+                        void **at, Err *err)
 {
+    const Buffer *b = h->b;
     void *dst = exec_pool_take(&p->weights, pack_bytes(&b->pack));
     p->cost.packed += pack_bytes(&b->pack);
-    in->at[b->id] = dst;
+    *at = dst;
     for (int i = 0; i < b->pack.parts; i++) {
-        const Weight *w = weight_of(p, in, b->pack.part[i]);
-        for (int64_t j = 0; j < tensors(w); j++)
+        const Weight *w = weight_of(p, h, b->pack.part[i]);
+        for (int64_t j = 0; j < weight_tensors(w); j++)
             if (!pack_tensor(s, w, &b->pack, i, j, dst, err))
                 return false;
-    }
-    return true;
-}
-
-static bool load_instance(Program *p, const WeightSource *s, Instance *in,
-                          Err *err)
-{
-    for (int i = 0; i < in->plan->buffer.n; i++) {
-        const Buffer *b = in->plan->buffer.at[i];
-        if (b->kind == BUF_weight && !load_plain(p, s, in, b, err))
-            return false;
-        if (b->kind == BUF_packed && !load_packed(p, s, in, b, err))
-            return false;
     }
     return true;
 }
@@ -154,8 +129,12 @@ bool program_load(Program *p, const WeightSource *s, Err *err)
     exec_pool_free(&p->weights);
     p->loaded = false;
     p->cost.packed = 0;
-    for (int i = 0; i < p->instance.n; i++)
-        if (!load_instance(p, s, p->instance.at[i], err))
+    for (int i = 0; i < p->steps.weight.n; i++) {
+        const Held *h = &p->steps.weight.at[i];
+        void **at = &p->base[SPACE_weight][i];
+        if (h->b->kind == BUF_packed ? !load_packed(p, s, h, at, err)
+                                     : !load_plain(p, s, h, at, err))
             return false;
+    }
     return p->loaded = true;
 }

@@ -75,65 +75,55 @@ static bool set_input(Run *r, const Buffer *b, void **at, Err *err)
 
 static bool set_inputs(Run *r, Err *err)
 {
-    Program *p = r->p;
-    for (int i = 0; i < p->instance.n; i++) {
-        Instance *in = p->instance.at[i];
-        for (int j = 0; j < in->plan->buffer.n; j++) {
-            const Buffer *b = in->plan->buffer.at[j];
-            if (b->kind != BUF_input ||
-                (in->parent && b->node->name == intern("x")))
-                continue;
-            if (!set_input(r, b, &in->at[j], err))
-                return false;
-        }
-    }
+    const Steps *s = &r->p->steps;
+    for (int i = 0; i < s->in.n; i++)
+        if (!set_input(r, s->in.at[i], &r->p->base[SPACE_in][i], err))
+            return false;
     return true;
 }
 
 /* ---- outputs ---- */
 
-static Buffer *output_buffer(const Program *p, const Node *n)
+/* Which of the results n is. */
+static int output_block(const Steps *s, const Node *n)
 {
-    for (int i = 0; i < p->plan->buffer.n; i++) {
-        Buffer *b = p->plan->buffer.at[i];
-        if (b->kind == BUF_output && b->node == n)
-            return b;
-    }
-    return NULL;
+    for (int i = 0; i < s->out.n; i++)
+        if (s->out.at[i]->node == n)
+            return i;
+    BUG("an output that no kernel stores");
 }
 
 /* Results go straight to the caller where types agree. */
 static bool set_outputs(Run *r, Err *err)
 {
-    Program *p = r->p;
-    for (int i = 0; i < p->plan->buffer.n; i++)
-        if (p->plan->buffer.at[i]->kind == BUF_output)
-            p->instance.at[0]->at[i] = NULL;
+    const Steps *s = &r->p->steps;
+    void **at = r->p->base[SPACE_out];
+    for (int i = 0; i < s->out.n; i++)
+        at[i] = NULL;
     for (int i = 0; i < r->nout; i++) {
-        const Node *n = graph_find_output(p->plan->graph, r->out[i].name);
+        const Column *c = &r->out[i];
+        const Node *n = graph_find_output(s->plan->graph, c->name);
         if (!n)
-            return err_set(err, "there is no output %s", r->out[i].name);
-        const Buffer *b = output_buffer(p, n);
-        void **at = &p->instance.at[0]->at[b->id];
-        if (!*at && r->out[i].dtype == b->type.dtype)
-            *at = r->out[i].data;
+            return err_set(err, "there is no output %s", c->name);
+        int block = output_block(s, n);
+        if (!at[block] && c->dtype == s->out.at[block]->type.dtype)
+            at[block] = c->data;
     }
-    for (int i = 0; i < p->plan->buffer.n; i++) {
-        const Buffer *b = p->plan->buffer.at[i];
-        if (b->kind == BUF_output && !p->instance.at[0]->at[i])
-            p->instance.at[0]->at[i] = temporary(r, buffer_bytes(b, r->T));
-    }
+    for (int i = 0; i < s->out.n; i++)
+        if (!at[i])
+            at[i] = temporary(r, buffer_bytes(s->out.at[i], r->T));
     return true;
 }
 
 static void give_outputs(Run *r)
 {
-    Program *p = r->p;
+    const Steps *s = &r->p->steps;
     for (int i = 0; i < r->nout; i++) {
         const Column *c = &r->out[i];
-        const Node *node = graph_find_output(p->plan->graph, c->name);
-        const Buffer *b = output_buffer(p, node);
-        const void *from = p->instance.at[0]->at[b->id];
+        int block =
+            output_block(s, graph_find_output(s->plan->graph, c->name));
+        const Buffer *b = s->out.at[block];
+        const void *from = r->p->base[SPACE_out][block];
         int64_t n = type_count(&b->type, r->T);
         if (from == c->data)
             continue;
@@ -150,49 +140,7 @@ int64_t program_output_count(const Program *p, const char *name, int64_t T)
     return n ? type_count(&n->type, T) : -1;
 }
 
-/* ---- pointers ---- */
-
-static void set_caches(Program *p, const State *s)
-{
-    for (int i = 0; i < p->instance.n; i++) {
-        Instance *in = p->instance.at[i];
-        int cache = in->first_cache;
-        for (int j = 0; j < in->plan->kernel.n; j++) {
-            const Kernel *k = in->plan->kernel.at[j];
-            if (k->skeleton != SKEL_attend)
-                continue;
-            in->at[k->attend.keys->id] = s->at[2 * cache];
-            in->at[k->attend.vals->id] = s->at[2 * cache + 1];
-            cache++;
-        }
-        for (int j = 0; j < in->plan->buffer.n; j++)
-            if (in->plan->buffer.at[j]->kind == BUF_pos)
-                in->at[j] = (void *)(uintptr_t)p->pos;
-    }
-}
-
-static void set_args(Program *p)
-{
-    for (int i = 0; i < p->step.n; i++) {
-        const StepOf *of = &p->step_of.at[i];
-        void **arg = p->step.at[i].arg;
-        if (!of->in) {
-            arg[1] = (void *)(uintptr_t)p->pos;
-            continue;
-        }
-        const Kernel *k = of->kernel;
-        for (int j = 0; j < k->nin; j++)
-            *arg++ = of->in->at[k->in[j]->id];
-        for (int j = 0; j < k->nout; j++)
-            *arg++ = of->in->at[k->out[j]->id];
-        if (of->info)
-            *arg = of->info;
-    }
-}
-
 /* ---- the run ---- */
-
-void program_flow(Program *p, int64_t T);
 
 static bool check_positions(const State *s, int64_t T, const int32_t *pos,
                             Err *err)
@@ -209,15 +157,14 @@ static bool run(Run *r, State *s, const int32_t *pos, Err *err)
 {
     Program *p = r->p;
     int64_t base = s->length;
-    p->pos = pos;
     if (!check_positions(s, r->T, pos, err) ||
         !state_reserve(s, base + r->T, err) ||
         !program_memory(p, r->T, err) || !set_inputs(r, err) ||
         !set_outputs(r, err))
         return false;
-    set_caches(p, s);
-    program_flow(p, r->T);
-    set_args(p);
+    p->base[SPACE_pos][0] = (void *)(uintptr_t)pos;
+    p->base[SPACE_cache] = s->at;
+    program_pointers(p);
     int64_t *run = p->run + RUN_below;
     run[RUN_base] = base;
     run[RUN_capacity] = s->capacity;
@@ -236,6 +183,8 @@ bool program_run(Program *p, State *s, int64_t T, const int32_t *pos,
         return err_set(err, "weights were not loaded");
     if (T < 1)
         return err_set(err, "no tokens");
+    if (!limits_hold(&p->limits, T, err))
+        return false;
     Run r = {.p = p, .T = T, .in = in, .nin = nin, .out = out, .nout = nout};
     if (!s) {
         s = p->own;

@@ -20,7 +20,8 @@ static void add_matmul(ProgramWork *w, const Target *t, const Kernel *k,
     for (int i = 0; i < m->nparts; i++) {
         const Pack *p = &m->part[i].w->pack;
         double each = product(p->nn, p->n, T) * product(p->nk, p->k, T);
-        double bytes = (double)pack_bytes(p);
+        bool panels = m->part[i].w->kind == BUF_panels;
+        double bytes = panels ? 0 : (double)pack_bytes(p);
         double flops = 2 * rows * each * p->parts;
         TileKind kind = matmul_kind(t, m, p);
         w->flops += flops;
@@ -61,7 +62,7 @@ ProgramWork kernel_work(const Kernel *k, int64_t T)
     for (int i = 0; i < k->nin + k->nout; i++) {
         const Buffer *b = i < k->nin ? k->in[i] : k->out[i - k->nin];
         if (b->kind == BUF_value || b->kind == BUF_input ||
-            b->kind == BUF_output)
+            b->kind == BUF_output || b->kind == BUF_panels)
             w.bytes += (double)buffer_bytes(b, T);
     }
     return w;
@@ -70,8 +71,8 @@ ProgramWork kernel_work(const Kernel *k, int64_t T)
 ProgramWork program_work(const Program *p, int64_t before, int64_t T)
 {
     ProgramWork w = {0};
-    for (int i = 0; i < p->instance.n; i++) {
-        const Plan *plan = p->instance.at[i]->plan;
+    for (int i = 0; i < p->steps.instance.n; i++) {
+        const Plan *plan = p->steps.instance.at[i]->plan;
         for (int j = 0; j < plan->kernel.n; j++) {
             const Kernel *k = plan->kernel.at[j];
             if (k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped)

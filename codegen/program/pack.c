@@ -69,6 +69,16 @@ int64_t pack_bytes(const Pack *p)
     return count_of(p->nb, p->b) * panels * panel_bytes(p);
 }
 
+int64_t panels_bytes(const Pack *p, int64_t T)
+{
+    int64_t k = 1;
+    for (int i = 0; i < p->nk; i++)
+        k *= size_at(p->k[i]->size, T);
+    int64_t panels = (count_of(p->nn, p->n) + p->cols - 1) / p->cols;
+    return count_of(p->nb, p->b) * panels * ((k + PACK_K - 1) / PACK_K) *
+           PACK_K * type_bytes(p->dtype, p->cols);
+}
+
 int64_t pack_column(const Pack *p, int64_t at)
 {
     if (!p->halves)

@@ -297,7 +297,7 @@ static void set_run(Trials *t, int64_t T)
     run[RUN_base] = trial_before(T);
     run[RUN_capacity] = t->tokens + SEEN;
     run[RUN_threads] = t->threads;
-    program_sizes(t->p, T, run);
+    steps_sizes(t->p->plan, T, run);
 }
 
 static void have_team(Trials *t, int64_t scratch)

@@ -12,11 +12,40 @@ Model *symbolic_model(const Spec *s, const Ast *def)
     return m;
 }
 
-static void check_module(Spec *s, const Ast *def)
+Hush hush(Spec *s)
+{
+    Diags *d = s->diags;
+    Hush h = {d->errors, d->told, d->said.n, d->quiet};
+    d->quiet = true;
+    return h;
+}
+
+bool unhush(Spec *s, Hush h)
+{
+    Diags *d = s->diags;
+    bool clean = d->told == h.told;
+    d->errors = h.errors, d->told = h.told, d->said.n = h.said;
+    d->quiet = h.quiet;
+    return clean;
+}
+
+static void module_at(Spec *s, const Ast *def, Follow follow)
 {
     Model *m = symbolic_model(s, def);
-    Inst *inst = inst_unknown(m, s, def, def->text);
+    Inst *inst = inst_unknown(m, s, def, def->text, NULL, follow);
     forward_node(m, graph_new(s->arena, def->text), inst, NULL, true);
+}
+
+/* Its defaults need be no more than one way to call it. */
+static void check_module(Spec *s, const Ast *def)
+{
+    for (int follow = 0; follow < FOLLOW_COUNT; follow++) {
+        Hush h = hush(s);
+        module_at(s, def, (Follow)follow);
+        if (unhush(s, h))
+            return;
+    }
+    module_at(s, def, FOLLOW_formulas);
 }
 
 static Model *check_model(Spec *s, const Ast *def)
@@ -39,13 +68,13 @@ const Ast *first_of(const Ast *def, AstKind kind)
     return NULL;
 }
 
-static Val unknown_unless(Spec *s, Scope *scope, const Ast *p, bool defaults)
+static Val unknown_unless(Attempt *t, const Ast *def, const Ast *p,
+                          bool defaults)
 {
     const Ast *value = p->nkid ? p->kid[0] : NULL;
-    Val v = value ? eval(scope, value) : val_size(size_sym(p->text));
-    (void)s;
-    if (v.kind == V_size && !defaults)
-        v = val_size(size_sym(p->text));
+    Val v = value ? eval(&t->scope, value) : val_error;
+    if (!value || (!defaults && v.kind != V_string && v.kind != V_error))
+        v = val_size(model_symbol(t->m, p, def->text, p->text));
     v.dim = NULL;
     return v;
 }
@@ -58,7 +87,7 @@ static void bind_unknowns(Spec *s, Attempt *t, const Ast *def, bool defaults)
         const Ast *p = params->kid[i];
         if (p->kind == AST_param_model)
             continue;
-        Val v = unknown_unless(s, &t->scope, p, defaults);
+        Val v = unknown_unless(t, def, p, defaults);
         names_set(s->arena, &t->scope.local, p->text, v);
         names_set(s->arena, &t->applied.param, p->text, v);
     }
@@ -69,22 +98,48 @@ static void bind_unknowns(Spec *s, Attempt *t, const Ast *def, bool defaults)
 static void bind_place(Attempt *t, const Ast *match)
 {
     const Ast *in = match->kid[1];
-    if (in && in->kind == AST_index && in->kid[1]->kind == AST_name)
+    Part place = {.name = in && in->kind == AST_index ? in->kid[0]->text
+                                                      : NULL};
+    if (place.name && in->kid[1]->kind == AST_name)
         names_set(t->m->arena, &t->scope.local, in->kid[1]->text,
-                  val_size(size_sym(in->kid[1]->text)));
+                  val_size(index_unknown(t->m, &place, in->kid[1]->text)));
 }
 
-static Inst *shallow_copy(Model *m, const Inst *old)
+static bool attempt(Spec *s, const Ast *def, const Ast *module,
+                    const Ast *call, bool defaults, Follow follow, Attempt *t)
 {
-    Inst *inst = arena_alloc(m->arena, sizeof *inst);
-    *inst = *old;
-    inst->slot.at = NULL, inst->slot.n = inst->slot.room = 0;
-    for (int i = 0; i < old->slot.n; i++)
-        list_push(m->arena, &inst->slot, old->slot.at[i]);
-    return inst;
+    const Ast *match = first_of(def, AST_match);
+    *t = (Attempt){.m = symbolic_model(s, def), .follow = follow};
+    t->applied = (Applied){.name = def->text, .spec = s, .def = def};
+    t->scope = (Scope){.spec = s, .model = t->m, .g = t->m->weights,
+                       .applying = &t->applied};
+    t->match = inst_unknown(t->m, s, module, match->text, call, follow);
+    t->m->root = t->match;
+    bind_unknowns(s, t, def, defaults);
+    bind_place(t, match);
+    t->fresh = transform_match(&t->scope, def, inst_copy(t->m, t->match, NULL),
+                               &t->applied);
+    return t->fresh && forward_node(t->m, t->m->weights, t->fresh, NULL, true);
 }
 
-int matched_modules(Spec *s, const Ast *def, const Ast **out, int most)
+/* The pattern as if it named the module. */
+static const Ast *under_name(Arena *a, const Ast *call, const char *name)
+{
+    if (!strcmp(call_name(call), name))
+        return call;
+    Ast *copy = arena_alloc(a, sizeof *copy), *word;
+    *copy = *call;
+    copy->kid = arena_alloc(a, (size_t)call->nkid * sizeof *copy->kid);
+    memcpy(copy->kid, call->kid, (size_t)call->nkid * sizeof *copy->kid);
+    word = arena_alloc(a, sizeof *word);
+    *word = *call->kid[0];
+    word->text = name;
+    copy->kid[0] = word;
+    return copy;
+}
+
+int matched_modules(Spec *s, const Ast *def, const Ast **out,
+                    const Ast **by, int most)
 {
     const Ast *match = first_of(def, AST_match);
     int n = 0;
@@ -96,7 +151,8 @@ int matched_modules(Spec *s, const Ast *def, const Ast **out, int most)
                 !pattern_fits(s, call, s->def.at[j]))
                 continue;
             any = true;
-            out[n++] = s->def.at[j];
+            out[n] = s->def.at[j];
+            by[n++] = under_name(s->arena, call, s->def.at[j]->text);
             if (strcmp(call_name(call), "module"))
                 break;
         }
@@ -112,19 +168,15 @@ int matched_modules(Spec *s, const Ast *def, const Ast **out, int most)
 }
 
 bool try_pattern(Spec *s, const Ast *def, const Ast *module,
-                        bool defaults, Attempt *t)
+                 const Ast *call, bool defaults, Attempt *t)
 {
-    const Ast *match = first_of(def, AST_match);
-    *t = (Attempt){.m = symbolic_model(s, def)};
-    t->applied = (Applied){.name = def->text, .spec = s, .def = def};
-    t->scope = (Scope){.spec = s, .model = t->m, .g = t->m->weights,
-                       .applying = &t->applied};
-    t->match = inst_unknown(t->m, s, module, match->text);
-    t->m->root = t->match;
-    bind_unknowns(s, t, def, defaults);
-    bind_place(t, match);
-    Inst *changed = shallow_copy(t->m, t->match);
-    t->fresh = transform_match(&t->scope, def, changed, &t->applied);
+    for (int follow = 0; follow < FOLLOW_COUNT; follow++) {
+        Hush h = hush(s);
+        bool good = attempt(s, def, module, call, defaults, (Follow)follow, t);
+        if (unhush(s, h) && good)
+            return true;
+    }
+    attempt(s, def, module, call, defaults, FOLLOW_formulas, t);
     return t->fresh != NULL;
 }
 
@@ -191,15 +243,12 @@ static void check_transform(Spec *s, const Ast *def)
         try_whole(s, def);
         return;
     }
-    const Ast *module[MATCHED];
-    int n = matched_modules(s, def, module, MATCHED);
+    const Ast *module[MATCHED], *call[MATCHED];
+    int n = matched_modules(s, def, module, call, MATCHED);
     for (int i = 0; i < n; i++) {
-        if (try_pattern(s, def, module[i], false, &t)) {
-            forward_node(t.m, t.m->weights, t.fresh, NULL, true);
+        if (try_pattern(s, def, module[i], call[i], false, &t))
             check_rest(&t.scope, def);
-        }
-        if (try_pattern(s, def, module[i], true, &t))
-            forward_node(t.m, t.m->weights, t.fresh, NULL, true);
+        try_pattern(s, def, module[i], call[i], true, &t);
     }
 }
 
@@ -228,7 +277,7 @@ static const Rules *rules_for(Spec *s)
         rules_add(own, s->file.at[i], rules_library());
     if (!rules_count(own))
         return rules_library();
-    rules_try(own, 40, 1);
+    rules_try(own, 120, 1);
     rules_join(own, rules_library());
     return own;
 }
@@ -262,7 +311,7 @@ bool is_asked(const Spec *s, const Ast *def)
 
 bool spec_check(Spec *s, Claims *claims)
 {
-    Judge j = {s, NULL, claims};
+    Judge j = {s, NULL, claims, {.spec = s}};
     if (s->unread)
         return false;
     for (int i = 0; i < s->def.n && !diag_full(s->diags); i++)
@@ -283,4 +332,11 @@ bool spec_check(Spec *s, Claims *claims)
     if (!s->diags->errors)
         lint_spec(s, j.rules);
     return !s->diags->errors;
+}
+
+void spec_check_transform(Spec *s, const Ast *def, Claims *claims)
+{
+    Judge j = {s, rules_for(s), claims, {.spec = s}};
+    judge_transform(&j, def);
+    lint_put_in(s, j.rules, def);
 }

@@ -16,6 +16,9 @@ typedef LIST(Claim) Claims;
 /* Every module, model, transform of the files read (the library's only where
  * used), then the claims if no mistake was found. */
 bool spec_check(Spec *s, Claims *claims);
+/* Of one transform, whichever file it is of: its claims, and warnings about it
+ * and the modules that it puts in. */
+void spec_check_transform(Spec *s, const Ast *def, Claims *claims);
 /* Reports what became of a claim at its place: refuted is a mistake, open a
  * warning. True: it was refuted. */
 bool claim_report(const Claim *c);

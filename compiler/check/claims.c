@@ -1,6 +1,6 @@
 /* What transforms claim, handed to the prover: that a replacement computes
  * what the match did, that two rewrites give the same weights. */
-#include "compiler/check/attempt.h"
+#include "compiler/check/trial.h"
 #include <math.h>
 #include <string.h>
 
@@ -13,7 +13,10 @@ typedef struct {
 static bool holds(Scope *s, const Ast *condition)
 {
     Val v = eval(s, condition);
-    return v.kind != V_bool || v.truth;
+    double n = 1;
+    if (v.kind == V_size) /* what is true or false, as a number */
+        size_is_num(v.size, &n);
+    return v.kind != V_bool ? n != 0 : v.truth;
 }
 
 static Val put_values(Val v, int n, const char *const *sym,
@@ -35,11 +38,20 @@ static bool allowed(void *user, int n, const char *const *sym,
         names_set(s.model->arena, &s.local, one->name,
                   put_values(one->value, n, sym, value));
     }
-    bool ok = !a->when || holds(&s, a->when);
+    const Ast *where = first_of(a->def, AST_match)->kid[2];
+    bool ok = (!a->when || holds(&s, a->when)) &&
+              (!where || holds(&s, where));
     for (int i = 0; ok && i < a->def->nkid; i++)
         if (a->def->kid[i]->kind == AST_require)
             ok = holds(&s, a->def->kid[i]->kid[0]);
     return ok;
+}
+
+static bool size_of(Scope *s, const Ast *e, const Size **out)
+{
+    Val v = eval(s, e);
+    *out = v.size;
+    return v.kind == V_size;
 }
 
 /* `when K == E and scale == E` */
@@ -50,8 +62,8 @@ static int equalities(Scope *s, const Ast *e, ProveEqual *out, int n)
     if (!strcmp(e->text, "and"))
         return equalities(s, e->kid[1], out, equalities(s, e->kid[0], out, n));
     const Size *l, *r;
-    if (strcmp(e->text, "==") || !eval_size(s, e->kid[0], &l) ||
-        !eval_size(s, e->kid[1], &r))
+    if (strcmp(e->text, "==") || !size_of(s, e->kid[0], &l) ||
+        !size_of(s, e->kid[1], &r))
         return n;
     if (e->kid[0]->kind == AST_name)
         out[n++] = (ProveEqual){intern(size_text(l)), r};
@@ -64,17 +76,21 @@ static int defaults_of(Scope *s, const Ast *def, ProveParam *out)
 {
     const Ast *params = def->kid[0];
     int n = 0;
-    for (int i = 0; i < params->nkid && n < 64; i++) {
+    for (int i = 0; i < params->nkid && n < 63; i++) {
         const Ast *p = params->kid[i];
         double value = NAN;
         const Size *size;
         if (p->kind != AST_param)
             continue;
         if (p->nkid && p->kid[0] && p->kid[0]->kind != AST_string &&
-            eval_size(s, p->kid[0], &size))
+            size_of(s, p->kid[0], &size))
             size_is_num(size, &value);
-        out[n++] = (ProveParam){intern(p->text), value};
+        const Size *sym = model_symbol(s->model, p, def->text, p->text);
+        out[n++] = (ProveParam){size_text(sym), value, false};
     }
+    const char *index = model_index(s->model);
+    if (index)
+        out[n++] = (ProveParam){index, NAN, true};
     return n;
 }
 
@@ -95,7 +111,7 @@ static Node *at_start(Graph *to, Node n, const Node *old, void *user)
     return graph_add(to, n);
 }
 
-static void add_claim(Judge *j, const Ast *def, const Ast *at, const char *text,
+void add_claim(Judge *j, const Ast *def, const Ast *at, const char *text,
                       bool silent, Proof p)
 {
     Proof *proof = arena_alloc(j->spec->arena, sizeof *proof);
@@ -104,7 +120,7 @@ static void add_claim(Judge *j, const Ast *def, const Ast *at, const char *text,
     list_push(j->spec->arena, j->claims, c);
 }
 
-static int input_names(const Inst *inst, const char **out)
+int input_names(const Inst *inst, const char **out)
 {
     const Ast *f = inst_forward(inst);
     int n = f ? f->kid[0]->nkid : 0;
@@ -113,47 +129,176 @@ static int input_names(const Inst *inst, const char **out)
     return n;
 }
 
-static void judge_trial(Judge *j, const Ast *def, Attempt *t, const char *of)
+/* Few behind a proof or a note, many where it is open. */
+int trials_for(const Proof *p, const Ast *claimed)
 {
-    const Ast *claim = first_of(def, AST_preserves);
-    const char *names[16];
-    Graph *g = t->m->weights;
-    if (input_names(t->match, names) != input_names(t->fresh, names))
-        return;
-    input_names(t->match, names);
-    Node *a = forward_node(t->m, g, t->fresh, names, false);
-    Node *b = forward_node(t->m, g, t->match, names, false);
-    if (!a || !b)
-        return;
-    Graph both = *g;
+    return p->result == PROOF_refuted ? isinf(p->diff_exact) && !p->factor
+           : p->result == PROOF_open && claimed ? 3 : 1;
+}
+
+static bool shapes_agree(const Type *a, const Type *b)
+{
+    bool same = a->rank == b->rank && !a->index_of == !b->index_of;
+    for (int i = 0; same && i < a->rank; i++)
+        same = a->dim[i]->size == b->dim[i]->size;
+    return same;
+}
+
+/* Why neither can stand in for the other, or NULL. */
+const char *misfit_text(const Graph *g, const Node *a, const Node *b,
+                               int n, const char *const *names)
+{
+    if (!shapes_agree(&a->type, &b->type))
+        return intern_printf("it gives %s, the match gives %s",
+                             type_text(&a->type), type_text(&b->type));
+    for (int i = 0; i < n; i++) {
+        const Node *first = NULL;
+        for (int k = 0; k < g->node.n; k++) {
+            const Node *in = g->node.at[k];
+            if (in->op != OP_input || strcmp(in->name, names[i]))
+                continue;
+            if (first && !shapes_agree(&first->type, &in->type))
+                return intern_printf("`%s` is %s for one, %s for the other",
+                                     names[i], type_text(&first->type),
+                                     type_text(&in->type));
+            first = in;
+        }
+    }
+    return NULL;
+}
+
+static void add_misfit(Judge *j, const Ast *def, const Ast *claim,
+                       const char *why)
+{
+    Proof p = {.result = PROOF_refuted, .derivation = "", .at_uniform = NAN,
+               .low = NAN, .high = NAN, .diff_exact = NAN, .diff_f32 = NAN,
+               .diff_bf16 = NAN, .why = why};
+    if (claim)
+        add_claim(j, def, claim, "preserves", false, p);
+}
+
+/* What instances with numbers say has the last word. */
+void settle(Judge *j, const Ast *def, Proof *p, Tried t)
+{
+    Arena *a = j->spec->arena;
+    if (t.ran && t.diff > 1e-7 && (p->result != PROOF_refuted || t.what)) {
+        const char *of = t.whole ? " (a small model, before and after)" : "";
+        p->result = PROOF_refuted;
+        p->instance = t.instance;
+        p->why = t.what ? arena_printf(a, "undefined at %s (%s)%s", t.instance,
+                                       t.what, of)
+                        : arena_printf(a, "it differs by up to %.3g of the "
+                                          "largest value, at %s%s",
+                                       t.diff, t.instance, of);
+    } else if (p->result == PROOF_proved && !t.ran) {
+        p->result = PROOF_open;
+        p->why = "the rules say they are equal, but no instance could be run";
+    } else if (p->result == PROOF_proved && !t.wholes &&
+               first_of(def, AST_replace) && first_of(def, AST_each)) {
+        p->result = PROOF_open;
+        p->why = "what is replaced computes the same, but no whole model could "
+                 "be run, the rest of which changes too";
+    }
+}
+
+typedef struct {
+    Arena *arena;
+    LIST(SizeFact) list;
+} Facts;
+
+/* Sizes of the weights, also of those that nothing reads. */
+static void add_dims(Inst *inst, void *user)
+{
+    Facts *out = user;
+    for (int i = 0; i < inst->slot.n; i++) {
+        const Slot *slot = &inst->slot.at[i];
+        for (int k = 0; !slot->decl->kid[2] && k < slot->w->type.rank; k++) {
+            SizeFact f = {slot->w->type.dim[k]->size, {1, false}};
+            list_push(out->arena, &out->list, f);
+        }
+    }
+}
+
+static Facts facts_of(Judge *j, Attempt *t, const Ast *where, const Ast *when)
+{
+    Facts facts = {.arena = j->spec->arena};
+    const SizeFact *said;
+    model_holds(&t->scope, where);
+    model_holds(&t->scope, when);
+    for (int i = 0, n = model_facts(t->m, &said); i < n; i++)
+        list_push(facts.arena, &facts.list, said[i]);
+    inst_walk(t->match, add_dims, &facts);
+    inst_walk(t->fresh, add_dims, &facts);
+    return facts;
+}
+
+/* Is a, of the new module, what b is, of the match? */
+static Proof prove_match(Judge *j, const Ast *def, const Ast *claim,
+                         Attempt *t, const char *input, Node *a, Node *b)
+{
+    const Ast *where = first_of(def, AST_match)->kid[2],
+              *when = claim ? claim->kid[0] : NULL;
+    Graph both = *t->m->weights;
     both.output.n = both.output.room = 0;
     graph_output(&both, "a", a);
     graph_output(&both, "b", b);
     Graph *start = graph_map(&both, j->spec->arena, at_start, NULL);
     ProveEqual equal[8];
     ProveParam param[64];
-    Allowed user = {t, def, claim ? claim->kid[0] : NULL};
+    Facts facts = facts_of(j, t, where, when);
+    Allowed user = {t, def, when};
+    int n = equalities(&t->scope, when, equal, 0);
     ProveEnv env = {
         .arena = j->spec->arena, .rules = j->rules, .equal = equal,
         .param = param, .allowed = allowed, .user = &user,
-        .nequal = equalities(&t->scope, claim ? claim->kid[0] : NULL, equal,
-                             0),
+        .nequal = equalities(&t->scope, where, equal, n),
         .nparam = defaults_of(&t->scope, def, param),
-        .name = intern_printf("%s(%s)", t->match->path, names[0]),
+        .nfact = facts.list.n, .fact = facts.list.at,
+        .name = intern_printf("%s(%s)", t->match->path, input),
+        .guesses = model_guesses(t->m),
         .untried = !claim && t->fresh->def == t->match->def};
-    Proof p = prove_equal(&env, start->output.at[0].node,
-                          start->output.at[1].node);
+    env.ndivided = model_divisors(t->m, &env.divided);
+    return prove_equal(&env, start->output.at[0].node,
+                       start->output.at[1].node);
+}
+
+static const char *claim_text(const Ast *claim, const char *of)
+{
     Arena scratch = {0};
-    const char *text =
-        !claim ? "preserves"
-        : claim->kid[0]
-            ? intern_printf("preserves when %s",
-                            dsl_expr_text(&scratch, claim->kid[0]))
-            : "preserves";
-    if (of)
-        text = intern_printf("%s (%s)", text, of);
+    const char *text = "preserves";
+    if (claim && claim->kid[0])
+        text = intern_printf("preserves when %s",
+                             dsl_expr_text(&scratch, claim->kid[0]));
     arena_free(&scratch);
-    add_claim(j, def, claim ? claim : def, text, !claim, p);
+    return of ? intern_printf("%s (%s)", text, of) : text;
+}
+
+static void judge_pattern(Judge *j, const Ast *def, const Ast *pattern,
+                          Attempt *t, const char *of)
+{
+    const Ast *claim = first_of(def, AST_preserves);
+    const char *names[16];
+    Graph *g = t->m->weights;
+    int inputs = input_names(t->fresh, names),
+        wanted = input_names(t->match, names);
+    if (inputs != wanted) {
+        add_misfit(j, def, claim,
+                   intern_printf("it takes %d inputs, `%s` takes %d", inputs,
+                                 t->match->path, wanted));
+        return;
+    }
+    Node *a = forward_node(t->m, g, t->fresh, names, false);
+    Node *b = forward_node(t->m, g, t->match, names, false);
+    const char *misfit = a && b ? misfit_text(g, a, b, inputs, names)
+                                : "one of the two has no forward";
+    if (misfit) {
+        add_misfit(j, def, claim, misfit);
+        return;
+    }
+    Proof p = prove_match(j, def, claim, t, inputs ? names[0] : "", a, b);
+    settle(j, def, &p,
+           try_transform(j, def, pattern, trials_for(&p, claim)));
+    add_claim(j, def, claim ? claim : def, claim_text(claim, of), !claim, p);
 }
 
 /* A transform that gives other numbers of inputs, or merges what was trained
@@ -174,158 +319,14 @@ void judge_transform(Judge *j, const Ast *def)
     const Ast *match = first_of(def, AST_match);
     if (!match || !worth_judging(def))
         return;
-    const Ast *module[MATCHED];
-    int n = matched_modules(j->spec, def, module, MATCHED);
+    const Ast *module[MATCHED], *call[MATCHED];
+    int n = matched_modules(j->spec, def, module, call, MATCHED);
     for (int i = 0; i < n; i++) {
         Attempt t;
-        if (try_pattern(j->spec, def, module[i], false, &t) &&
+        if (try_pattern(j->spec, def, module[i], call[i], false, &t) &&
             !j->spec->diags->errors)
-            judge_trial(j, def, &t, n > 1 ? module[i]->text : NULL);
+            judge_pattern(j, def, call[i], &t, n > 1 ? module[i]->text : NULL);
     }
-}
-
-/* ---- prove a == b for m: llama ---- */
-
-/* False after a message: the argument is for no parameter. */
-bool transform_has(const Ast *def, const Ast *arg)
-{
-    const char *names[64];
-    int n = 0;
-    if (arg->kind != AST_named) {
-        error_at(arg->src, arg->loc,
-                 "after the model, `%s` takes its parameters by name",
-                 def->text);
-        return false;
-    }
-    for (; n < def->kid[0]->nkid && n < 64; n++) {
-        if (!strcmp(def->kid[0]->kid[n]->text, arg->text))
-            return true;
-        names[n] = def->kid[0]->kid[n]->text;
-    }
-    error_at(arg->src, arg->name_loc, "transform `%s` has no parameter `%s`%s",
-             def->text, arg->text, near_text(nearest(arg->text, names, n)));
-    return false;
-}
-
-static Model *model_of(Judge *j, const Ast *e, const char *var, Model *m)
-{
-    if (e->kind == AST_name && !strcmp(e->text, var))
-        return m;
-    if (e->kind != AST_call || e->kid[0]->kind != AST_name || e->nkid < 2) {
-        error_at(e->src, e->loc, "`%s` or a transform of it is needed here",
-                 var);
-        return NULL;
-    }
-    Arg arg[32];
-    int n = 0;
-    Err err = {""};
-    Model *in = model_of(j, e->kid[1], var, m);
-    const Ast *def = spec_find(j->spec, AST_transform, e->kid[0]->text);
-    if (!def && in) {
-        error_at(e->src, e->kid[0]->loc, "no transform `%s`%s",
-                 e->kid[0]->text,
-                 spec_hint(j->spec, AST_transform, e->kid[0]->text));
-        return NULL;
-    }
-    for (int i = 2; in && i < e->nkid && n < 32; i++)
-        if (!transform_has(def, e->kid[i]))
-            return NULL;
-        else
-            arg[n++] = (Arg){e->kid[i]->text,
-                             dsl_expr_text(j->spec->arena,
-                                           e->kid[i]->kid[0])};
-    Model *out = in ? model_transform(j->spec, in, e->kid[0]->text, arg, n,
-                                      NULL, 0, &err)
-                    : NULL;
-    if (in && !out && !j->spec->diags->errors)
-        error_at(e->src, e->loc, "%s", err.text);
-    return out;
-}
-
-static Node *value_of(Model *m, const Weight *w)
-{
-    if (w->value)
-        return w->value;
-    Node n = {.op = OP_weight, .type = w->type, .weight = w};
-    n.type.dtype = TYPE_f32;
-    return graph_add(m->weights, n);
-}
-
-static const Weight *find_path(const Weight *const *w, int n, const char *path)
-{
-    for (int i = 0; i < n; i++)
-        if (!strcmp(w[i]->path, path))
-            return w[i];
-    return NULL;
-}
-
-static bool worse(const Proof *a, const Proof *b)
-{
-    static const int rank[] = {[PROOF_proved] = 0, [PROOF_open] = 1,
-                               [PROOF_refuted] = 2};
-    return rank[a->result] > rank[b->result] ||
-           (a->result == b->result && a->nrule > b->nrule);
-}
-
-static Proof missing(Judge *j, const char *path)
-{
-    return (Proof){.result = PROOF_refuted,
-                   .why = arena_printf(j->spec->arena,
-                                       "only one side has the weight `%s`",
-                                       path),
-                   .derivation = "", .at_uniform = NAN, .low = NAN,
-                   .high = NAN, .diff_exact = NAN, .diff_f32 = NAN,
-                   .diff_bf16 = NAN};
-}
-
-static Proof compare_models(Judge *j, Model *a, Model *b)
-{
-    const Weight *const *wa, *const *wb;
-    int na = model_weights(a, &wa), nb = model_weights(b, &wb);
-    Proof worst = {.result = PROOF_proved, .why = "the same weights",
-                   .derivation = "", .at_uniform = NAN, .low = NAN,
-                   .high = NAN};
-    ProveEnv env = {.arena = j->spec->arena, .rules = j->rules};
-    for (int i = 0; i < na; i++) {
-        const Weight *other = find_path(wb, nb, wa[i]->path);
-        if (!other)
-            return missing(j, wa[i]->path);
-        Node *x = value_of(a, wa[i]), *y = value_of(b, other);
-        if (x == y)
-            continue;
-        env.name = other->path;
-        Proof p = prove_equal(&env, x, y);
-        if (worse(&p, &worst))
-            worst = p;
-    }
-    return na == nb ? worst : missing(j, "of another module");
-}
-
-void judge_prove(Judge *j, const Ast *def)
-{
-    const Ast *claim = def->kid[0], *type = def->kid[1];
-    const Ast *model = spec_find(j->spec, AST_model, type->text);
-    Err err = {""};
-    if (claim->kind != AST_binary || strcmp(claim->text, "==")) {
-        error_at(claim->src, claim->loc, "a claim is of the form a == b");
-        return;
-    }
-    if (!model) {
-        error_at(type->src, type->loc, "no model `%s`%s", type->text,
-                 spec_hint(j->spec, AST_model, type->text));
-        return;
-    }
-    Model *m = symbolic_model(j->spec, model);
-    if (!model_fill(m, &err))
-        return;
-    Model *a = model_of(j, claim->kid[0], def->text, m);
-    Model *b = model_of(j, claim->kid[1], def->text, m);
-    if (!a || !b)
-        return;
-    const char *text = dsl_expr_text(j->spec->arena, claim);
-    Ast named = *def;
-    named.text = text;
-    add_claim(j, &named, def, text, false, compare_models(j, a, b));
 }
 
 bool claim_report(const Claim *c)

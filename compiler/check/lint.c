@@ -6,7 +6,8 @@
 static void lint_module(Lint *l, const Ast *def)
 {
     Model *m = symbolic_model(l->spec, def);
-    Inst *inst = inst_unknown(m, l->spec, def, def->text);
+    Inst *inst = inst_unknown(m, l->spec, def, def->text, NULL,
+                              FOLLOW_formulas);
     Graph *g = graph_new(l->arena, def->text);
     Node *y = inst_forward(inst) ? forward_node(m, g, inst, NULL, true) : NULL;
     if (!y)
@@ -31,10 +32,10 @@ static void lint_transform(Lint *l, const Ast *def)
 {
     const Ast *match = first_of(def, AST_match);
     const Ast *replace = first_of(def, AST_replace);
-    const Ast *module;
+    const Ast *module, *call;
     Attempt t;
-    if (!match || !replace || !matched_modules(l->spec, def, &module, 1) ||
-        !try_pattern(l->spec, def, module, true, &t))
+    if (!match || !replace || !matched_modules(l->spec, def, &module, &call, 1) ||
+        !try_pattern(l->spec, def, module, call, true, &t))
         return;
     lint_start(l, def, &t);
     lint_dead(l, t.m, t.fresh, replace->kid[0]);
@@ -88,4 +89,35 @@ void lint_spec(Spec *s, const Rules *rules)
             lint_def(&l, s->def.at[i]);
     for (int i = 0; i < s->made.n; i++)
         lint_made(&l, &s->made.at[i]);
+}
+
+typedef LIST(const Ast *) Defs;
+
+/* The module that a call names, and those of its parts. */
+static void add_modules(const Spec *s, Defs *to, const Ast *call)
+{
+    const Ast *def = spec_find(s, AST_module, call_name(call));
+    for (int i = 0; i < to->n; i++)
+        if (to->at[i] == def)
+            return;
+    if (!def)
+        return;
+    list_push(s->arena, to, def);
+    for (int i = 0; i < def->nkid; i++)
+        for (int j = 0; def->kid[i]->kind == AST_part &&
+                        j < def->kid[i]->nkid; j++)
+            if (def->kid[i]->kid[j] && def->kid[i]->kid[j]->kind == AST_call)
+                add_modules(s, to, def->kid[i]->kid[j]);
+}
+
+void lint_put_in(Spec *s, const Rules *rules, const Ast *transform)
+{
+    Lint l = {s, rules, NULL};
+    Defs defs = {0};
+    const Ast *replace = first_of(transform, AST_replace);
+    lint_def(&l, transform);
+    if (replace)
+        add_modules(s, &defs, replace->kid[0]);
+    for (int i = 0; i < defs.n; i++)
+        lint_def(&l, defs.at[i]);
 }

@@ -10,7 +10,7 @@ void flow_add(Node *n, bool gradient, bool *seen)
     if (seen[n->id])
         return;
     seen[n->id] = true;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         if (!gradient || op_flows(n->op, i))
             flow_add(n->arg[i], gradient, seen);
 }
@@ -134,6 +134,8 @@ static void weights_unread(const Inst *inst, const Graph *g, const bool *seen,
 
 static bool over_tokens(const Node *n)
 {
+    if (n->op == OP_gather) /* x[T: 3] */
+        return n->dim[0] == dim_T() && n->arg[1]->op == OP_number;
     return dim_among(dim_T(), op_over(n), n->dim);
 }
 

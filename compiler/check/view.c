@@ -188,13 +188,13 @@ static int sketch_transform(Spec *s, const Ast *def, Sketch **out)
     int n = 0;
     if (!match)
         return 0;
-    const Ast *module[MATCHED];
-    int matched = matched_modules(s, def, module, MATCHED);
+    const Ast *module[MATCHED], *call[MATCHED];
+    int matched = matched_modules(s, def, module, call, MATCHED);
     *out = arena_alloc(s->arena, (size_t)(2 * matched + 1) * sizeof **out);
     for (int i = 0; i < matched; i++) {
         const char *name = module[i]->text;
         Attempt t;
-        if (!try_pattern(s, def, module[i], false, &t) ||
+        if (!try_pattern(s, def, module[i], call[i], false, &t) ||
             !sketch(&(*out)[n], t.m, t.match, name) ||
             !sketch(&(*out)[n + 1], t.m, t.fresh, name))
             return 0;
@@ -211,7 +211,8 @@ int spec_sketch(Spec *s, const Ast *def, Sketch **out)
         return sketch_transform(s, def, out);
     *out = arena_alloc(s->arena, sizeof **out);
     if (def->kind == AST_module)
-        return sketch(*out, m, inst_unknown(m, s, def, def->text), def->text);
+        return sketch(*out, m, inst_unknown(m, s, def, def->text, NULL,
+                              FOLLOW_formulas), def->text);
     if (def->kind == AST_model && model_fill(m, &err))
         return sketch(*out, m, m->root, def->text);
     return 0;

@@ -3,6 +3,11 @@
 #include <math.h>
 #include <string.h>
 
+int node_args(const Node *n)
+{
+    return op_info[n->op].nargs + (n->repeat ? n->repeat->nin : 0);
+}
+
 Graph *graph_new(Arena *a, const char *name)
 {
     Graph *g = arena_alloc(a, sizeof *g);
@@ -20,7 +25,7 @@ static uint64_t mix(uint64_t h, const void *p)
 static uint64_t node_hash(const Node *n)
 {
     uint64_t h = hash_bytes((uint64_t)n->op, &n->num, sizeof n->num);
-    for (int i = 0; i < MAX_ARGS; i++)
+    for (int i = 0; i < MAX_ARGS && n->arg[i]; i++)
         h = mix(h, n->arg[i]);
     for (int i = 0; i < n->ndim; i++)
         h = mix(h, n->dim[i]);
@@ -39,7 +44,8 @@ static bool same_rope(const Rope *a, const Rope *b)
             a->pairs == b->pairs && a->beta_fast == b->beta_fast &&
              a->beta_slow == b->beta_slow &&
             a->attention == b->attention && a->uncut == b->uncut &&
-            a->length == b->length && a->divisor == b->divisor);
+            a->length == b->length && a->divisor == b->divisor &&
+            a->scaling == b->scaling && a->share == b->share);
 }
 
 static bool same_node(const Node *a, const Node *b)
@@ -126,7 +132,7 @@ static void mark_needed(const Node *n, bool *needed)
     if (needed[n->id])
         return;
     needed[n->id] = true;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         mark_needed(n->arg[i], needed);
 }
 
@@ -151,7 +157,7 @@ Graph *graph_map(const Graph *g, Arena *a,
         if (!needed[i])
             continue;
         Node n = *g->node.at[i];
-        for (int j = 0; j < op_info[n.op].nargs; j++)
+        for (int j = 0; j < node_args(&n); j++)
             n.arg[j] = now[n.arg[j]->id];
         now[i] = map ? map(to, n, g->node.at[i], user) : graph_add(to, n);
     }
@@ -242,4 +248,18 @@ Node *g_gather(Graph *g, Node *a, const Dim *d, Node *index)
 Node *g_weight(Graph *g, const Weight *w)
 {
     return graph_add(g, (Node){.op = OP_weight, .type = w->type, .weight = w});
+}
+
+Node *g_result(Graph *g, Node *repeat, const char *name)
+{
+    return graph_add(g, (Node){.op = OP_result, .arg = {repeat},
+                               .name = intern(name)});
+}
+
+bool repeat_gives(const Repeat *r, const char *name)
+{
+    for (int i = 0; i < r->nin; i++)
+        if (!strcmp(r->in[i].name, name))
+            return true;
+    return !strcmp(name, "x");
 }

@@ -58,6 +58,7 @@ typedef struct {
     double uncut;  /* yarn: the blend's ends are not rounded where it is 1 */
     double length; /* dynamic: tokens of the text; 0: no more than original */
     const char *divisor; /* longrope: of each frequency, "1 1.5"; interned */
+    const Size *scaling, *share; /* what is not known of them; or NULL */
 } Rope;
 /* Fills inv_freq[rotary / 2]; *scale multiplies cos and sin (1 but for yarn
  * and longrope). Elements j and j + rotary / 2 (or 2j and 2j + 1) turn
@@ -69,16 +70,36 @@ typedef struct {
     Graph *body;
     const Weight **weight; /* body->nslots of them */
 } Iteration;
+/* A further value that goes in, besides the input "x" that the output "y" of
+ * the pass before is: named as the bodies' input (a body may lack it). */
+typedef struct {
+    const char *name;
+    const char *next; /* the bodies' output that the next pass has it from;
+                       * NULL: the same in every pass */
+    const Dim *each;  /* each pass takes a part of its own along this, the
+                       * argument's first dim; NULL: all of it */
+    int nparts;       /* then as many as passes: */
+    const int *part;  /* which one each pass takes; -1: none */
+} RepeatIn;
+/* A further value that comes out (OP_result): the bodies' output of that name
+ * of each pass that has it, one after the other along a dim of its own. */
+typedef struct {
+    const char *name;
+    const Dim *dim; /* as many as passes have it */
+} RepeatOut;
 typedef struct {
     int n;
     Iteration *at;
+    int nin, nout;
+    const RepeatIn *in; /* of arguments 1 .. nin */
+    const RepeatOut *out;
 } Repeat;
 
 struct Node {
     Op op;
     int id;    /* its place in graph->node: its arguments' are smaller */
     Type type; /* as its rule gives it */
-    Node *arg[MAX_ARGS];
+    Node *arg[MAX_ARGS]; /* node_args of them */
     /* attributes; which of them count is the op's affair (ops.def); the rest
      * are zero */
     int ndim;
@@ -130,6 +151,7 @@ static inline bool op_attends(Op op)
     return op == OP_attend || op == OP_attend_sink || op == OP_attend_slope ||
            op == OP_attend_bias;
 }
+int node_args(const Node *n); /* how many: op_info's, and a repeat's further */
 /* Why its rule refuses the node, or NULL with *type filled in. */
 const char *op_type(const Node *n, Type *type);
 /* A new graph with each node that outputs need rebuilt through `map` (NULL:
@@ -143,6 +165,16 @@ Graph *graph_map(const Graph *g, Arena *a,
  * above 0. Leaves of f32 become `leaf` (TYPE_f32: as they are). */
 Graph *graph_at(Arena *a, int n, Node *const *node, int nsym,
                 const char *const *sym, const double *value, Dtype leaf);
+
+/* Does a token's result depend on later ones, or on how many are in flight?
+ * Then a step that only has the new ones is another computation. */
+bool graph_looks_ahead(const Graph *g);
+/* Nodes that some numbers of tokens are too few for: a top-k over T, a position
+ * of T. They live in `a`, but for what their places point to. */
+typedef LIST(Node) Limits;
+Limits graph_limits(const Graph *g, Arena *a);
+/* False with err set: not with T tokens. */
+bool limits_hold(const Limits *l, int64_t T, Err *err);
 
 /* By id: does an output need the node? In `a`. */
 bool *graph_needed(const Graph *g, Arena *a);
@@ -163,6 +195,11 @@ Node *g_along(Graph *g, Op op, Node *a, int n, const Dim *const *dim);
 Node *g_contract(Graph *g, Node *a, Node *b, int n, const Dim *const *dim);
 Node *g_gather(Graph *g, Node *a, const Dim *d, Node *index);
 Node *g_weight(Graph *g, const Weight *w);
+Node *g_result(Graph *g, Node *repeat, const char *name);
+/* The type of the bodies' output of that name (NULL: none has it), and how many
+ * passes have it. */
+const Type *repeat_output(const Repeat *r, const char *name, int *passes);
+bool repeat_gives(const Repeat *r, const char *name); /* an input to bodies? */
 
 /* ---- what is known of an op (ops.c): its row of ops.def ---- */
 
@@ -212,6 +249,9 @@ bool op_is_function(Op op);
 double op_value(Op op, double a, double b, double c); /* of a map */
 /* Is the result known to be above 0 where that is known of the arguments? */
 bool op_positive(Op op, bool a, bool b, bool c);
+/* The same of arguments that `is` knows; asks no more than it needs. */
+bool op_positive_by(Op op, void *const *arg,
+                    bool (*is)(void *user, const void *arg), void *user);
 bool op_flows(Op op, int arg); /* does a gradient go to the argument? */
 int op_over(const Node *n); /* the first so many of dim[] are taken together */
 

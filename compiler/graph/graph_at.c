@@ -82,6 +82,11 @@ static Node *node_now(Maker *m, const Node *old, Node **made)
     for (int i = 0; i < n.ndim; i++)
         n.dim[i] = dim_now(m, old->dim[i]);
     n.size = size_now(m, old->size);
+    for (int i = 0; n.op == OP_flag && i < m->nsym; i++)
+        if (n.name == m->sym[i])
+            return graph_add(m->to, (Node){.op = OP_number,
+                                           .type.dtype = TYPE_bool,
+                                           .num = m->value[i] != 0});
     n.weight = weight_now(m, old->weight);
     if (n.op == OP_weight || n.op == OP_learned)
         n.type = n.weight ? n.weight->type : type_now(m, &old->type);

@@ -21,7 +21,6 @@ typedef struct {
 bool node_holds(const Node *n, Complaint *c);
 /* Also the graph, and the bodies in it. */
 bool graph_holds(const Graph *g, Complaint *c);
-bool same_shape(const Type *a, const Type *b); /* dims of equal sizes */
 const char *ir_node_name(const Node *n); /* label or %id; interned */
 /* The weights that a formula reads and its nodes, in order of their ids. */
 typedef LIST(const Node *) Formula;

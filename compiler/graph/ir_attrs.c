@@ -46,6 +46,6 @@ void formula_of(Arena *a, const Node *value, Formula *out)
     for (int i = out->n - 1; i > at; i--)
         out->at[i] = out->at[i - 1];
     out->at[at] = value;
-    for (int i = 0; i < op_info[value->op].nargs; i++)
+    for (int i = 0; i < node_args(value); i++)
         formula_of(a, value->arg[i], out);
 }

@@ -62,11 +62,29 @@ static void add_rope(Hasher *h, const Rope *r)
     add_text(h, r->divisor);
 }
 
+static void add_table(Hasher *h, const Repeat *r)
+{
+    for (int i = 0; i < r->n; i++)
+        add_int(h, (int64_t)graph_hash(r->at[i].body));
+    for (int i = 0; i < r->nin; i++) {
+        add_text(h, r->in[i].name);
+        add_text(h, r->in[i].next);
+        if (r->in[i].each)
+            add_dim(h, r->in[i].each);
+        for (int j = 0; j < r->in[i].nparts; j++)
+            add_int(h, r->in[i].part[j]);
+    }
+    for (int i = 0; i < r->nout; i++) {
+        add_text(h, r->out[i].name);
+        add_dim(h, r->out[i].dim);
+    }
+}
+
 static void add_node(Hasher *h, const Node *n)
 {
     add_text(h, op_info[n->op].name);
     add_type(h, &n->type);
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         add_int(h, n->arg[i]->id);
     add_int(h, n->ndim);
     for (int i = 0; i < n->ndim; i++)
@@ -78,8 +96,8 @@ static void add_node(Hasher *h, const Node *n)
     add_text(h, n->weight ? n->weight->path : NULL);
     if (n->rope)
         add_rope(h, n->rope);
-    for (int i = 0; n->repeat && i < n->repeat->n; i++)
-        add_int(h, (int64_t)graph_hash(n->repeat->at[i].body));
+    if (n->repeat)
+        add_table(h, n->repeat);
 }
 
 uint64_t graph_hash(const Graph *g)

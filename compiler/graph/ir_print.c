@@ -10,7 +10,8 @@
  *       ...
  *       output y = %5
  *     }
- *     repeat @r1 {
+ *     repeat @r1
+ *       stack "stat.usage" [L] {
  *       block @w2 @w3
  *       block @w4 @w5
  *     }
@@ -21,7 +22,10 @@
  *
  * Of two dims or bodies of one name the second gets a suffix. A node has its
  * label, with its number (h%5) where others have it too, or its number alone.
- * An index over V is a V[..]. */
+ * An index over V is a V[..]. A repeat's further values stand behind its name:
+ * carry "in" "out" (from pass to pass), same "in" (to every pass),
+ * each "in" [L] 0 1 (the part that each pass gets), stack "out" [L] (from
+ * each). */
 #include "compiler/graph/ir.h"
 #include <math.h>
 #include <string.h>
@@ -71,10 +75,22 @@ static void collect_weight(IrText *p, const Weight *w)
     list_push(&p->arena, &p->weight, ((IrName){w, name}));
 }
 
+static void collect_table(IrText *p, const Repeat *r)
+{
+    for (int i = 0; i < r->nin; i++)
+        if (r->in[i].each)
+            collect_dim(p, r->in[i].each);
+    for (int i = 0; i < r->nout; i++)
+        collect_dim(p, r->out[i].dim);
+}
+
 static void collect_graph(IrText *p, const Graph *g)
 {
     for (int i = 0; i < g->node.n; i++)
         collect_node(p, g->node.at[i]);
+    for (int i = 0; i < g->node.n; i++)
+        if (g->node.at[i]->repeat)
+            collect_table(p, g->node.at[i]->repeat);
     for (int i = 0; i < g->node.n; i++) {
         const Repeat *r = g->node.at[i]->repeat;
         for (int j = 0; r && j < r->n; j++) {
@@ -163,7 +179,7 @@ static void print_value(IrText *p, const Node *n)
 {
     const char *comma = "";
     fprintf(p->out, "%s(", op_info[n->op].name);
-    for (int i = 0; i < op_info[n->op].nargs; i++, comma = ", ")
+    for (int i = 0; i < node_args(n); i++, comma = ", ")
         fprintf(p->out, "%s%s", comma, ir_name_of_node(p, n->arg[i]));
     if (n->ndim)
         print_dims(p, n, &comma);
@@ -276,11 +292,39 @@ static void print_weights(IrText *p)
         fputc('\n', p->out);
 }
 
+static void print_along(IrText *p, const char *word, const char *name,
+                        const Dim *along, const char **before)
+{
+    fprintf(p->out, "%s\n  %s %s", *before, word, quoted(p, name));
+    if (along)
+        fprintf(p->out, " [%s]", ir_name_of(&p->dim, along));
+    *before = ",";
+}
+
+/* What goes in and comes out besides x and y. */
+static void print_further(IrText *p, const Repeat *r)
+{
+    const char *before = "";
+    for (int i = 0; i < r->nin; i++) {
+        const RepeatIn *in = &r->in[i];
+        print_along(p, in->next ? "carry" : in->each ? "each" : "same",
+                    in->name, in->each, &before);
+        if (in->next)
+            fprintf(p->out, " %s", quoted(p, in->next));
+        for (int j = 0; j < in->nparts; j++)
+            fprintf(p->out, " %d", in->part[j]);
+    }
+    for (int i = 0; i < r->nout; i++)
+        print_along(p, "stack", r->out[i].name, r->out[i].dim, &before);
+}
+
 static void print_table(IrText *p, const Repeat *r)
 {
     const char *name = intern_printf("@r%d", p->repeat.n + 1);
     list_push(&p->arena, &p->repeat, ((IrName){r, name}));
-    fprintf(p->out, "repeat %s {\n", name);
+    fprintf(p->out, "repeat %s", name);
+    print_further(p, r);
+    fputs(" {\n", p->out);
     for (int i = 0; i < r->n; i++) {
         const Iteration *it = &r->at[i];
         fprintf(p->out, "  %s", ir_name_of(&p->body, it->body));

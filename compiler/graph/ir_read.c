@@ -285,18 +285,70 @@ static Iteration read_pass(IrReader *r)
     return it;
 }
 
+typedef struct {
+    LIST(RepeatIn) in;
+    LIST(RepeatOut) out;
+} Further;
+
+static const Dim *read_along(IrReader *r)
+{
+    ir_want(r, '[');
+    const Dim *d = r->failed ? NULL : read_dim(r);
+    ir_want(r, ']');
+    return d;
+}
+
+static void read_parts(IrReader *r, RepeatIn *in)
+{
+    LIST(int) part = {0};
+    in->each = read_along(r);
+    while (!r->failed && !ir_at(r, ',') && !ir_at(r, '{'))
+        list_push(r->arena, &part, ir_int(r));
+    in->part = part.at;
+    in->nparts = part.n;
+}
+
+/* A value that goes in or comes out besides x and y. */
+static void read_further(IrReader *r, Further *f)
+{
+    RepeatIn in = {0};
+    RepeatOut out = {0};
+    Loc loc = r->now.loc;
+    const char *word = ir_name(r, false, "carry, same, each, stack or {");
+    const char *name = ir_name(r, true, "a value's name");
+    in.name = out.name = name;
+    if (!strcmp(word, "carry"))
+        in.next = ir_name(r, true, "the output's name");
+    else if (!strcmp(word, "each"))
+        read_parts(r, &in);
+    else if (!strcmp(word, "stack"))
+        out.dim = read_along(r);
+    else if (strcmp(word, "same"))
+        ir_mistake(r, loc, "needs carry, same, each, stack or {, found %s",
+                   word);
+    if (out.dim)
+        list_push(r->arena, &f->out, out);
+    else
+        list_push(r->arena, &f->in, in);
+    if (!ir_at(r, '{'))
+        ir_want(r, ',');
+}
+
 static void read_table(IrReader *r)
 {
+    Further f = {0};
     Loc loc = r->now.loc;
     const char *name = ir_name(r, false, "a table's @r");
     LIST(Iteration) pass = {0};
+    while (!r->failed && !ir_at(r, '{'))
+        read_further(r, &f);
     ir_want(r, '{');
     while (!r->failed && !ir_sign(r, '}')) {
         Iteration it = read_pass(r);
         list_push(r->arena, &pass, it);
     }
     Repeat *table = arena_alloc(r->arena, sizeof *table);
-    *table = (Repeat){pass.n, pass.at};
+    *table = (Repeat){pass.n, pass.at, f.in.n, f.out.n, f.in.at, f.out.at};
     if (!r->failed)
         define(r, &r->repeat, name, table, loc);
 }

@@ -90,9 +90,9 @@ bool node_holds(const Node *n, Complaint *c)
     if (n->op >= OP_COUNT)
         return refuse(c, n, "op %d is none", (int)n->op);
     for (int i = 0; i < MAX_ARGS; i++)
-        if (!n->arg[i] != (i >= op_info[n->op].nargs))
+        if (!n->arg[i] != (i >= node_args(n)))
             return refuse(c, n, "%s takes %d arguments, but number %d is %s",
-                          op_info[n->op].name, op_info[n->op].nargs, i + 1,
+                          op_info[n->op].name, node_args(n), i + 1,
                           n->arg[i] ? "there" : "missing");
     if (!attrs_hold(n, c))
         return false;
@@ -144,6 +144,115 @@ typedef struct {
 static bool graph_and_bodies_hold(Visit *v, const Graph *g, bool body,
                                   Complaint *c);
 
+/* A further value of a pass is of this type, whose first dim `along` goes. */
+static bool part_holds(const Node *n, const Type *part, const Type *whole,
+                       const Dim *along, const char *name, Complaint *c)
+{
+    Type t = *whole;
+    if (along) {
+        t.rank--;
+        memmove(t.dim, t.dim + 1, (size_t)t.rank * sizeof *t.dim);
+    }
+    return same_shape(part, &t) ||
+           refuse(c, n, "%s is %s in a body, not %s", name, type_text(part),
+                  type_text(&t));
+}
+
+static bool parts_hold(const Node *n, const RepeatIn *in, const Type *whole,
+                       Complaint *c)
+{
+    double size;
+    if (!whole->rank || whole->dim[0] != in->each || in->next ||
+        in->nparts != n->repeat->n || !size_is_num(in->each->size, &size))
+        return refuse(c, n, "%s is no list of parts along %s", in->name,
+                      in->each->name);
+    for (int i = 0; i < n->repeat->n; i++)
+        if (in->part[i] < -1 || in->part[i] >= size)
+            return refuse(c, n, "pass %d: %s has no part %d", i, in->name,
+                          in->part[i]);
+        else if (in->part[i] < 0 &&
+                 find_input(n->repeat->at[i].body, in->name))
+            return refuse(c, n, "pass %d: no part of %s", i, in->name);
+    return true;
+}
+
+static bool in_holds(const Node *n, int i, Complaint *c)
+{
+    const RepeatIn *in = &n->repeat->in[i];
+    const Type *whole = &n->arg[1 + i]->type;
+    if (in->each && !parts_hold(n, in, whole, c))
+        return false;
+    for (int j = 0; j < n->repeat->n; j++) {
+        const Graph *body = n->repeat->at[j].body;
+        const Node *at = find_input(body, in->name),
+                   *next = in->next ? graph_find_output(body, in->next) : NULL;
+        if (at && !part_holds(n, &at->type, whole, in->each, in->name, c))
+            return false;
+        if (in->next && !next)
+            return refuse(c, n, "pass %d: its body has no output %s", j,
+                          in->next);
+        if (next && !part_holds(n, &next->type, whole, NULL, in->next, c))
+            return false;
+    }
+    return true;
+}
+
+static bool out_holds(const Node *n, int i, Complaint *c)
+{
+    const RepeatOut *out = &n->repeat->out[i];
+    int passes;
+    const Type *type = repeat_output(n->repeat, out->name, &passes);
+    if (!type || !out->dim)
+        return refuse(c, n, "no body has the output %s", out->name);
+    for (int j = 0; j < n->repeat->n; j++) {
+        const Node *at = graph_find_output(n->repeat->at[j].body, out->name);
+        if (at && !part_holds(n, &at->type, type, NULL, out->name, c))
+            return false;
+    }
+    double size;
+    return (size_is_num(out->dim->size, &size) && size == passes) ||
+           refuse(c, n, "%d passes have %s, its dim %s is %s", passes,
+                  out->name, out->dim->name, size_text(out->dim->size));
+}
+
+static bool names_differ(const Node *n, Complaint *c)
+{
+    const Repeat *r = n->repeat;
+    const char *name[2 * MAX_ARGS + 2] = {"x"}, *made[128] = {"y"};
+    int nname = 1, nmade = 1;
+    if (r->nin >= MAX_ARGS || r->nout > (int)COUNT(made) - MAX_ARGS)
+        return refuse(c, n, "more values than a repeat can have");
+    for (int i = 0; i < r->nin; i++) {
+        name[nname++] = r->in[i].name;
+        if (r->in[i].next)
+            made[nmade++] = r->in[i].next;
+    }
+    for (int i = 0; i < r->nout; i++)
+        made[nmade++] = r->out[i].name;
+    for (int i = 0; i < nname; i++)
+        for (int j = 0; j < i; j++)
+            if (!strcmp(name[i], name[j]))
+                return refuse(c, n, "%s goes in twice", name[i]);
+    for (int i = 0; i < nmade; i++)
+        for (int j = 0; j < i; j++)
+            if (!strcmp(made[i], made[j]))
+                return refuse(c, n, "%s comes out twice", made[i]);
+    return true;
+}
+
+static bool values_hold_of(const Node *n, Complaint *c)
+{
+    if (!names_differ(n, c))
+        return false;
+    for (int i = 0; i < n->repeat->nin; i++)
+        if (!in_holds(n, i, c))
+            return false;
+    for (int i = 0; i < n->repeat->nout; i++)
+        if (!out_holds(n, i, c))
+            return false;
+    return true;
+}
+
 static bool repeat_holds(Visit *v, const Graph *g, const Node *n, Complaint *c)
 {
     if (n->repeat->n < 1)
@@ -167,7 +276,7 @@ static bool repeat_holds(Visit *v, const Graph *g, const Node *n, Complaint *c)
         if (!weights_hold(n, i, c))
             return false;
     }
-    return true;
+    return values_hold_of(n, c);
 }
 
 /* ---- a graph ---- */
@@ -183,7 +292,9 @@ static bool order_holds(const Graph *g, const Node *n, int at, Complaint *c)
         return refuse(c, n, "stands at %d", at);
     if (n->op >= OP_COUNT)
         return refuse(c, n, "op %d is none", (int)n->op);
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    if (node_args(n) > MAX_ARGS)
+        return refuse(c, n, "%d arguments", node_args(n));
+    for (int i = 0; i < node_args(n); i++)
         if (n->arg[i] && (!stands_in(g, n->arg[i]) || n->arg[i]->id >= at))
             return refuse(c, n, "argument %d does not stand above it", i + 1);
     return true;

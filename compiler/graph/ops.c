@@ -78,9 +78,25 @@ bool op_positive(Op op, bool a, bool b, bool c)
     }
 }
 
+bool op_positive_by(Op op, void *const *arg,
+                    bool (*is)(void *user, const void *arg), void *user)
+{
+    bool low[MAX_ARGS] = {false}, high[MAX_ARGS] = {true, true, true};
+    for (int i = 0; i < op_info[op].nargs; i++) {
+        if (op_positive(op, low[0], low[1], low[2]))
+            return true;
+        if (!op_positive(op, high[0], high[1], high[2]))
+            return false;
+        low[i] = high[i] = is(user, arg[i]);
+    }
+    return op_positive(op, low[0], low[1], low[2]);
+}
+
 bool op_flows(Op op, int arg)
 {
-    return strchr(op_info[op].flows_to, 'a' + arg) != NULL;
+    int nargs = op_info[op].nargs; /* a repeat's further: as its first */
+    return strchr(op_info[op].flows_to,
+                  'a' + (arg < nargs ? arg : nargs - 1)) != NULL;
 }
 
 int op_over(const Node *n)

@@ -31,7 +31,9 @@ uint64_t random_bits(uint64_t key, uint64_t counter)
 uint64_t random_draw_key(const Node *n, uint64_t seed, uint64_t place)
 {
     uint64_t own = (uint64_t)(int64_t)n->num;
-    return random_key(seed + own, n->name ? n->name : "") ^ place;
+    const char *name = n->name ? n->name : "";
+    bool placed = strchr(name, '[') != NULL; /* layer[3].ffn.router */
+    return random_key(seed + own, name) ^ (placed ? 0 : place);
 }
 
 uint64_t random_place(uint64_t place, int iteration)

@@ -106,18 +106,9 @@ static int by_factors(const void *a, const void *b)
     return compare_factors(a, b);
 }
 
-const Size *size_new(Term *term, int n)
+/* The size that these terms are, which are sorted and added up. */
+static const Size *size_of_terms(const Term *term, int m)
 {
-    int m = 0;
-    qsort(term, (size_t)n, sizeof *term, by_factors);
-    for (int i = 0; i < n; i++) {
-        if (m && !compare_factors(&term[m - 1], &term[i]))
-            term[m - 1].coef += term[i].coef;
-        else
-            term[m++] = term[i];
-        if (term[m - 1].coef == 0)
-            m--;
-    }
     char *text;
     size_t size;
     FILE *out = open_memstream(&text, &size);
@@ -141,6 +132,46 @@ const Size *size_new(Term *term, int n)
     keep(s->text, s);
     return s;
 }
+
+/* Numbers are made again and again; where the last of their kind is kept. */
+static const Size **number_at(double v)
+{
+    static struct {
+        double v;
+        const Size *size;
+    } kept_number[256];
+    uint64_t bits;
+    v = v == 0 ? 0 : v;
+    memcpy(&bits, &v, sizeof bits);
+    size_t i = (size_t)((bits * 0x9e3779b97f4a7c15ull) >> 56);
+    if (kept_number[i].size && memcmp(&kept_number[i].v, &v, sizeof v))
+        kept_number[i].size = NULL;
+    kept_number[i].v = v;
+    return &kept_number[i].size;
+}
+
+const Size *size_new(Term *term, int n)
+{
+    int m = 0;
+    qsort(term, (size_t)n, sizeof *term, by_factors);
+    for (int i = 0; i < n; i++) {
+        if (m && !compare_factors(&term[m - 1], &term[i]))
+            term[m - 1].coef += term[i].coef;
+        else
+            term[m++] = term[i];
+        if (term[m - 1].coef == 0)
+            m--;
+    }
+    const Size **number = m == 0 || (m == 1 && !term->nfactor)
+                              ? number_at(m ? term->coef : 0) : NULL;
+    if (number && *number)
+        return *number;
+    const Size *s = size_of_terms(term, m);
+    if (number)
+        *number = s;
+    return s;
+}
+
 
 const Size *size_num(double n)
 {
@@ -244,7 +275,7 @@ const Size *size_sub(const Size *a, const Size *b)
 
 const Size *size_div(const Size *a, const Size *b)
 {
-    if (a == b)
+    if (a == b && b->nterm)
         return size_num(1);
     if (b->nterm != 1) /* also x / 0, which stays as it is written */
         return b->nterm
@@ -337,6 +368,11 @@ const Size *size_pow(const Size *a, const Size *b)
     for (int i = 0; i < fabs(n); i++)
         s = size_mul(s, a);
     return n < 0 ? size_div(size_num(1), s) : s;
+}
+
+double size_lead(const Size *s)
+{
+    return s->nterm ? s->term[0].coef : 0;
 }
 
 bool size_has(const Size *s, const char *sym)

@@ -1,5 +1,6 @@
 /* Sizes that divide one another, and which are above 0. */
 #include "compiler/graph/size_atoms.h"
+#include <math.h>
 #include <string.h>
 
 bool size_is_term(const Size *s)
@@ -22,6 +23,92 @@ bool size_positive(const Size *s)
         }
     }
     return s->nterm > 0;
+}
+
+/* ---- lower bounds ---- */
+
+static SizeLow atom_low(const Atom *a, SizeLow (*of)(void *, const char *),
+                        void *user)
+{
+    SizeLow none = {-INFINITY, false}, x, y = none;
+    if (a->kind == ATOM_sym)
+        return of(user, a->text);
+    x = size_low(a->arg[0], of, user);
+    if (a->arg[1])
+        y = size_low(a->arg[1], of, user);
+    switch (a->kind) {
+    case ATOM_paren: return x;
+    case ATOM_min:   return x.at < y.at ? x : y;
+    case ATOM_max:   return x.at > y.at ? x : y;
+    case ATOM_ceil:  return (SizeLow){x.strict && x.at == floor(x.at)
+                                          ? x.at + 1 : ceil(x.at - 1e-9),
+                                      false};
+    case ATOM_floor: return (SizeLow){floor(x.at), false};
+    case ATOM_sqrt:  return x.at >= 0 ? (SizeLow){sqrt(x.at), x.strict} : none;
+    case ATOM_pow:   return x.at > 0 || (x.at == 0 && x.strict)
+                                ? (SizeLow){0, true} : none;
+    case ATOM_mod:   return y.at > 0 ? (SizeLow){0, false} : none;
+    default:         return none;
+    }
+}
+
+/* Of x to a power, both of a bound at least 0 or not known. */
+static SizeLow power_low(SizeLow x, int power)
+{
+    bool above = x.at > 0 || (x.at == 0 && x.strict);
+    if (power < 0)
+        return above ? (SizeLow){0, true} : (SizeLow){-INFINITY, false};
+    if (x.at < 0)
+        return (SizeLow){power % 2 ? -INFINITY : 0, false};
+    return (SizeLow){pow(x.at, power), x.strict};
+}
+
+SizeLow size_low(const Size *s, SizeLow (*of)(void *, const char *),
+                 void *user)
+{
+    SizeLow sum = {0, false};
+    for (int i = 0; i < s->nterm; i++) {
+        const Term *t = &s->term[i];
+        SizeLow product = {fabs(t->coef), false};
+        for (int j = 0; j < t->nfactor; j++) {
+            SizeLow x = power_low(atom_low(t->factor[j].atom, of, user),
+                                  t->factor[j].power);
+            product.strict |= x.strict;
+            product.at = x.at < 0 || product.at < 0 ? -INFINITY
+                                                    : product.at * x.at;
+        }
+        if (t->coef < 0)
+            product = (SizeLow){t->nfactor ? -INFINITY : t->coef, false};
+        sum.at += product.at;
+        sum.strict |= product.strict;
+    }
+    return sum;
+}
+
+void size_symbols(const Size *s, void (*visit)(void *, const char *),
+                  void *user)
+{
+    for (int i = 0; i < s->nterm; i++)
+        for (int j = 0; j < s->term[i].nfactor; j++) {
+            const Atom *a = s->term[i].factor[j].atom;
+            if (a->kind == ATOM_sym)
+                visit(user, a->text);
+            for (int k = 0; k < 2 && a->kind != ATOM_sym; k++)
+                if (a->arg[k])
+                    size_symbols(a->arg[k], visit, user);
+        }
+}
+
+void size_divisors(const Size *s, void (*visit)(void *, const Size *),
+                   void *user)
+{
+    for (int i = 0; i < s->nterm; i++)
+        for (int j = 0; j < s->term[i].nfactor; j++)
+            if (s->term[i].factor[j].power < 0) {
+                const Atom *a = s->term[i].factor[j].atom;
+                visit(user, a->kind == ATOM_paren ? a->arg[0]
+                                                  : size_of_atom(a, 1));
+            }
 }
 
 /* Powers of atoms, compared atom by atom in the order of their texts. */

@@ -121,13 +121,13 @@ Dtype type_wider(Dtype a, Dtype b)
 static const char *join(const Node *n, Type *out)
 {
     int widest = 0;
-    for (int i = 1; i < op_info[n->op].nargs; i++)
+    for (int i = 1; i < node_args(n); i++)
         if (n->arg[i]->type.rank > n->arg[widest]->type.rank)
             widest = i;
     const Type *w = &n->arg[widest]->type;
     out->rank = w->rank;
     memcpy(out->dim, w->dim, sizeof w->dim);
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         for (int j = 0; j < n->arg[i]->type.rank; j++)
             if (type_dim(out, n->arg[i]->type.dim[j]) < 0 &&
                 !add_dim(out, n->arg[i]->type.dim[j]))
@@ -170,7 +170,7 @@ static const char *rule_position(const Node *n, Type *out)
 static const char *rule_map(const Node *n, Type *out)
 {
     out->dtype = n->arg[0]->type.dtype;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         out->dtype = type_wider(out->dtype, n->arg[i]->type.dtype);
     return join(n, out);
 }
@@ -433,6 +433,46 @@ static const char *rule_repeat(const Node *n, Type *out)
     return n->repeat ? NULL : "a table of bodies";
 }
 
+/* ---- what a repeat has besides x and y ---- */
+
+const Type *repeat_output(const Repeat *r, const char *name, int *passes)
+{
+    const Type *type = NULL;
+    *passes = 0;
+    for (int i = 0; i < r->n; i++) {
+        const Node *n = graph_find_output(r->at[i].body, name);
+        *passes += n != NULL;
+        if (n && !type)
+            type = &n->type;
+    }
+    return type;
+}
+
+static const char *rule_result(const Node *n, Type *out)
+{
+    const Repeat *r = n->arg[0]->repeat;
+    int passes;
+    for (int i = 0; r && i < r->nin; i++)
+        if (r->in[i].next && !strcmp(r->in[i].next, n->name)) {
+            *out = n->arg[0]->arg[1 + i]->type;
+            return NULL;
+        }
+    for (int i = 0; r && i < r->nout; i++) {
+        if (strcmp(r->out[i].name, n->name))
+            continue;
+        const Type *each = repeat_output(r, n->name, &passes);
+        if (!each || each->rank == MAX_RANK)
+            return "a body's output of fewer dims";
+        *out = *each;
+        out->rank++;
+        out->dim[0] = r->out[i].dim;
+        for (int j = 0; j < each->rank; j++)
+            out->dim[1 + j] = each->dim[j];
+        return NULL;
+    }
+    return "a repeat that has a result of its name";
+}
+
 const char *op_type(const Node *n, Type *type)
 {
     static const char *(*const rule[OP_COUNT])(const Node *, Type *) = {
@@ -442,7 +482,7 @@ const char *op_type(const Node *n, Type *type)
 #undef MAP
 #undef OP
     };
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         if (!n->arg[i])
             return "all its arguments";
     Type t = {0};

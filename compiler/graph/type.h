@@ -12,7 +12,7 @@ typedef struct {
 } Dim;
 const Dim *dim_new(const char *name, const Size *size); /* kept for good */
 
-enum { MAX_ARGS = 4 };
+enum { MAX_ARGS = 16 };
 typedef struct {
     Dtype dtype;              /* f64 f32 bf16 f16; i32 an index; bool */
     const Dim *index_of;      /* i32: which dim it points into */
@@ -23,6 +23,7 @@ int type_dim(const Type *t, const Dim *d);    /* its position, or -1 */
 bool type_has(const Type *t, int n, const Dim *const *d); /* these and no
                                                            * other, any order */
 bool dim_among(const Dim *d, int n, const Dim *const *list);
+bool same_shape(const Type *a, const Type *b); /* dims of equal sizes */
 bool dims_same(int n, const Dim *const *a, int m, const Dim *const *b);
 bool type_same(const Type *a, const Type *b); /* the very same dims */
 int64_t type_count(const Type *t, int64_t T); /* elements */

@@ -3,8 +3,6 @@
 #include "compiler/interp/interp_run.h"
 #include <string.h>
 
-static Kernel run_repeat;
-
 static Kernel *const kernel[OP_COUNT] = {
 #define MAP(name, ...) run_map,
 #define OP(name, nargs, class, type, flags, least, most, over, positive, \
@@ -41,7 +39,7 @@ static void plan_needs(Plan *p, const Graph *g)
     for (int i = g->node.n - 1; i >= 0; i--) {
         const Node *n = g->node.at[i];
         p->deferred[i] &= n->op == OP_gather && !is_lazy(n->arg[1]);
-        for (int k = 0; p->needed[i] && k < op_info[n->op].nargs; k++) {
+        for (int k = 0; p->needed[i] && k < node_args(n); k++) {
             p->needed[n->arg[k]->id] = true;
             if (n->op != OP_contract)
                 p->deferred[n->arg[k]->id] = false;
@@ -49,8 +47,8 @@ static void plan_needs(Plan *p, const Graph *g)
     }
 }
 
-/* Only the output of that name counts, or (NULL) all. */
-static Plan plan_of(const Graph *g, const char *only)
+/* The outputs that count: those marked, or (NULL) all. */
+static Plan plan_of(const Graph *g, const bool *wanted)
 {
     size_t n = (size_t)g->node.n + 1;
     Plan p = {xmalloc(n), xmalloc(n), xmalloc(n * sizeof(int))};
@@ -58,15 +56,14 @@ static Plan plan_of(const Graph *g, const char *only)
     memset(p.deferred, 1, n);
     memset(p.last, 0, n * sizeof(int));
     for (int i = 0; i < g->output.n; i++)
-        if (!only || !strcmp(only, g->output.at[i].name)) {
+        if (!wanted || wanted[i]) {
             p.needed[g->output.at[i].node->id] = true;
             p.deferred[g->output.at[i].node->id] = false;
             p.last[g->output.at[i].node->id] = g->node.n;
         }
     plan_needs(&p, g);
     for (int i = 0; i < g->node.n; i++)
-        for (int k = 0; p.needed[i] && k < op_info[g->node.at[i]->op].nargs;
-             k++)
+        for (int k = 0; p.needed[i] && k < node_args(g->node.at[i]); k++)
             touch(&p, g->node.at[i]->arg[k], i);
     return p;
 }
@@ -97,7 +94,8 @@ static void round_to_type(Tensor *t)
 /* The node's value, or NULL with err set. */
 static Tensor *compute(Run *r, const Node *n, const Operand *in)
 {
-    Tensor *out = tensor_new(&n->type, r->env->T);
+    Tensor *out = n->op == OP_result ? r->value[n->id]
+                                     : tensor_new(&n->type, r->env->T);
     if (!kernel[n->op](r, n, in, out)) {
         tensor_free(out);
         return NULL;
@@ -135,7 +133,7 @@ static void release(Run *r, const Plan *p, const Node *n, int now)
 static bool run_node(Run *r, const Plan *p, const Node *n)
 {
     Operand in[MAX_ARGS] = {0};
-    int nargs = op_info[n->op].nargs;
+    int nargs = node_args(n);
     bool ok = true;
     for (int i = 0; ok && i < nargs; i++)
         ok = fetch(r, p, n->arg[i], &in[i]);
@@ -162,17 +160,17 @@ static bool run_nodes(Run *r, const Plan *p)
     return true;
 }
 
-/* Runs r->g and hands its output values to `take`, while they last. */
-static bool run_graph(Run *r, const char *only,
-                      void (*take)(void *to, int i, const Tensor *t), void *to)
+bool interp_graph(Run *r, const bool *wanted,
+                  void (*take)(void *to, int i, const Tensor *t), void *to)
 {
     const Graph *g = r->g;
-    Plan p = plan_of(g, only);
+    Plan p = plan_of(g, wanted);
+    r->needed = p.needed;
     r->value = xmalloc(((size_t)g->node.n + 1) * sizeof(Tensor *));
     memset(r->value, 0, ((size_t)g->node.n + 1) * sizeof(Tensor *));
     bool ok = run_nodes(r, &p);
     for (int i = 0; ok && i < g->output.n; i++) {
-        if (only && strcmp(only, g->output.at[i].name))
+        if (wanted && !wanted[i])
             continue;
         Operand o;
         ok = fetch(r, &p, g->output.at[i].node, &o);
@@ -186,27 +184,6 @@ static bool run_graph(Run *r, const char *only,
     free(r->value);
     plan_free(&p);
     return ok;
-}
-
-static void take_carry(void *to, int i, const Tensor *t)
-{
-    (void)i;
-    memcpy(((Tensor *)to)->at, t->at, (size_t)t->count * sizeof *t->at);
-}
-
-/* A body takes the input "x" and gives the output "y". */
-static bool run_repeat(Run *r, const Node *n, const Operand *in, Tensor *out)
-{
-    take_carry(out, 0, in[0].t);
-    for (int i = 0; i < n->repeat->n; i++) {
-        const Iteration *pass = &n->repeat->at[i];
-        Run body = {.g = pass->body, .env = r->env, .err = r->err,
-                    .pass = pass, .carry = out,
-                    .place = random_place(r->place, i)};
-        if (!run_graph(&body, "y", take_carry, out))
-            return false;
-    }
-    return true;
 }
 
 typedef struct {
@@ -240,6 +217,7 @@ bool interp_run(const Graph *g, const InterpEnv *env, Arena *arena,
 {
     Run r = {.g = g, .env = env, .err = err};
     Results results = {arena, out};
-    return check_positions(env, err) &&
-           run_graph(&r, NULL, take_output, &results);
+    Limits limits = graph_limits(g, arena);
+    return check_positions(env, err) && limits_hold(&limits, env->T, err) &&
+           interp_graph(&r, NULL, take_output, &results);
 }

@@ -5,11 +5,13 @@
 bool run_input(Run *r, const Node *n, const Operand *in, Tensor *out)
 {
     (void)in;
-    if (r->carry && !strcmp(n->name, "x")) {
-        if (r->carry->count != out->count)
-            BUG("a body's x has %lld elements, is given %lld",
-                (long long)out->count, (long long)r->carry->count);
-        memcpy(out->at, r->carry->at, (size_t)out->count * sizeof *out->at);
+    for (int i = 0; i < r->ngiven; i++) {
+        if (strcmp(n->name, r->given[i].name))
+            continue;
+        if (r->given[i].count != out->count)
+            BUG("a body's %s has %lld elements, is given %lld", n->name,
+                (long long)out->count, (long long)r->given[i].count);
+        memcpy(out->at, r->given[i].at, (size_t)out->count * sizeof *out->at);
         return true;
     }
     if (!r->env->input)

@@ -15,7 +15,7 @@ static bool same_layout(const Tensor *a, const Tensor *out)
 /* All arguments lie as the result does, or are one number. */
 static bool flat(const Node *n, const Operand *in, const Tensor *out)
 {
-    for (int k = 0; k < op_info[n->op].nargs; k++)
+    for (int k = 0; k < node_args(n); k++)
         if (in[k].t->type.rank && !same_layout(in[k].t, out))
             return false;
     return true;
@@ -26,7 +26,7 @@ static void map_flat(const Node *n, const Operand *in, Tensor *out)
     static const double none = 0;
     const double *a[MAX_ARGS] = {&none, &none, &none};
     int64_t step[MAX_ARGS] = {0};
-    for (int k = 0; k < op_info[n->op].nargs; k++) {
+    for (int k = 0; k < node_args(n); k++) {
         a[k] = in[k].t->at;
         step[k] = in[k].t->type.rank ? 1 : 0;
     }
@@ -44,7 +44,7 @@ bool run_map(Run *r, const Node *n, const Operand *in, Tensor *out)
     }
     Walk w = {0};
     double v[MAX_ARGS] = {0};
-    int nargs = op_info[n->op].nargs;
+    int nargs = node_args(n);
     walk_dims(&w, out);
     for (int k = 0; k < nargs; k++)
         walk_follow(&w, k, in[k].t, NULL);

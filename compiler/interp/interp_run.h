@@ -12,7 +12,13 @@ typedef struct {
     const InterpEnv *env;
     Err *err;
     const Iteration *pass; /* of the repeat whose body this runs, or NULL */
-    const Tensor *carry;   /* the body's input "x" */
+    const struct Given {   /* what the repeat gives this pass: its inputs */
+        const char *name;
+        const double *at;
+        int64_t count;
+    } *given;
+    int ngiven;
+    const bool *needed; /* by node */
     uint64_t place;        /* as random_draw_key wants it */
     Tensor **value;        /* by node; NULL: not yet, not kept, or freed */
 } Run;
@@ -38,7 +44,13 @@ Kernel run_topk, run_largest, run_rank, run_onehot,
 Kernel run_gather, run_scatter, run_copy, run_slice, run_same, run_cut,
     run_join;                                             /* interp_move.c */
 Kernel run_contract;                                      /* .._contract.c */
+Kernel run_repeat, run_result;                            /* interp_repeat.c */
 Kernel run_attend, run_rope;                              /* interp_attend.c */
+
+/* Runs r->g and hands the values of its outputs (those marked; NULL: all) to
+ * `take`, while they last. */
+bool interp_graph(Run *r, const bool *wanted,
+                  void (*take)(void *to, int i, const Tensor *t), void *to);
 
 /* Zeroed, malloc'ed. */
 Tensor *tensor_new(const Type *type, int64_t T);

@@ -112,7 +112,8 @@ static bool bind_config(Scope *s, const Ast *config, Err *err)
         const Ast *item = config->kid[i];
         if (item->kind == AST_field && s->model->symbolic)
             names_set(s->model->arena, &s->inst->param, item->text,
-                      val_size(size_sym(item->text)));
+                      val_size(model_symbol(s->model, item, "config",
+                                             item->text)));
         else if (item->kind == AST_field ? !bind_field(s, item, err)
                                          : !s->model->symbolic &&
                                                !bind_require(s, item, err))
@@ -131,7 +132,7 @@ static const char *architecture(const cJSON *config)
     return cJSON_IsString(first) ? first->valuestring : NULL;
 }
 
-static const Ast *config_of(const Ast *def)
+const Ast *config_of(const Ast *def)
 {
     for (int i = 0; i < def->nkid; i++)
         if (def->kid[i]->kind == AST_config)
@@ -194,6 +195,7 @@ Model *model_new(Arena *arena, const Spec *spec, const Ast *def, Dtype dtype)
     m->arena = arena;
     m->dtype = dtype;
     m->weights = graph_new(arena, "weights");
+    m->symbols = symbols_new(arena);
     m->root = inst_new(m, spec, def, NULL, "", "");
     return m;
 }
@@ -239,6 +241,11 @@ static bool settled(Model *m, const char *class, const cJSON *config, Err *err)
     return true;
 }
 
+void model_forget(Model *m)
+{
+    inst_walk(m->root, forget_value, m);
+}
+
 static Model *bound(Arena *arena, const Spec *spec, const Ast *def,
                     const char *class, const cJSON *config, Dtype dtype,
                     Err *err)
@@ -282,9 +289,11 @@ static Model *bind_made(Arena *arena, Spec *spec, const Ast *t,
     Model *m = bound(arena, spec, def, class, config, dtype, err);
     int n = m ? args_from_config(t, m->config, arena, arg) : 0;
     if (m)
+        m->config = made_base(arena, def, t, m->config, config);
+    if (m)
         m = model_transform(spec, m, t->text, arg, n, NULL, 0, err);
     if (m)
-        inst_walk(m->root, forget_value, m);
+        model_forget(m);
     return m;
 }
 
@@ -316,47 +325,31 @@ static int args_of(const cJSON *params, Arena *a, Arg *arg)
     return n;
 }
 
-/* The config before transforms: fields that they set get their old values. */
-static cJSON *base_config(Arena *a, const cJSON *config)
-{
-    cJSON *base = cJSON_Duplicate(config, true);
-    const cJSON *graft = cJSON_GetObjectItemCaseSensitive(config, "graft");
-    const cJSON *old = cJSON_GetObjectItemCaseSensitive(graft, "base");
-    for (const cJSON *v = old ? old->child : NULL; v; v = v->next) {
-        if (cJSON_IsNull(v))
-            cJSON_DeleteItemFromObjectCaseSensitive(base, v->string);
-        else
-            json_set(base, v->string, cJSON_Duplicate(v, true));
-    }
-    cJSON_DeleteItemFromObjectCaseSensitive(base, "graft");
-    cJSON *kept = json_keep(a, base);
-    cJSON_Delete(base);
-    return kept;
-}
-
 /* Other models that made it are not at hand, nor needed: their weights are in
  * the files. The model itself stands for them; how many there were is among the
  * parameters. */
 static int stand_ins(const Ast *def, Model *m, Arg *arg, int *narg,
-                     Model **with)
+                     With *with, int room)
 {
-    int count = 0;
+    int n = 0;
+    bool counted[64] = {false};
     for (int i = 0; def && i < def->kid[0]->nkid; i++) {
         const Ast *p = def->kid[0]->kid[i];
-        if (p->kind != AST_param_model)
-            continue;
-        count = 1;
-        for (int j = 0; p->nkid && p->kid[0] && j < *narg; j++)
+        int count = p->kind == AST_param_model;
+        for (int j = 0; count && p->nkid && p->kid[0] && j < *narg; j++)
             if (!strcmp(arg[j].name, p->kid[0]->text)) {
                 count = atoi(arg[j].value);
-                memmove(arg + j, arg + j + 1,
-                        (size_t)(--*narg - j) * sizeof *arg);
+                counted[j] = true;
             }
+        for (int j = 0; j < count && n < room; j++)
+            with[n++] = (With){p->text, m};
     }
-    count = count < 0 ? 0 : count > 64 ? 64 : count;
-    for (int i = 0; i < count; i++)
-        with[i] = m;
-    return count;
+    int kept = 0;
+    for (int j = 0; j < *narg; j++)
+        if (!counted[j])
+            arg[kept++] = arg[j];
+    *narg = kept;
+    return n;
 }
 
 static Model *apply_listed(Spec *spec, Model *m, const cJSON *graft, Err *err)
@@ -371,14 +364,14 @@ static Model *apply_listed(Spec *spec, Model *m, const cJSON *graft, Err *err)
             err_set(err, "config.json: a transform of `graft` has no name");
             return NULL;
         }
-        Model *with[64];
+        With with[64];
         int nwith = stand_ins(spec_find(spec, AST_transform,
                                         name->valuestring),
-                              m, arg, &n, with);
+                              m, arg, &n, with, COUNT(with));
         Model *next = model_transform(spec, m, intern(name->valuestring), arg,
                                       n, with, nwith, err);
         if (next)
-            inst_walk(next->root, forget_value, next);
+            model_forget(next);
         m = next;
     }
     return m;
@@ -387,16 +380,8 @@ static Model *apply_listed(Spec *spec, Model *m, const cJSON *graft, Err *err)
 static Model *bind_graft(Arena *arena, Spec *spec, const cJSON *config,
                          Dtype dtype, Err *err)
 {
-    cJSON *base = base_config(arena, config);
-    const char *arch = architecture(base);
-    const Ast *def = arch ? find_def(spec, AST_model, arch, names_architecture)
-                          : NULL;
-    if (!def) {
-        err_set(err, "config.json: no model text reads its base \"%s\"",
-                arch ? arch : "");
-        return NULL;
-    }
-    Model *m = bound(arena, spec, def, arch, base, dtype, err);
+    Model *m = model_named(arena, spec, base_config(arena, config), dtype,
+                           err);
     const cJSON *graft = cJSON_GetObjectItemCaseSensitive(config, "graft");
     return m ? apply_listed(spec, m, graft, err) : NULL;
 }
@@ -469,20 +454,28 @@ bool model_lowers(const Model *m, Err *err)
            err_set(err, "the model's text does not fit the config");
 }
 
+Model *model_read(Arena *arena, Spec *spec, const cJSON *config, Dtype dtype,
+                  Err *err)
+{
+    err->text[0] = 0;
+    return lists_known(spec, config)
+               ? bind_graft(arena, spec, config, dtype, err)
+               : model_named(arena, spec, config, dtype, err);
+}
+
 Model *model_bind(Arena *arena, Diags *diags, const cJSON *config,
                   const char *graft_text, Dtype dtype, Err *err)
 {
     Spec *spec = spec_new(arena, diags);
     err->text[0] = 0;
+    spec->alone = graft_text;
     if (graft_text ? !spec_text(spec, "model.graft", graft_text)
                    : (spec_whole_library(spec), diags->errors > 0)) {
         err_set(err, "%s has mistakes", graft_text ? "model.graft"
                                                    : "the library");
         return NULL;
     }
-    Model *m = lists_known(spec, config)
-                   ? bind_graft(arena, spec, config, dtype, err)
-                   : model_named(arena, spec, config, dtype, err);
+    Model *m = model_read(arena, spec, config, dtype, err);
     return m && model_lowers(m, err) ? m : NULL;
 }
 

@@ -86,6 +86,9 @@ static Node *by_name(Scope *s, Node *n, const Left *left, const Ast *at)
             size = size_mul(size, dim[from]->size);
             f.dim[f.ndim++] = dim[from++];
         }
+        while (i == want->rank - 1 && from < rank &&
+               dim[from]->size == size_num(1)) /* one neuron an expert */
+            f.dim[f.ndim++] = dim[from++];
         if (size != want->dim[i]->size) {
             misfit(at, left->slot->w, n);
             return NULL;
@@ -160,7 +163,7 @@ Scope right_scope(const Scope *s, const Left *left)
 
 static bool same_module(const Inst *a, const Inst *b)
 {
-    return a->def == b->def || dsl_equal(a->def, b->def);
+    return def_alike(a->def, b->def);
 }
 
 static void copy_part(Scope *s, const Left *left, const Val *from,

@@ -133,7 +133,7 @@ static const Builtin builtins[] = {
     {"normal",    1, 3, built_init, OP_gaussian},
     {"uniform",   1, 3, built_init, OP_uniform},
     {"dropout",   2, 2, built_dropout, 0},
-    {"shuffle",   1, 2, built_shuffle, 0},
+    {"shuffle",   1, 4, built_shuffle, 0},
     {"part",      3, 3, built_part, 0},
     {"attend",    3, 9, built_attend, 0},
     {"alibi",     1, 1, built_alibi, 0},

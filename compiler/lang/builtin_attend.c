@@ -152,6 +152,8 @@ Val built_attend(Scope *s, const Ast *call, int unused)
 
 static bool rope_scaling(Rope *r, const Val *v, const Ast *at)
 {
+    if (v->kind == V_size)
+        r->scaling = v->size;
     if (v->kind == V_none || v->kind == V_size)
         return true;
     const char *why = v->kind == V_json ? rope_of_config(v->json, r)
@@ -228,8 +230,9 @@ Val built_rope(Scope *s, const Ast *call, int unused)
                  "rope's base must be above 0, this is %g", r->theta);
         return val_error;
     }
-    if (size_is_num(x->type.dim[2]->size, &hd) && size_is_num(share, &n) &&
-        !(turned(r, hd, n, call) && divided(r, call)))
+    if (!size_is_num(x->type.dim[2]->size, &hd) || !size_is_num(share, &n))
+        r->share = share;
+    else if (!(turned(r, hd, n, call) && divided(r, call)))
         return val_error;
     return val_node(graph_add(s->g, node));
 }

@@ -2,21 +2,36 @@
 #include "compiler/lang/builtin.h"
 #include <string.h>
 
-/* The call without `seed: 7`, which *seed gets (0 where it is not there). */
-static bool take_seed(Scope *s, const Ast *call, Ast *plain, const Size **seed)
+/* What a draw is asked for by name. */
+typedef struct {
+    const Size *seed; /* 0 where it is not there */
+    bool same;        /* for every layer and expert */
+} Options;
+
+static bool take_same(Scope *s, const Ast *arg, bool *same)
 {
-    const Ast *arg = arg_named(call, "seed");
+    Val v = eval(s, arg->kid[0]);
+    *same = v.kind == V_bool && v.truth;
+    if (v.kind != V_bool && v.kind != V_error)
+        error_at(arg->src, arg->loc, "`same` is true or false, this is %s",
+                 val_text(&v));
+    return v.kind == V_bool;
+}
+
+/* The call without `seed: 7` and `same: true`. */
+static bool take_options(Scope *s, const Ast *call, Ast *plain, Options *o)
+{
+    const Ast *seed = arg_named(call, "seed"), *same = arg_named(call, "same");
     *plain = *call;
-    *seed = size_num(0);
-    if (!arg)
-        return true;
+    *o = (Options){.seed = size_num(0)};
     plain->kid = arena_alloc(s->model->arena,
                              (size_t)call->nkid * sizeof *plain->kid);
     plain->nkid = 0;
     for (int i = 0; i < call->nkid; i++)
-        if (call->kid[i] != arg)
+        if (call->kid[i] != seed && call->kid[i] != same)
             plain->kid[plain->nkid++] = call->kid[i];
-    return eval_size(s, arg->kid[0], seed);
+    return (!seed || eval_size(s, seed->kid[0], &o->seed)) &&
+           (!same || take_same(s, same, &o->same));
 }
 
 static Node *draw(Scope *s, Op op, const char *name, const Dims *d,
@@ -30,11 +45,17 @@ static Node *draw(Scope *s, Op op, const char *name, const Dims *d,
     return graph_add(s->g, n);
 }
 
+/* Where a draw of a transform's text is: in the match. */
+static const char *match_path(const Scope *s)
+{
+    return s->at ? s->at : "";
+}
+
 /* A name of the draw's own: of its place in the text and of its instance. In
  * a repeated layer it is the same for all; the repeat tells them apart. */
 static const char *draw_name(const Scope *s, const Ast *call)
 {
-    const char *path = s->inst ? s->inst->path : "", *out = "";
+    const char *path = s->inst ? s->inst->path : match_path(s), *out = "";
     for (const char *c = path; s->body && *c;) {
         size_t n = strcspn(c, "[");
         out = intern_printf("%s%.*s", out, (int)n, c);
@@ -45,20 +66,32 @@ static const char *draw_name(const Scope *s, const Ast *call)
                          s->inst ? s->inst->def->text : "draw", call->loc.at);
 }
 
+/* Of a stacked weight each has draws of its own. */
+static void each_of_array(const Scope *s, Dims *d)
+{
+    for (int i = 0; s->target && i < s->target->stacked; i++) {
+        const Dim *array = s->target->type.dim[i];
+        bool there = d->n == MAX_RANK;
+        for (int j = 0; j < d->n; j++)
+            there |= d->at[j] == array;
+        if (!there)
+            d->at[d->n++] = array;
+    }
+}
+
 Val built_draw(Scope *s, const Ast *whole, int op)
 {
     Ast plain, *call = &plain;
-    const Size *seed;
+    Options o;
     Dims d;
-    if (!take_seed(s, whole, call, &seed) || !dims_of(s, call, 1, NULL, &d))
+    if (!take_options(s, whole, call, &o) || !dims_of(s, call, 1, NULL, &d))
         return val_error;
-    for (int i = 1; i < call->nkid; i++) /* `..`: each of an array too */
-        for (int j = 0; call->kid[i]->kind == AST_dots && s->target &&
-                        j < s->target->stacked && d.n < MAX_RANK;
-             j++)
-            d.at[d.n++] = s->target->type.dim[j];
-    const char *name = s->target ? s->target->path : draw_name(s, call);
-    return val_node(draw(s, (Op)op, name, &d, seed));
+    if (!o.same)
+        each_of_array(s, &d);
+    const char *name = o.same      ? intern_printf("draw.%d", whole->loc.at)
+                       : s->target ? s->target->path
+                                   : draw_name(s, whole);
+    return val_node(draw(s, (Op)op, name, &d, o.seed));
 }
 
 /* normal(mean, deviation), uniform(a) in [-a, a), uniform(a, b): the left
@@ -66,8 +99,8 @@ Val built_draw(Scope *s, const Ast *whole, int op)
 Val built_init(Scope *s, const Ast *whole, int op)
 {
     Ast plain, *call = &plain;
-    const Size *seed;
-    if (!take_seed(s, whole, call, &seed))
+    Options o;
+    if (!take_options(s, whole, call, &o))
         return val_error;
     if (call->nkid > 3) {
         error_at(call->src, call->loc, "%s takes 1 or 2 numbers and a seed",
@@ -89,7 +122,7 @@ Val built_init(Scope *s, const Ast *whole, int op)
         return val_error;
     Dims d = {.n = w->type.rank};
     memcpy(d.at, w->type.dim, sizeof d.at);
-    Node *x = draw(s, (Op)op, w->path, &d, seed);
+    Node *x = draw(s, (Op)op, w->path, &d, o.seed);
     if (op == OP_gaussian && !b)
         return val_node(g_map2(g, OP_mul, x, a));
     if (op == OP_gaussian)
@@ -118,22 +151,28 @@ Val built_dropout(Scope *s, const Ast *call, int unused)
     return val_node(g_select(g, flag, g_select(g, keep, scaled, zero), x));
 }
 
-Val built_shuffle(Scope *s, const Ast *call, int unused)
+/* One permutation for all weights of a match: its name is the match's. */
+Val built_shuffle(Scope *s, const Ast *whole, int unused)
 {
     (void)unused;
-    const Ast *arg = call->kid[1];
+    Ast plain, *call = &plain;
+    Options o;
+    if (!take_options(s, whole, call, &o))
+        return val_error;
+    const Ast *arg = call->nkid > 1 ? call->kid[1] : whole;
     const Dim *d = arg->kind == AST_name ? find_dim(s, arg->text) : NULL;
-    const Size *seed = size_num(0);
     if (!d) {
         error_at(arg->src, arg->loc, "shuffle wants a dim");
         return val_error;
     }
-    if (call->nkid > 2 && !eval_size(s, call->kid[2], &seed))
+    if (call->nkid > 2 && !eval_size(s, call->kid[2], &o.seed))
         return val_error;
     double number;
-    Node n = {.op = OP_shuffle, .ndim = 1, .dim = {d}, .size = seed,
+    Node n = {.op = OP_shuffle, .ndim = 1, .dim = {d}, .size = o.seed,
               .type = {TYPE_i32, d, 1, {d}}};
-    if (size_is_num(seed, &number))
+    if (s->at && !o.same)
+        n.name = intern(s->at);
+    if (size_is_num(o.seed, &number))
         n.num = number, n.size = NULL;
     return val_node(graph_add(s->g, n));
 }

@@ -23,7 +23,7 @@ static Node *import(Scope *s, Node *n, Node **now)
     if (now[n->id])
         return now[n->id];
     Node copy = *n;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         copy.arg[i] = import(s, n->arg[i], now);
     if (n->op == OP_weight)
         return now[n->id] = g_cast(s->g, TYPE_f32, leaf(s, n->weight));
@@ -190,7 +190,8 @@ static Scope callee(const Scope *s, Inst *inst)
 {
     Scope c = {.spec = inst->spec, .model = s->model, .g = s->g, .inst = inst,
                .nlifted = s->nlifted, .routed = s->routed, .index = s->index,
-               .body = s->body, .effects = s->effects, .formula = false,
+               .body = s->body, .effects = s->effects, .top = s->top,
+               .formula = false,
                .site = s->site ? s->site : inst->site, .depth = s->depth + 1};
     memcpy(c.lifted, s->lifted, sizeof c.lifted);
     return c;

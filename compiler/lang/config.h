@@ -46,3 +46,5 @@ cJSON *json_keep(Arena *a, const cJSON *from); /* a copy in the arena */
 
 /* rope_settle.c: theta, scaling and share of `config`, in place. */
 bool config_settle_rope(const ConfigArch *a, cJSON *config, Err *err);
+/* CONFIG_LENGTH goes to where rope reads it. */
+void config_settle_length(cJSON *config);

@@ -111,6 +111,7 @@ bool config_settle(const char *class, const cJSON *raw, Settled *out,
     *out = (Settled){.config = cJSON_Duplicate(raw, true),
                      .aside = cJSON_CreateObject()};
     const ConfigArch *a = config_arch_of(class, NULL);
+    config_settle_length(out->config);
     if (!a)
         return true;
     set_class(out->config, class);

@@ -103,6 +103,7 @@ struct Spec {
         struct Model *model;
         const Ast *at; /* the call of a recipe that made it */
     }) made;
+    bool alone;  /* its texts use the library, no file beside them */
     bool unread; /* a text has mistakes of syntax: it is not checked */
     SpecWatch *watch; /* or NULL */
     void *watcher;
@@ -147,6 +148,7 @@ struct Model {
     LIST(Applied *) applied;
     Names written; /* config fields that defaults filled in */
     bool symbolic;
+    struct Symbols *symbols; /* of what is unknown; copies share them */
 };
 
 /* ---- scopes ---- */
@@ -172,8 +174,10 @@ typedef struct Scope {
     const Weight *target; /* of an initialiser */
     struct Body *body; /* inside a repeated layer */
     bool effects;       /* losses and stats become outputs */
+    const Inst *top;    /* whose forward is run */
     const Ast *site;
     const struct Applied *applying;
+    const char *at; /* the path of a transform's match; NULL: of none */
     int depth;
 } Scope;
 
@@ -224,6 +228,9 @@ static inline Val val_string(const char *t)
 }
 
 void run_statement(Scope *s, const Ast *a);
+/* Outputs: losses of one name are added up, stats of one get a number. */
+void add_loss(Graph *g, const char *name, Node *n);
+void add_stat(Graph *g, const char *name, Node *n);
 const char *type_shape(const Type *t); /* "[128, 48]" */
 const char *dims_text(const Type *t); /* "[T, D]" */
 bool is_lifted(const Scope *s, const Dim *d);
@@ -245,7 +252,7 @@ const Weight *others_same(Scope *s, const Weight *w);
 Inst *inst_at(Inst *inst, const char *path);
 /* Adds how many other models there are, for who reads the result. */
 void others_count(Scope *s, const Ast *def, Names *param);
-bool bind_others(Scope *s, const Ast *def, Model *const *with, int nwith,
+bool bind_others(Scope *s, const Ast *def, const With *with, int nwith,
                  Err *err);
 
 /* bind.c, model.c */
@@ -254,6 +261,19 @@ bool model_fill(Model *m, Err *err); /* config, weights, parts */
 /* Bound by the architecture that the config names. */
 Model *model_named(Arena *arena, Spec *spec, const cJSON *config, Dtype dtype,
                    Err *err);
+const Ast *config_of(const Ast *def); /* its config { }, or NULL */
+/* The config before transforms: fields that they set get their old values. It
+ * lives in `a`. (bind_base.c) */
+cJSON *base_config(Arena *a, const cJSON *config);
+/* The same of a folder that only names the architecture t makes of `def`: as
+ * the `graft` of its config as it was read (`raw`) has it, or without the
+ * fields that t sets. */
+cJSON *made_base(Arena *a, const Ast *def, const Ast *t, const cJSON *config,
+                 const cJSON *raw);
+/* What model_bind makes of a config with these texts, before its last look at
+ * the forward pass. */
+Model *model_read(Arena *arena, Spec *spec, const cJSON *config, Dtype dtype,
+                  Err *err);
 bool model_lowers(const Model *m, Err *err);
 /* The model that a definition's file is about: its own first, else the first
  * of a file that it uses; NULL: none. (spec.c) */
@@ -263,7 +283,13 @@ Val json_value(const cJSON *v); /* null: V_json */
 void json_set(cJSON *o, const char *name, cJSON *v);
 /* The field that a dim of the model's text was read from, or NULL. */
 const char *field_of_dim(const Model *m, const Dim *d);
+/* Its weights come from files from here on, not from formulas. */
+void model_forget(Model *m);
+bool model_has(const Model *m, const char *module); /* anywhere in it */
 bool applied_alive(const Model *m, const struct Applied *a);
+bool replaces(const Ast *transform);
+/* Equal but for numbers that names end in, as in `moe__2` (written_text.c). */
+bool def_alike(const Ast *a, const Ast *b);
 const char *weight_origin(const Weight *w); /* "file NAME", "copy of PATH" */
 
 /* bind_left.c, bind_value.c, bind_each.c: `left = right` of transforms */
@@ -300,6 +326,34 @@ bool args_known(const Ast *def, const Arg *arg, int narg, Err *err);
 
 /* rope_config.c: fills r but for theta and rotary; why it cannot, or NULL. */
 const char *rope_of_config(const cJSON *o, Rope *r);
+
+/* symbols.c */
+struct Symbols *symbols_new(Arena *a);
+/* What the owner (any pointer; messages call it `of`) has under a name and
+ * does not know: one symbol, the same each time. */
+const Size *model_symbol(Model *m, const void *owner, const char *of,
+                          const char *name);
+/* Which element of an unrolled array: l of layer[l]. */
+const Size *index_unknown(Model *m, const Part *part, const char *name);
+const char *model_index(const Model *m); /* the symbol of such a one, or NULL */
+/* What is made of unknowns and is no size: a number (a truth value) of its own,
+ * the same for the same key. Instances drawn for it may be none that there
+ * are: model_guesses says so. */
+const Size *made_unknown(Model *m, const char *key, const char *name);
+bool model_guesses(const Model *m);
+/* A condition of unknowns that holds, for who proves with it; what the text
+ * divides by. */
+void model_holds(Scope *s, const Ast *condition);
+void model_divides(Model *m, const Size *by);
+int model_facts(const Model *m, const SizeFact **out);
+int model_divisors(const Model *m, const Size *const **out);
+/* A `where` of unknowns holds or not, as bit i of `truth` says of the i-th
+ * that is met; those that were met, and how many. */
+void model_decide(Model *m, unsigned truth);
+bool model_decided(Model *m, Node *condition);
+int model_conditions(const Model *m, Node *const **out);
+/* The truth of `text` is not known. */
+Val unknown_truth(Scope *s, const char *text);
 
 /* names.c */
 Val *names_find(const Names *n, const char *name);
@@ -362,7 +416,14 @@ bool pattern_fits(const Spec *s, const Ast *call, const Ast *module);
 const char *params_text(const Ast *params);
 const char *join_path(const char *a, const char *b);
 bool read_dims(Scope *s, const Ast *dims, Type *t);
-/* A module on its own, every parameter unknown. */
+/* How much of a module's defaults is taken for granted. */
+typedef enum { FOLLOW_none, FOLLOW_formulas, FOLLOW_all, FOLLOW_COUNT } Follow;
+/* A module on its own, every parameter unknown but for those defaults;
+ * `pattern`: how a transform calls them, or NULL. */
 Inst *inst_unknown(Model *m, const Spec *spec, const Ast *def,
-                   const char *name);
+                   const char *name, const Ast *pattern, Follow follow);
+/* The array that a `for` of the module's forward runs through, or NULL. */
+const Part *looped_part(const Inst *inst, const Ast *loop);
+/* A tree of its own over the same weights. */
+Inst *inst_copy(Model *m, const Inst *old, Inst *parent);
 

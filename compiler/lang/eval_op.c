@@ -201,22 +201,40 @@ static Val eval_logic(Scope *s, const Ast *e)
     return node_op(s, e, l, r);
 }
 
-static bool is_equality(const char *op)
-{
-    return !strcmp(op, "==") || !strcmp(op, "!=");
-}
-
 static bool is_flag(const Val *v)
 {
     return v->kind == V_node && v->node->op == OP_flag;
 }
 
-static const char *unknown_text(const Ast *e)
+/* The unknown that l or r is; NULL: neither. */
+static const char *unknown_of(const Val *v)
 {
-    Arena scratch = {0};
-    const char *text = intern(dsl_expr_text(&scratch, e));
-    arena_free(&scratch);
-    return text;
+    if (is_flag(v))
+        return v->node->name;
+    return v->kind == V_size && !size_is_num(v->size, NULL)
+               ? size_text(v->size) : NULL;
+}
+
+/* An unknown against none, true or a string. */
+static bool unknown_equal(Scope *s, const Ast *e, const Val *l, const Val *r,
+                          Val *out)
+{
+    const Val *plain = is_plain(l) ? l : r, *other = plain == l ? r : l;
+    const char *name = s->model->symbolic ? unknown_of(other) : NULL;
+    if (!name)
+        return false;
+    bool same = (*e->text == '=') == (plain->kind != V_bool || plain->truth);
+    Val flag = plain->kind == V_bool
+                   ? flag_value(s, name)
+                   : unknown_truth(s, intern_printf("%s == %s", name,
+                                                    val_text(plain)));
+    *out = same ? flag : val_node(g_map1(s->g, OP_not, flag.node));
+    return true;
+}
+
+static bool is_equality(const char *op)
+{
+    return !strcmp(op, "==") || !strcmp(op, "!=");
 }
 
 Val eval_binary(Scope *s, const Ast *e)
@@ -228,13 +246,15 @@ Val eval_binary(Scope *s, const Ast *e)
     if (l.kind == V_error || r.kind == V_error)
         return val_error;
     bool plain = is_equality(e->text) && (is_plain(&l) || is_plain(&r));
-    if (plain && s->model->symbolic &&
-        (l.kind == V_size || r.kind == V_size || is_flag(&l) || is_flag(&r)))
-        return flag_value(s, unknown_text(e)); /* a parameter, unknown */
+    Val v;
+    if (plain && unknown_equal(s, e, &l, &r, &v))
+        return v;
     if (plain && l.kind != V_node && r.kind != V_node)
         return val_bool(plain_equal(&l, &r) == (*e->text == '='));
     if (l.kind != V_size || r.kind != V_size || *e->text == '@')
         return node_op(s, e, l, r);
+    if (strchr("/%", *e->text))
+        model_divides(s->model, r.size);
     if (strchr("+-*/%^", *e->text))
         return size_op(e->text, l.size, r.size);
     if (size_is_num(size_sub(l.size, r.size), &a))
@@ -262,6 +282,15 @@ Val eval_neg(Scope *s, const Ast *e)
     return n ? val_node(g_map1(s->g, OP_neg, n)) : val_error;
 }
 
+/* A window or none. */
+static Val unknown_choice(Scope *s, const Val *c, const Val *a, const Val *b)
+{
+    const char *key = intern_printf("%p ? %s : %s", (void *)c->node,
+                                    val_text(a), val_text(b));
+    return val_size(made_unknown(s->model, key,
+                                 val_text(a->kind == V_size ? a : b)));
+}
+
 Val eval_cond(Scope *s, const Ast *e)
 {
     Val c = eval(s, e->kid[0]);
@@ -270,11 +299,11 @@ Val eval_cond(Scope *s, const Ast *e)
     Val a = eval(s, e->kid[1]), b = eval(s, e->kid[2]);
     if (c.kind == V_error || a.kind == V_error || b.kind == V_error)
         return val_error;
-    if (s->model->symbolic && a.kind != V_node && b.kind != V_node &&
-        (a.kind == V_none || b.kind == V_none))
-        return a.kind == V_none ? b : a; /* a window or none */
     if (c.kind == V_size) /* a parameter that is true or false */
         c = flag_value(s, size_text(c.size));
+    if (s->model->symbolic && c.kind == V_node && a.kind != V_node &&
+        b.kind != V_node && (is_plain(&a) || is_plain(&b)))
+        return unknown_choice(s, &c, &a, &b);
     Dtype t = a.kind == V_node   ? a.node->type.dtype
               : b.kind == V_node ? b.node->type.dtype
                                  : TYPE_f32;

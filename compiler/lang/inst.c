@@ -191,7 +191,9 @@ bool inst_bind_args(Scope *s, Inst *inst, const Ast *call)
         Val v = params->kid[i]->kind == AST_param_module
                     ? module_argument(s, arg) : eval(s, arg);
         if (v.kind == V_node && s->model->symbolic) /* depends on unknowns */
-            v = val_size(size_sym(params->kid[i]->text));
+            v = val_size(made_unknown(s->model,
+                                      intern_printf("%p", (void *)v.node),
+                                      params->kid[i]->text));
         if (v.kind == V_size && arg->kind == AST_name)
             v.dim = find_dim(s, arg->text); /* the caller's dim */
         else
@@ -200,24 +202,6 @@ bool inst_bind_args(Scope *s, Inst *inst, const Ast *call)
         ok &= v.kind != V_error;
     }
     return ok;
-}
-
-Inst *inst_unknown(Model *m, const Spec *spec, const Ast *def, const char *name)
-{
-    Inst *inst = inst_new(m, spec, def, NULL, name, name);
-    const Ast *params = params_of(def);
-    Scope own = {.spec = spec, .model = m, .g = m->weights, .inst = inst};
-    for (int i = 0; params && i < params->nkid; i++) {
-        const Ast *p = params->kid[i], *value = p->nkid ? p->kid[0] : NULL;
-        Val v = val_size(size_sym(p->text));
-        if (value && value->kind == AST_binary) /* f = F / E follows */
-            v = eval(&own, value);
-        if (p->kind == AST_param_module)
-            v = value ? module_value(&own, value) : unknown_module(&own);
-        set_param(m, inst, p, v);
-    }
-    inst_build(m, inst, &own);
-    return inst;
 }
 
 /* ---- weights and parts ---- */
@@ -345,6 +329,15 @@ static bool indexed_by_loop(const Ast *a, const char *part, const char *var)
     return false;
 }
 
+const Part *looped_part(const Inst *inst, const Ast *loop)
+{
+    for (int i = 0; inst && i < inst->part.n; i++)
+        if (inst->part.at[i].unrolled &&
+            indexed_by_loop(loop, inst->part.at[i].name, NULL))
+            return &inst->part.at[i];
+    return NULL;
+}
+
 /* layer[L] or layer[l in L]: the count, the index's name or NULL */
 static const Ast *count_of(const Ast *decl, const char **index)
 {
@@ -399,7 +392,8 @@ static Inst *build_element(Scope *s, Inst *inst, Part *part, const Ast *def,
     count_of(decl, &var);
     if (var)
         names_set(s->model->arena, &call.local, var,
-                  val_size(index ? size_num(i) : size_sym(var)));
+                  val_size(index ? size_num(i)
+                                 : index_unknown(s->model, part, var)));
     inst_bind_args(&call, one, decl->kid[1]);
     one->renames = decl->kid[3];
     Scope own = {.spec = s->spec, .model = s->model, .g = s->g, .inst = one,

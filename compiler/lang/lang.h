@@ -62,6 +62,10 @@ const char *model_unknown(const Model *m);
  * rope's scaling makes of what it was trained with, if they are more. 0: it
  * does not say. */
 int model_positions(const Model *m);
+/* Is its rope another one for texts of so many tokens? Then CONFIG_LENGTH,
+ * a field of the config that it is bound to, makes it that one. */
+bool model_stretches(const Model *m, int64_t tokens);
+#define CONFIG_LENGTH "graft_text_length"
 /* A module of the spec on its own, as a model: its parameters as given, else
  * their defaults; weights and what it computes are of `dtype`. model_graph has
  * an input for each of forward's arguments (`..` is T) and for its `input`
@@ -76,11 +80,16 @@ bool model_tied(const Model *m, const char **embed, const char **head);
  * but for the habitual ones. From headers alone. */
 bool model_check_tensors(const Model *m, const TensorInfo *tensor, int n,
                          Err *err);
+/* What a parameter that is a model stands for; several of one name where it
+ * takes several. */
+typedef struct {
+    const char *name;
+    Model *model;
+} With;
 /* A new model: `name` of the spec applied, with the parameters given. NULL:
- * diags or err say why. `with`: what `other` stands for, nwith models of one
- * shape. */
+ * diags or err say why. Models of one name in `with` have one shape. */
 Model *model_transform(Spec *spec, Model *m, const char *name, const Arg *arg,
-                       int narg, Model *const *with, int nwith, Err *err);
+                       int narg, const With *with, int nwith, Err *err);
 /* All weights in the order of the text, once each. A weight with ->value is
  * made by a formula over weights that have none. */
 int model_weights(const Model *m, const Weight *const **out);
@@ -88,12 +97,21 @@ int model_weights(const Model *m, const Weight *const **out);
 const char *weight_tensor(const Weight *w, const int64_t *index);
 /* Steps the indices of the stacked dims; false after the last. */
 bool weight_next(const Weight *w, int64_t *index);
-/* config.json of the model as it is now. The caller frees it. */
-cJSON *model_config(const Model *m);
-/* Does it need its model.graft to be read? Then its text (malloc'ed). */
-char *model_graft_text(const Model *m);
+/* What a model is written as: config.json, and model.graft where the library
+ * alone does not read it (else NULL). */
+typedef struct {
+    cJSON *config;
+    char *text;
+} Written;
+/* False: nothing that could be written would be read as this model again. */
+bool model_write(const Model *m, Written *out, Err *err);
+void written_free(Written *w);
 /* The forward pass: input "token" [T], output "y" [T, V]. */
 Graph *model_graph(const Model *m, Arena *arena);
+/* Besides y: an output "loss.NAME" for the sum of the losses of that name, and
+ * "stat.PATH.NAME" for the stat of a module, of those of a repeated layer along
+ * the passes that have it. */
+Graph *model_graph_whole(const Model *m, Arena *arena);
 /* Numbers of the config as bound: size of a parameter of the model text ("V",
  * "L"), false if it has none of the name. */
 bool model_size(const Model *m, const char *name, int64_t *out);

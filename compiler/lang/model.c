@@ -214,7 +214,7 @@ static void reads(const Node *n, Reads *r)
         known |= r->w[i] == n->weight;
     if (!known && r->n < (int)COUNT(r->w))
         r->w[r->n++] = n->weight;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         reads(n->arg[i], r);
 }
 

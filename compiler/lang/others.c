@@ -3,20 +3,40 @@
 #include "compiler/lang/elab.h"
 #include <string.h>
 
-/* Have the others one shape? Told of the first weight that differs. */
-static bool one_shape(const char *name, Model *const *with, int n, Err *err)
+/* A parameter that is a model, or several: `other: model[N]`. */
+typedef struct {
+    const Ast *param;
+    const char *name, *count; /* N, or NULL */
+    Model *model[64];
+    int n;
+} Given;
+
+static bool is_given(const Ast *p, const With *with, int nwith, Given *g)
+{
+    if (p->kind != AST_param_model)
+        return false;
+    *g = (Given){.param = p, .name = p->text};
+    g->count = p->nkid && p->kid[0] ? p->kid[0]->text : NULL;
+    for (int i = 0; i < nwith && g->n < (int)COUNT(g->model); i++)
+        if (!strcmp(with[i].name, p->text))
+            g->model[g->n++] = with[i].model;
+    return true;
+}
+
+/* Have they one shape? Told of the first weight that differs. */
+static bool one_shape(const Given *g, Err *err)
 {
     const Weight *const *a, *const *b;
-    int na = n ? model_weights(with[0], &a) : 0;
-    for (int i = 1; i < n; i++) {
-        int nb = model_weights(with[i], &b);
+    int na = g->n ? model_weights(g->model[0], &a) : 0;
+    for (int i = 1; i < g->n; i++) {
+        int nb = model_weights(g->model[i], &b);
         for (int j = 0; j < na || j < nb; j++)
             if (j >= na || j >= nb || a[j]->path != b[j]->path ||
                 strcmp(type_shape(&a[j]->type), type_shape(&b[j]->type)))
                 return err_set(
                     err, "the models given as `%s` must have one shape: %s of "
                          "the first is %s, of number %d it is %s",
-                    name, j < na ? a[j]->path : b[j]->path,
+                    g->name, j < na ? a[j]->path : b[j]->path,
                     j < na ? type_shape(&a[j]->type) : "not there", i + 1,
                     j < nb && j < na && a[j]->path == b[j]->path
                         ? type_shape(&b[j]->type) : "not there");
@@ -24,42 +44,80 @@ static bool one_shape(const char *name, Model *const *with, int n, Err *err)
     return true;
 }
 
-bool bind_others(Scope *s, const Ast *def, Model *const *with, int nwith,
+/* How many others there are: the name of that number is a parameter, too. */
+static bool bind_count(Scope *s, const Ast *def, const Given *g, Others *o,
+                       Err *err)
+{
+    bool unknown = s->model->symbolic && !g->n;
+    const Val *old = names_find(&s->local, g->count);
+    Val n = val_size(unknown ? model_symbol(s->model, g->param, def->text,
+                                            g->count)
+                             : size_num(g->n));
+    if (old && old->kind == V_size && old->size != n.size)
+        return err_set(err, "`%s` are %s models, but %s is %s already",
+                       g->name, val_text(&n), g->count, val_text(old));
+    o->dim = old && old->dim ? old->dim : val_dim(&n, g->count);
+    n.dim = o->dim;
+    names_set(s->model->arena, &s->local, g->count, n);
+    return true;
+}
+
+static bool bind_given(Scope *s, const Ast *def, const Given *g, Err *err)
+{
+    if (!g->n && !s->model->symbolic)
+        return err_set(err, "transform `%s` needs %s: --with %s=MODEL",
+                       def->text, g->count ? "other models" : "another model",
+                       g->name);
+    if (!g->count && g->n > 1)
+        return err_set(err, "transform `%s` takes one model as `%s`, not %d",
+                       def->text, g->name, g->n);
+    if (!one_shape(g, err))
+        return false;
+    Others *o = arena_alloc(s->model->arena, sizeof *o);
+    o->name = g->name;
+    o->model = g->n ? g->model[0] : s->model;
+    if (g->count && !bind_count(s, def, g, o, err))
+        return false;
+    names_set(s->model->arena, &s->local, g->name,
+              (Val){.kind = V_models, .others = o});
+    return true;
+}
+
+/* Is each a parameter that is a model? */
+static bool all_wanted(const Ast *def, const With *with, int nwith, Err *err)
+{
+    const char *names[64];
+    int n = 0;
+    for (int i = 0; i < def->kid[0]->nkid && n < 64; i++)
+        if (def->kid[0]->kid[i]->kind == AST_param_model)
+            names[n++] = def->kid[0]->kid[i]->text;
+    for (int i = 0; i < nwith; i++) {
+        bool known = false;
+        for (int j = 0; j < n; j++)
+            known |= !strcmp(names[j], with[i].name);
+        if (!known && !n)
+            return err_set(err, "transform `%s` takes no other models",
+                           def->text);
+        const char *near = known ? NULL
+                                 : nearest(with[i].name, names, n);
+        if (!known)
+            return err_set(err, "transform `%s` has no `%s` that is a model%s",
+                           def->text, with[i].name,
+                           near_text(near ? near : n == 1 ? names[0] : NULL));
+    }
+    return true;
+}
+
+bool bind_others(Scope *s, const Ast *def, const With *with, int nwith,
                  Err *err)
 {
-    const Ast *params = def->kid[0];
-    bool wanted = false;
-    for (int i = 0; i < params->nkid; i++) {
-        const Ast *p = params->kid[i];
-        const char *count = p->kind == AST_param_model && p->nkid && p->kid[0]
-                                ? p->kid[0]->text
-                                : NULL;
-        if (p->kind != AST_param_model)
-            continue;
-        wanted = true;
-        if (!nwith && !s->model->symbolic)
-            return err_set(err, "transform `%s` needs %s: --with %s=MODEL",
-                           def->text, count ? "other models" : "another model",
-                           p->text);
-        if (!one_shape(p->text, with, nwith, err))
+    Given g;
+    if (!all_wanted(def, with, nwith, err))
+        return false;
+    for (int i = 0; i < def->kid[0]->nkid; i++)
+        if (is_given(def->kid[0]->kid[i], with, nwith, &g) &&
+            !bind_given(s, def, &g, err))
             return false;
-        if (!count && nwith > 1)
-            return err_set(err, "transform `%s` takes one other model, not %d",
-                           def->text, nwith);
-        Others *o = arena_alloc(s->model->arena, sizeof *o);
-        o->name = p->text;
-        o->model = nwith ? with[0] : s->model;
-        if (count) {
-            Val n = val_size(s->model->symbolic && !nwith ? size_sym(count)
-                                                          : size_num(nwith));
-            o->dim = val_dim(&n, count);
-            names_set(s->model->arena, &s->local, count, n);
-        }
-        names_set(s->model->arena, &s->local, p->text,
-                  (Val){.kind = V_models, .others = o});
-    }
-    if (nwith && !wanted)
-        return err_set(err, "transform `%s` takes no other models", def->text);
     return true;
 }
 
@@ -79,11 +137,11 @@ void others_count(Scope *s, const Ast *def, Names *param)
 /* The instance at a path such as "layer[3].ffn"; NULL: none there. */
 Inst *inst_at(Inst *inst, const char *path)
 {
+    size_t root = strlen(inst->path);
     if (!strcmp(inst->path, path)) /* a match that stands alone */
         return inst;
-    size_t own = strlen(inst->path); /* or a part of such a one */
-    if (own && !strncmp(inst->path, path, own) && path[own] == '.')
-        path += own + 1;
+    if (root && !strncmp(inst->path, path, root) && path[root] == '.')
+        path += root + 1;
     while (*path && inst) {
         size_t len = strcspn(path, ".[");
         Part *part = inst_part(inst, intern_n(path, len));

@@ -134,11 +134,35 @@ bool config_settle_rope(const ConfigArch *a, cJSON *config, Err *err)
     return true;
 }
 
+static const cJSON *rope_of(const cJSON *config)
+{
+    const cJSON *rope = get(config, "rope_scaling");
+    return cJSON_IsObject(rope) ? rope : get(config, "rope_parameters");
+}
+
+void config_settle_length(cJSON *config)
+{
+    double length = number(config, CONFIG_LENGTH, 0);
+    cJSON *rope = (cJSON *)rope_of(config); /* ours */
+    cJSON_DeleteItemFromObjectCaseSensitive(config, CONFIG_LENGTH);
+    if (length > 0 && cJSON_IsObject(rope))
+        set_number(rope, "length", length);
+}
+
+bool model_stretches(const Model *m, int64_t tokens)
+{
+    const cJSON *rope = rope_of(m->config);
+    const char *type = type_of(rope);
+    double trained = number(rope, "original_max_position_embeddings",
+                            number(m->config, "max_position_embeddings", 0));
+    return (!strcmp(type, "dynamic") || !strcmp(type, "longrope")) &&
+           trained > 0 && (double)tokens > trained;
+}
+
 int model_positions(const Model *m)
 {
     double most = number(m->config, "max_position_embeddings", 0);
-    const cJSON *rope = get(m->config, "rope_scaling");
-    rope = cJSON_IsObject(rope) ? rope : get(m->config, "rope_parameters");
+    const cJSON *rope = rope_of(m->config);
     double factor = number(rope, "factor", 1);
     double trained = number(rope, "original_max_position_embeddings", most);
     if (strcmp(type_of(rope), "default") && trained * factor > most)

@@ -195,7 +195,7 @@ static const char *beside(Spec *s, const Source *from, const char *name)
 {
     const char *slash = strrchr(from->path, '/');
     int len = slash ? (int)(slash - from->path) + 1 : 0;
-    if (!strncmp(from->path, "<library>/", 10))
+    if (s->alone || !strncmp(from->path, "<library>/", 10))
         return NULL;
     const char *path =
         arena_printf(s->arena, "%.*s%s.graft", len, from->path, name);

@@ -36,7 +36,44 @@ static void assign(Scope *s, const Ast *a)
     }
 }
 
-static void effect(Scope *s, const Ast *a, const char *kind)
+/* "layer.ffn.usage": the path of its module from the one that is run, of a
+ * repeated layer without its number. */
+static const char *stat_name(const Scope *s, const char *name)
+{
+    const char *path = s->inst->path, *top = s->top->path;
+    char text[512] = "stat.";
+    size_t n = strlen(text), skip = strlen(top);
+    if (!strncmp(path, top, skip))
+        path += skip;
+    for (path += *path == '.'; *path && n < sizeof text - 2; path++) {
+        if (*path == '[' && s->body)
+            path += strcspn(path, "]");
+        else
+            text[n++] = *path;
+    }
+    return intern_printf("%.*s%s%s", (int)n, text, n > 5 ? "." : "", name);
+}
+
+void add_loss(Graph *g, const char *name, Node *n)
+{
+    for (int i = 0; i < g->output.n; i++)
+        if (!strcmp(g->output.at[i].name, name)) {
+            Node **sum = &g->output.at[i].node;
+            *sum = g_map2(g, OP_add, *sum, n);
+            return;
+        }
+    graph_output(g, name, n);
+}
+
+void add_stat(Graph *g, const char *name, Node *n)
+{
+    const char *full = name;
+    for (int i = 2; graph_find_output(g, full); i++)
+        full = intern_printf("%s.%d", name, i);
+    graph_output(g, full, n);
+}
+
+static void effect(Scope *s, const Ast *a)
 {
     Node *n = eval_node(s, a->kid[0]);
     if (!n)
@@ -47,8 +84,11 @@ static void effect(Scope *s, const Ast *a, const char *kind)
                  type_text(&n->type), n->type.dim[0]->name);
         return;
     }
-    if (s->effects)
-        graph_output(s->g, intern_printf("%s.%s", kind, a->text), n);
+    if (s->effects && a->kind == AST_loss)
+        add_loss(s->g, intern_printf("loss.%s", a->text),
+                 g_cast(s->g, TYPE_f32, n));
+    else if (s->effects)
+        add_stat(s->g, stat_name(s, a->text), n);
 }
 
 /* True: it was `return`, with its value. */
@@ -56,8 +96,8 @@ static bool run(Scope *s, const Ast *a, Val *result)
 {
     switch (a->kind) {
     case AST_assign: assign(s, a); return false;
-    case AST_loss:   effect(s, a, "loss"); return false;
-    case AST_stat:   effect(s, a, "stat"); return false;
+    case AST_loss:   effect(s, a); return false;
+    case AST_stat:   effect(s, a); return false;
     case AST_for:    run_for(s, a); return false;
     case AST_return: *result = eval(s, a->kid[0]); return true;
     default:

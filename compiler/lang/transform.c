@@ -19,9 +19,14 @@ static Shape shape_of(const Ast *def)
     return t;
 }
 
+bool replaces(const Ast *transform)
+{
+    return shape_of(transform).replace != NULL;
+}
+
 /* ---- copies of a model's tree ---- */
 
-static Inst *copy_inst(Model *m, const Inst *old, Inst *parent)
+Inst *inst_copy(Model *m, const Inst *old, Inst *parent)
 {
     Inst *inst = arena_alloc(m->arena, sizeof *inst);
     *inst = *old;
@@ -36,7 +41,7 @@ static Inst *copy_inst(Model *m, const Inst *old, Inst *parent)
         part.inst = arena_alloc(m->arena,
                                 (size_t)(n + 1) * sizeof *part.inst);
         for (int j = 0; j < n; j++)
-            part.inst[j] = copy_inst(m, old->part.at[i].inst[j], inst);
+            part.inst[j] = inst_copy(m, old->part.at[i].inst[j], inst);
         list_push(m->arena, &inst->part, part);
     }
     return inst;
@@ -46,7 +51,7 @@ static Model *copy_model(Model *old)
 {
     Model *m = arena_alloc(old->arena, sizeof *m);
     *m = *old;
-    m->root = copy_inst(m, old->root, NULL);
+    m->root = inst_copy(m, old->root, NULL);
     m->applied.at = NULL, m->applied.n = m->applied.room = 0;
     for (int i = 0; i < old->applied.n; i++)
         list_push(m->arena, &m->applied, old->applied.at[i]);
@@ -75,7 +80,7 @@ bool pattern_fits(const Spec *spec, const Ast *call, const Ast *module)
     const Ast *params = module->kid[0], *forward = forward_of(module);
     if (strcmp(call_name(call), "module")) {
         const Ast *def = spec_find(spec, AST_module, call_name(call));
-        return def && (def == module || dsl_equal(def, module));
+        return def && def_alike(def, module);
     }
     if (!forward || call->nkid < 2 || params->nkid < call->nkid - 1 ||
         call->kid[1]->kind != AST_name || forward->kid[0]->nkid != 1)
@@ -128,7 +133,8 @@ static bool in_place(Scope *s, const Inst *inst, const Ast *in)
         if (in->kind == AST_index && in->kid[1]->kind == AST_name)
             names_set(s->model->arena, &s->local, in->kid[1]->text,
                       val_size(s->model->symbolic
-                                   ? size_sym(in->kid[1]->text)
+                                   ? index_unknown(s->model, p,
+                                                   in->kid[1]->text)
                                    : size_num(at)));
         return true;
     }
@@ -171,6 +177,8 @@ static bool is_match(Scope *s, const Shape *t, Inst *inst)
         return true;
     bind_pattern(s, call, inst);
     Val v = eval(s, where);
+    if (v.kind == V_node && s->model->symbolic)
+        return model_decided(s->model, v.node);
     return v.kind != V_bool || v.truth;
 }
 
@@ -225,13 +233,17 @@ const char *fill_message(Scope *s, const char *text)
 bool require_holds(Scope *s, const Ast *item)
 {
     Val v = eval(s, item->kid[0]);
-    bool unknown = v.kind == V_node && v.node->type.dtype == TYPE_bool;
+    bool unknown = (v.kind == V_node && v.node->type.dtype == TYPE_bool) ||
+                   (v.kind == V_size && s->model->symbolic &&
+                    !size_is_num(v.size, NULL)); /* true or false */
     if (v.kind != V_bool && v.kind != V_error && !unknown) {
         error_at(item->src, item->kid[0]->loc,
                  "a condition is needed here, as in K <= E; this is %s",
                  v.kind == V_size ? "a number" : val_text(&v));
         return false;
     }
+    if (unknown)
+        model_holds(s, item->kid[0]);
     if (v.kind != V_bool || v.truth)
         return v.kind != V_error;
     Arena scratch = {0};
@@ -329,6 +341,7 @@ static void plain_assign(Scope *s, const Ast *item)
 Inst *transform_match(Scope *s, const Ast *def, Inst *match, Applied *applied)
 {
     Shape t = shape_of(def);
+    s->at = match ? match->path : NULL;
     if (match && !bind_pattern(s, pattern_of(s->spec, match, t.match), match))
         return NULL;
     if (match && t.match->text)
@@ -416,8 +429,9 @@ static bool apply_matches(Scope *s, Shape *t, Applied *applied, Err *err)
                             "routed arrays, where `%s` cannot stand: its "
                             "forward does not take x[.., D]", t->def->text,
                        call_name(t->replace->kid[0]));
+    Node *const *met;
     if (!f.found.n)
-        return no_match(t, err);
+        return model_conditions(s->model, &met) || no_match(t, err);
     for (int i = 0; i < f.found.n; i++) {
         Scope one = *s;
         one.local = names_copy(s->model->arena, &s->local);
@@ -460,7 +474,7 @@ bool apply_to(Scope *s, const Ast *def, Applied *applied, Err *err)
 }
 
 Model *model_transform(Spec *spec, Model *m, const char *name, const Arg *arg,
-                       int narg, Model *const *with, int nwith, Err *err)
+                       int narg, const With *with, int nwith, Err *err)
 {
     const Ast *def = spec_find(spec, AST_transform, name);
     err->text[0] = 0;

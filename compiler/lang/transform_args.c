@@ -68,8 +68,8 @@ bool bind_params(Scope *s, const Ast *def, const Arg *arg, int narg,
                 v = arg_value(arg[j].value), given = true;
         if (!given && p->nkid && p->kid[0])
             v = eval(s, p->kid[0]);
-        if (!given && symbolic && (v.kind == V_size || v.kind == V_error))
-            v = val_size(size_sym(p->text));
+        if (!given && symbolic && v.kind != V_string)
+            v = val_size(model_symbol(s->model, p, def->text, p->text));
         if (v.kind == V_error)
             return err_set(err, "transform `%s` needs a value for `%s`",
                            def->text, p->text);

@@ -1,6 +1,9 @@
 /* What a model is written as: its config.json, and the text that a folder
- * carries where no architecture that others know holds it. */
+ * carries where the library alone does not read it. Whatever is written was
+ * read back before: forms are tried from the plainest on, and the first that
+ * gives the same modules and tensors is taken. */
 #include "compiler/lang/config.h"
+#include "compiler/lang/written.h"
 #include <string.h>
 
 /* ---- fields that transforms set ---- */
@@ -79,10 +82,10 @@ static void config_block(const Model *m, const Applied *a, cJSON *config,
     }
 }
 
-static cJSON *applied_json(const Applied *a)
+static cJSON *applied_json(const Applied *a, const char *name)
 {
     cJSON *o = cJSON_CreateObject(), *p = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "name", a->name);
+    cJSON_AddStringToObject(o, "name", name);
     for (int i = 0; i < a->param.n; i++)
         cJSON_AddItemToObject(p, a->param.at[i].name,
                               json_of_val(&a->param.at[i].value));
@@ -90,28 +93,51 @@ static cJSON *applied_json(const Applied *a)
     return o;
 }
 
+/* ---- the same model? ---- */
+
+static bool same_value(const Val *a, const Val *b)
+{
+    return a->kind == V_json && b->kind == V_json
+               ? cJSON_Compare(a->json, b->json, true)
+               : !strcmp(val_text(a), val_text(b));
+}
+
 static bool same_names(const Names *a, const Names *b)
 {
     if (a->n != b->n)
         return false;
     for (int i = 0; i < a->n; i++)
-        if (strcmp(val_text(&a->at[i].value), val_text(&b->at[i].value)))
+        if (!same_value(&a->at[i].value, &b->at[i].value))
+            return false;
+    return true;
+}
+
+static bool same_slot(const Slot *a, const Slot *b)
+{
+    const Weight *v = a->w, *w = b->w;
+    if (a->absent || b->absent)
+        return a->absent == b->absent;
+    if (strcmp(v->file, w->file) || v->stacked != w->stacked ||
+        v->type.rank != w->type.rank)
+        return false;
+    for (int i = 0; i < v->type.rank; i++)
+        if (v->type.dim[i]->size != w->type.dim[i]->size)
             return false;
     return true;
 }
 
 static bool same_tree(const Inst *a, const Inst *b)
 {
-    if (!dsl_equal(a->def, b->def) || !same_names(&a->param, &b->param) ||
+    if (!def_alike(a->def, b->def) || !same_names(&a->param, &b->param) ||
         strcmp(a->file, b->file) || a->slot.n != b->slot.n ||
         a->part.n != b->part.n)
         return false;
     for (int i = 0; i < a->slot.n; i++)
-        if (strcmp(a->slot.at[i].w->file, b->slot.at[i].w->file))
+        if (!same_slot(&a->slot.at[i], &b->slot.at[i]))
             return false;
     for (int i = 0; i < a->part.n; i++) {
         const Part *p = &a->part.at[i], *q = &b->part.at[i];
-        if (p->n != q->n)
+        if (p->n != q->n || p->unrolled != q->unrolled)
             return false;
         for (int j = 0; j < (p->unrolled ? p->n : 1); j++)
             if (!same_tree(p->inst[j], q->inst[j]))
@@ -129,154 +155,55 @@ static bool is_base(const Model *m)
     return model_fill(fresh, &err) && same_tree(m->root, fresh->root);
 }
 
-/* Fields that a transform set whose modules are gone. */
-static void drop_fields(const Applied *a, cJSON *config)
-{
-    for (int i = 0; i < a->def->nkid; i++) {
-        const Ast *c = a->def->kid[i];
-        for (int j = 1; c && c->kind == AST_config && j < c->nkid; j++)
-            if (strcmp(c->kid[j]->text, "architectures") &&
-                strcmp(c->kid[j]->text, "model_type"))
-                cJSON_DeleteItemFromObjectCaseSensitive(config,
-                                                        c->kid[j]->text);
-    }
-}
+/* The texts that a folder is read with. */
+typedef struct {
+    Arena arena;
+    Diags diags;
+    Spec *spec;
+} Texts;
 
-/* Fields that are set and that code of this class would pass over. */
-static int lost(const char *class, const cJSON *config)
+/* text: the folder's own; NULL: the library. */
+static bool texts_open(Texts *t, const char *text)
 {
-    const ConfigArch *a = config_arch_of(class, NULL);
-    int n = 0;
-    for (const cJSON *v = config->child; a && v; v = v->next)
-        n += !cJSON_IsNull(v) && !cJSON_IsFalse(v) &&
-             !config_harmless(v->string) && config_others(v->string) &&
-             !config_field_of(a, v->string);
-    return n;
-}
-
-/* Of the architectures that a text reads the first that reads all there is: a
- * window makes a Mistral. */
-static const char *fitting(const Ast *names, const cJSON *config)
-{
-    for (int j = 0; j < names->nkid; j++)
-        if (!lost(names->kid[j]->text, config))
-            return names->kid[j]->text;
-    return names->kid[0]->text;
-}
-
-/* Names of the architecture the model text itself reads. */
-static void restore_base(const Model *m, cJSON *config)
-{
-    for (int i = 0; i < m->applied.n; i++)
-        if (!applied_alive(m, m->applied.at[i]))
-            drop_fields(m->applied.at[i], config);
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(config,
-                                                         "architectures");
-    const cJSON *first = cJSON_GetArrayItem(list, 0);
-    for (int i = 0; i < m->root->def->nkid; i++) {
-        const Ast *c = m->root->def->kid[i];
-        if (!c || c->kind != AST_config || !c->kid[0] || !c->kid[0]->nkid)
-            continue;
-        for (int j = 0; j < c->kid[0]->nkid; j++)
-            if (cJSON_IsString(first) &&
-                !strcmp(c->kid[0]->kid[j]->text, first->valuestring))
-                return;
-        const char *names[] = {fitting(c->kid[0], config)};
-        const ConfigArch *a = config_arch_of(names[0], NULL);
-        json_set(config, "architectures", cJSON_CreateStringArray(names, 1));
-        json_set(config, "model_type",
-                 cJSON_CreateString(a ? a->type : m->root->def->text));
-    }
-}
-
-/* ---- does another program's layout hold it? ---- */
-
-static int by_file(const void *a, const void *b)
-{
-    const Weight *const *x = a, *const *y = b;
-    return strcmp((*x)->file, (*y)->file);
-}
-
-static const Weight **by_name(const Model *m, int *n)
-{
-    const Weight *const *w;
-    *n = model_weights(m, &w);
-    const Weight **sorted = arena_alloc(m->arena,
-                                        (size_t)(*n + 1) * sizeof *sorted);
-    memcpy(sorted, w, (size_t)*n * sizeof *sorted);
-    qsort(sorted, (size_t)*n, sizeof *sorted, by_file);
-    return sorted;
-}
-
-static bool same_tensor(const Weight *a, const Weight *b)
-{
-    if (strcmp(a->file, b->file) || a->stacked != b->stacked ||
-        type_count(&a->type, 0) != type_count(&b->type, 0))
-        return false;
-    for (int i = 0; i < a->stacked; i++)
-        if (a->type.dim[i]->size != b->type.dim[i]->size)
-            return false;
+    *t = (Texts){.diags.quiet = true};
+    t->spec = spec_new(&t->arena, &t->diags);
+    if (text)
+        return spec_text(t->spec, "model.graft", text);
+    spec_whole_library(t->spec);
     return true;
 }
 
-static bool same_tensors(const Model *a, const Model *b)
+static void texts_free(Texts *t)
 {
-    int n, m;
-    const Weight **x = by_name(a, &n), **y = by_name(b, &m);
-    if (n != m)
-        return false;
-    for (int i = 0; i < n; i++)
-        if (!same_tensor(x[i], y[i]))
-            return false;
-    return true;
+    diags_free(&t->diags);
+    arena_free(&t->arena);
 }
 
-static const Applied *last_alive(const Model *m)
+/* Read with these texts, is it this model? */
+static bool reads_back(const Model *m, Texts *t, const cJSON *config, Err *err)
 {
-    for (int i = m->applied.n - 1; i >= 0; i--)
-        if (applied_alive(m, m->applied.at[i]))
-            return m->applied.at[i];
-    return NULL;
-}
-
-static bool same_value(const Val *a, const Val *b)
-{
-    return a->kind == V_json && b->kind == V_json
-               ? cJSON_Compare(a->json, b->json, true)
-               : !strcmp(val_text(a), val_text(b));
-}
-
-/* Of one text: are its parameters (windows, rope) those it had? */
-static bool same_numbers(const Model *a, const Model *b)
-{
-    if (strcmp(a->root->def->text, b->root->def->text))
-        return true;
-    for (int i = 0; i < a->root->param.n; i++) {
-        const Val *v = names_find(&b->root->param, a->root->param.at[i].name);
-        if (v && !same_value(v, &a->root->param.at[i].value))
-            return false;
-    }
-    return true;
-}
-
-/* Read by the architecture that its transforms name, is it this model again?
- * (Mixtral has no biases and no dense layers between.) */
-static bool reads_back(const Model *m, const cJSON *config)
-{
-    const Applied *last = last_alive(m);
-    Spec *spec = (Spec *)last->spec;
-    Diags saved = *spec->diags;
-    Err err;
-    spec->diags->quiet = true;
-    Model *again = model_named(m->arena, spec, config, m->dtype, &err);
-    bool same = again && same_tensors(m, again) && same_numbers(m, again);
-    spec->diags->quiet = saved.quiet;
-    spec->diags->errors = saved.errors;
-    spec->diags->said.n = saved.said.n;
+    Arena scratch = {0};
+    Model *again = model_read(&scratch, t->spec, config, m->dtype, err);
+    bool same = again && same_tree(m->root, again->root);
+    if (again && !same)
+        err_set(err, "other modules are read than were written");
+    else if (!again && t->diags.said.n)
+        err_set(err, "%s", t->diags.said.at[0].text);
+    t->diags.errors = 0;
+    arena_free(&scratch);
     return same;
 }
 
-/* ---- config.json ---- */
+static bool own_text_reads(const Model *m, const Written *w, Err *err)
+{
+    Texts own;
+    bool same = texts_open(&own, w->text) &&
+                reads_back(m, &own, w->config, err);
+    texts_free(&own);
+    return same;
+}
+
+/* ---- the forms ---- */
 
 /* Fields that were read by an `else` default are written out. */
 static void write_defaults(const Model *m, cJSON *config)
@@ -305,131 +232,172 @@ static void add_aside(const Model *m, cJSON *config)
     if (!m->config || strcmp(class_in(config), class_in(m->config)))
         return;
     for (const cJSON *v = m->aside ? m->aside->child : NULL; v; v = v->next)
-        if (!cJSON_HasObjectItem(config, v->string))
+        if (!cJSON_HasObjectItem(config, v->string) &&
+            strcmp(v->string, "graft"))
             cJSON_AddItemToObject(config, v->string, cJSON_Duplicate(v, true));
 }
 
-/* The config, the fields that transforms replaced, the transforms. */
+static cJSON *plain_config(const Model *m)
+{
+    cJSON *config = m->config ? cJSON_Duplicate(m->config, true)
+                              : cJSON_CreateObject();
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "graft");
+    write_defaults(m, config);
+    return config;
+}
+
+/* Which of its transforms a folder lists. */
+typedef enum { LIST_alive, LIST_structure, LIST_all } Listed;
+
+static bool is_listed(const Model *m, const Applied *a, Listed which)
+{
+    return which == LIST_all || applied_alive(m, a) ||
+           (which == LIST_structure && replaces(a->def));
+}
+
 typedef struct {
     cJSON *config, *base, *list;
-    bool plain; /* nothing of them is left */
-    bool known; /* others read it as the architecture it names */
-} Parts;
+    Written out;
+} Form;
 
-static Parts parts_of(const Model *m)
+static void form_free(Form *f)
 {
-    Parts p = {.config = m->config ? cJSON_Duplicate(m->config, true)
-                                   : cJSON_CreateObject(),
-               .base = cJSON_CreateObject(), .list = cJSON_CreateArray()};
-    restore_base(m, p.config);
-    write_defaults(m, p.config);
+    cJSON_Delete(f->config);
+    cJSON_Delete(f->base);
+    cJSON_Delete(f->list);
+    free(f->out.text);
+    *f = (Form){0};
+}
+
+/* The config with the fields of transforms whose modules are there, and what
+ * those replaced. */
+static Form form_new(const Model *m)
+{
+    Form f = {.config = plain_config(m), .base = cJSON_CreateObject(),
+              .list = cJSON_CreateArray()};
+    for (int i = 0; i < m->applied.n; i++)
+        if (applied_alive(m, m->applied.at[i]))
+            config_block(m, m->applied.at[i], f.config, f.base);
+    return f;
+}
+
+static void list_applied(Form *f, const Model *m, Listed which,
+                         const ModelText *names)
+{
     for (int i = 0; i < m->applied.n; i++) {
         const Applied *a = m->applied.at[i];
-        if (!applied_alive(m, a))
-            continue;
-        config_block(m, a, p.config, p.base);
-        cJSON_AddItemToArray(p.list, applied_json(a));
+        const char *name = names ? defs_name(names, a->spec, a->def)
+                                 : a->name;
+        if (is_listed(m, a, which))
+            cJSON_AddItemToArray(f->list, applied_json(a, name));
     }
-    p.plain = !cJSON_GetArraySize(p.list) ||
-              (!cJSON_GetArraySize(p.base) && is_base(m));
-    p.known = !p.plain && cJSON_HasObjectItem(p.base, "architectures") &&
-              reads_back(m, p.config);
-    if (p.plain)
-        add_aside(m, p.config);
-    return p;
 }
 
-cJSON *model_config(const Model *m)
+/* Moves the base's fields and the list into the config. */
+static void close_form(Form *f, bool listed)
 {
-    Parts p = parts_of(m);
-    if (p.plain) {
-        cJSON_Delete(p.list);
-        cJSON_Delete(p.base);
-        return p.config;
-    }
-    const char *ours[] = {"GraftForCausalLM"};
-    if (!p.known) { /* so that nothing takes it for what it was */
-        set_field(p.config, p.base, "architectures",
-                  cJSON_CreateStringArray(ours, 1));
-        set_field(p.config, p.base, "model_type", cJSON_CreateString("graft"));
-    }
     cJSON *graft = cJSON_CreateObject();
-    cJSON_AddItemToObject(graft, "base", p.base);
-    cJSON_AddItemToObject(graft, "transforms", p.list);
-    cJSON_AddItemToObject(p.config, "graft", graft);
-    return p.config;
+    cJSON_AddItemToObject(graft, "base", f->base);
+    if (listed)
+        cJSON_AddItemToObject(graft, "transforms", f->list);
+    else
+        cJSON_Delete(f->list);
+    cJSON_AddItemToObject(f->config, "graft", graft);
+    f->base = f->list = NULL;
+    f->out.config = f->config;
+    f->config = NULL;
 }
 
-/* ---- model.graft ---- */
-
-typedef struct {
-    Arena arena;
-    LIST(const Ast *) def; /* those printed */
-    FILE *out;
-} Printed;
-
-static bool is_printed(const Printed *p, const Ast *def)
+/* None of its transforms is left: the model's own config. */
+static bool write_plain(const Model *m, Texts *library, Written *out)
 {
-    for (int i = 0; i < p->def.n; i++)
-        if (p->def.at[i]->kind == def->kind &&
-            !strcmp(p->def.at[i]->text, def->text))
-            return true;
+    Err err;
+    if (!is_base(m))
+        return false;
+    *out = (Written){.config = plain_config(m)};
+    add_aside(m, out->config);
+    if (reads_back(m, library, out->config, &err))
+        return true;
+    ModelText *t = defs_new(m);
+    defs_add(t, m->spec, m->root->def);
+    out->text = defs_print(t);
+    defs_free(t);
+    if (own_text_reads(m, out, &err))
+        return true;
+    written_free(out);
     return false;
 }
 
-static bool for_reading(const Ast *def)
+/* The architecture that its transforms name holds it (Mixtral has no biases
+ * and no dense layers between), and the library reads that. */
+static bool write_known(const Model *m, Texts *library, Written *out)
 {
-    return def->kind == AST_module || def->kind == AST_model ||
-           def->kind == AST_transform;
+    Err err;
+    Form f = form_new(m);
+    if (!cJSON_HasObjectItem(f.base, "architectures") ||
+        !reads_back(m, library, f.config, &err)) {
+        form_free(&f);
+        return false;
+    }
+    list_applied(&f, m, LIST_alive, NULL);
+    cJSON *kept = cJSON_Duplicate(f.config, true);
+    cJSON *base = cJSON_Duplicate(f.base, true);
+    close_form(&f, true);
+    if (reads_back(m, library, f.out.config, &err)) {
+        cJSON_Delete(kept);
+        cJSON_Delete(base);
+    } else { /* the library calls other transforms so */
+        cJSON_Delete(f.out.config);
+        f = (Form){.config = kept, .base = base};
+        close_form(&f, false);
+    }
+    *out = f.out;
+    return true;
 }
 
-static void print_file(Printed *p, const Ast *file)
+/* A folder of ours: nothing takes it for what it was. */
+static bool write_ours(const Model *m, Listed which, Written *out, Err *err)
 {
-    Ast copy = *file;
-    copy.kid = arena_alloc(&p->arena, (size_t)(file->nkid + 1) *
-                                          sizeof *copy.kid);
-    copy.nkid = 0;
-    for (int i = 0; i < file->nkid; i++)
-        if (for_reading(file->kid[i]) && !is_printed(p, file->kid[i])) {
-            list_push(&p->arena, &p->def, (const Ast *)file->kid[i]);
-            copy.kid[copy.nkid++] = file->kid[i];
-        }
-    if (!copy.nkid)
-        return;
-    char *text = dsl_format(&copy);
-    fprintf(p->out, "%s%s", p->def.n > copy.nkid ? "\n" : "", text);
-    free(text);
-}
-
-/* What def needs of its files, used ones first. */
-static void print_needs(Printed *p, const Spec *s, const Ast *def)
-{
-    Trees needs = spec_needs(s, def);
-    for (int i = 0; i < s->file.n; i++)
-        for (int j = 0; j < needs.n; j++)
-            if (needs.at[j] == s->file.at[i])
-                print_file(p, s->file.at[i]);
-}
-
-static char *needed_text(const Model *m)
-{
-    char *text = NULL;
-    size_t len;
-    Printed p = {.out = open_memstream(&text, &len)};
-    print_needs(&p, m->spec, m->root->def);
+    const char *ours[] = {"GraftForCausalLM"};
+    Form f = form_new(m);
+    ModelText *t = defs_new(m);
+    defs_add(t, m->spec, m->root->def);
     for (int i = 0; i < m->applied.n; i++)
-        if (applied_alive(m, m->applied.at[i]))
-            print_needs(&p, m->applied.at[i]->spec, m->applied.at[i]->def);
-    fclose(p.out);
-    arena_free(&p.arena);
-    return text;
+        if (is_listed(m, m->applied.at[i], which))
+            defs_add(t, m->applied.at[i]->spec, m->applied.at[i]->def);
+    set_field(f.config, f.base, "architectures",
+              cJSON_CreateStringArray(ours, 1));
+    set_field(f.config, f.base, "model_type", cJSON_CreateString("graft"));
+    list_applied(&f, m, which, t);
+    close_form(&f, true);
+    f.out.text = defs_print(t);
+    defs_free(t);
+    *out = f.out;
+    if (own_text_reads(m, out, err))
+        return true;
+    written_free(out);
+    return false;
 }
 
-char *model_graft_text(const Model *m)
+bool model_write(const Model *m, Written *out, Err *err)
 {
-    Parts p = parts_of(m);
-    cJSON_Delete(p.config);
-    cJSON_Delete(p.base);
-    cJSON_Delete(p.list);
-    return p.plain || p.known ? NULL : needed_text(m);
+    Err why = {""};
+    Texts library;
+    bool done = texts_open(&library, NULL) &&
+                (write_plain(m, &library, out) ||
+                 write_known(m, &library, out));
+    texts_free(&library);
+    if (done)
+        return true;
+    for (Listed which = LIST_alive; which <= LIST_all; which++)
+        if (write_ours(m, which, out, &why))
+            return true;
+    return err_set(err, "the result cannot be read back: %s", why.text);
+}
+
+void written_free(Written *w)
+{
+    cJSON_Delete(w->config);
+    free(w->text);
+    *w = (Written){0};
 }

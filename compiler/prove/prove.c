@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FEW = 2, MANY = 24 };
+enum { FEW = 6, MANY = 24, BREAKS = 6, SHOWN = 120 };
 /* Differences of exact runs: rounding of f64 stays far below. */
 static const double EQUAL = 1e-9, DIFFERENT = 1e-7;
 
@@ -39,9 +39,9 @@ static Trials run_trials(const ProveEnv *env, Node *a, Node *b, bool same)
 {
     Trials all = {.diff = {NAN, NAN, NAN}, .low = INFINITY, .high = -INFINITY};
     for (int i = 0; i < MANY && !env->untried; i++) {
-        if (i >= FEW && (same || all.diff[0] > DIFFERENT))
+        if (i >= (same ? FEW : 2) && (same || all.diff[0] > DIFFERENT))
             break;
-        Trial t = prove_trial(env, a, b, (uint64_t)i);
+        Trial t = prove_trial(env, a, b, NULL, (uint64_t)i);
         add_trial(&all, &t);
     }
     return all;
@@ -85,10 +85,10 @@ static const char *derivation(Prover *p, Term *a, Term *b, const char *name)
 static const char *provided(Prover *p)
 {
     const char *text = "";
-    for (int i = 0; i < p->nprovided; i++)
+    for (int i = 0; i < p->provided.n; i++)
         text = arena_printf(p->env->arena, "%s%s%s is not 0", text,
-                            i ? ", " : ", where ",
-                            size_text(p->provided[i]));
+                            i ? ", " : " where ",
+                            size_text(p->provided.at[i]));
     return text;
 }
 
@@ -159,10 +159,14 @@ static void proved(Prover *p, const Trials *t, Proof *out)
 {
     Arena *a = p->env->arena;
     if (t->ran && t->diff[0] > EQUAL) {
-        out->result = PROOF_open;
-        out->why = arena_printf(
-            a, "the rules say they are equal, but they differ by %.2g at %s: "
-               "one of the rules is wrong", t->diff[0], t->instance);
+        out->result = p->env->guesses ? PROOF_open : PROOF_refuted;
+        out->instance = t->instance;
+        out->why = isinf(t->diff[0])
+                       ? arena_printf(a, "undefined at %s", t->instance)
+                       : arena_printf(
+                             a, "the rules say they are equal, but they "
+                                "differ by %.2g at %s: one of the rules is "
+                                "wrong", t->diff[0], t->instance);
         return;
     }
     out->result = PROOF_proved;
@@ -174,6 +178,29 @@ static void proved(Prover *p, const Trials *t, Proof *out)
                             out->nrule ? ", by " : "", rules);
 }
 
+/* Is there an instance where what was divided by is 0, and they differ? */
+static bool broken(Prover *p, Node *a, Node *b, Proof *out)
+{
+    const ProveEnv *env = p->env;
+    for (int i = 0; i < p->provided.n && !env->untried; i++)
+        for (int seed = 0; seed < BREAKS; seed++) {
+            Trial t = prove_trial(env, a, b, p->provided.at[i],
+                                  (uint64_t)seed);
+            if (!t.ran || !(t.diff[0] > DIFFERENT))
+                continue;
+            out->result = PROOF_refuted;
+            out->instance = t.instance;
+            out->diff_exact = t.diff[0];
+            out->why = arena_printf(
+                env->arena, isinf(t.diff[0])
+                                ? "undefined at %s, where %s is 0"
+                                : "it differs at %s, where %s is 0",
+                t.instance, size_text(p->provided.at[i]));
+            return true;
+        }
+    return false;
+}
+
 static void refuted(Prover *p, const Trials *t, Proof *out, const char *name)
 {
     Arena *a = p->env->arena;
@@ -183,6 +210,8 @@ static void refuted(Prover *p, const Trials *t, Proof *out, const char *name)
         out->why = arena_printf(a, "it is %s times %s%s%s",
                                 in_parens(a, out->factor), name,
                                 uniform_text(a, out), range_text(a, out));
+    else if (isinf(t->diff[0]))
+        out->why = arena_printf(a, "undefined at %s", t->instance);
     else
         out->why = arena_printf(a, "it differs from %s by up to %.3g of the "
                                    "largest value, at %s", name, t->diff[0],
@@ -192,16 +221,37 @@ static void refuted(Prover *p, const Trials *t, Proof *out, const char *name)
 static void open(Prover *p, const Trials *t, Proof *out, Term *a, Term *b)
 {
     Term *d = term_add(p, a, term_scale(p, b, size_num(-1)));
+    const char *text = term_text(p, d);
+    bool cut = strlen(text) > SHOWN; /* -v has all of it */
     const char *rest =
         !p->fuel ? "the terms grew too large"
-                 : arena_printf(p->arena, "%s is not known to be 0",
-                                term_text(p, d));
+                 : arena_printf(p->arena, "%.*s%s is not known to be 0",
+                                cut ? SHOWN : -1, text, cut ? " .." : "");
     out->result = PROOF_open;
     out->why =
         t->ran ? arena_printf(p->env->arena, "no difference in %d random "
                               "instances, but %s", t->ran, rest)
                : arena_printf(p->env->arena, "no instance could be run, and "
                               "%s", rest);
+}
+
+/* Are they one in the second normal form? Its rules are added to those used.*/
+static bool equal_deep(Prover *p, Node *a, Node *b)
+{
+    Prover q;
+    prover_init(&q, p->arena, p->env);
+    q.deep = q.quiet = true;
+    q.fuel = q.fuel < 60000 ? q.fuel : 60000;
+    prover_dims(&q, a);
+    prover_dims(&q, b);
+    Term *tb = aligned(&q, a, b, term_of_node(&q, b));
+    if (term_of_node(&q, a) != tb || !q.fuel)
+        return false;
+    for (int i = 0; i < q.used.n; i++)
+        list_push(p->arena, &p->used, q.used.at[i]);
+    for (int i = 0; i < q.provided.n; i++)
+        list_push(p->arena, &p->provided, q.provided.at[i]);
+    return true;
 }
 
 Proof prove_equal(const ProveEnv *env, Node *a, Node *b)
@@ -211,23 +261,32 @@ Proof prove_equal(const ProveEnv *env, Node *a, Node *b)
     Proof out = {.at_uniform = NAN, .low = NAN, .high = NAN};
     const char *name = env->name ? env->name : "the other";
     prover_init(&p, &scratch, env);
+    prover_dims(&p, a);
+    prover_dims(&p, b);
+    for (int i = 0; i < env->ndivided; i++)
+        prover_divides(&p, env->divided[i]);
     Term *tb = aligned(&p, a, b, term_of_node(&p, b));
     Label l = {tb, name};
     if (tb->kind == TERM_bind || tb->kind == TERM_poly)
         list_push(&scratch, &p.label, l);
     Term *ta = term_of_node(&p, a);
-    Trials t = run_trials(env, a, b, ta == tb);
+    bool same = ta == tb;
+    Trials t = run_trials(env, a, b, same);
+    if (!same && !(t.diff[0] > DIFFERENT) && p.fuel)
+        same = equal_deep(&p, a, b);
     out.diff_exact = t.diff[0];
     out.diff_f32 = t.diff[1];
     out.diff_bf16 = t.diff[2];
     list_rules(&p, &out);
     out.derivation = derivation(&p, ta, tb, name);
-    if (ta == tb) {
-        proved(&p, &t, &out);
-    } else if (t.ran && t.diff[0] > DIFFERENT) {
+    if (same) {
+        if (env->guesses || !broken(&p, a, b, &out))
+            proved(&p, &t, &out);
+    } else if (t.ran && t.diff[0] > DIFFERENT && !env->guesses) {
         out.low = t.low;
         out.high = t.high;
-        find_factor(&p, ta, tb, &out);
+        if (!isinf(t.diff[0]))
+            find_factor(&p, ta, tb, &out);
         refuted(&p, &t, &out, name);
     } else {
         open(&p, &t, &out, ta, tb);

@@ -25,6 +25,7 @@ int rules_count(const Rules *r);
 typedef struct {
     const char *sym; /* interned */
     double value;    /* its default, tried first; NAN: none */
+    bool index;      /* 0, 1, ..: which of a model's layers */
 } ProveParam;
 typedef struct { /* `when K == E`: K stands for E in all sizes */
     const char *sym;
@@ -36,6 +37,9 @@ typedef struct {
     const Rules *rules;
     int nequal, nparam;
     const ProveEqual *equal;
+    int nfact, ndivided;
+    const SizeFact *fact;       /* beside that dims are at least 1 */
+    const Size *const *divided; /* what the text divides by */
     const ProveParam *param; /* unknowns not listed are small whole numbers */
     /* What `require` says of these values; NULL: all are allowed. */
     bool (*allowed)(void *user, int n, const char *const *sym,
@@ -44,6 +48,8 @@ typedef struct {
     const char *name; /* how messages call b: "ffn(x)"; NULL: "the other" */
     int fuel;         /* steps before it gives up; 0: a good number */
     bool untried;     /* normal forms only, nothing is run */
+    bool guesses;     /* instances may be none that there are: what differs at
+                       * one is not refuted */
 } ProveEnv;
 
 typedef enum { PROOF_proved, PROOF_refuted, PROOF_open } ProofResult;

@@ -21,7 +21,7 @@ static Term *fold(Prover *p, Op op, int n, Term **arg)
 static Term *power(Prover *p, Term *a, const Term *b)
 {
     double n;
-    if (!term_is_number(b, &n) || n != floor(n) || fabs(n) > 4 || n == 0)
+    if (!term_is_number(b, &n) || n != floor(n) || fabs(n) > 4)
         return NULL;
     return term_power(p, a, (int)n);
 }
@@ -32,7 +32,7 @@ static Term *quotient(Prover *p, Term *a, Term *b)
     const Rule *r = p->step[STEP_cancel];
     const Size *s;
     if (r && b->kind == TERM_poly && b->nmono > 1 && !term_is_size(b, &s) &&
-        term_positive(b)) {
+        term_positive(p, b)) {
         Term *q = term_quotient(p, a, b);
         if (q) {
             prover_step(p, r,
@@ -54,6 +54,21 @@ static Term *choice(Term **arg)
     return NULL;
 }
 
+/* x >= y (or x > y) where it is known: they are the same, or x is a draw from
+ * [0, 1) and y a number. */
+static Term *ordered(Prover *p, const Term *x, const Term *y, bool equal)
+{
+    double v;
+    bool drawn = x->kind == TERM_leaf && x->node->op == OP_uniform;
+    if (x == y)
+        return term_number(p, equal);
+    if (drawn && term_is_number(y, &v) && (v < 0 || (v == 0 && equal)))
+        return term_number(p, 1);
+    if (drawn && term_is_number(y, &v) && v >= 1)
+        return term_number(p, 0);
+    return NULL;
+}
+
 /* What is algebra, or a choice that is known; else NULL. */
 static Term *simple(Prover *p, Op op, Term **arg)
 {
@@ -70,12 +85,12 @@ static Term *simple(Prover *p, Op op, Term **arg)
     case OP_select: return choice(arg);
     case OP_minimum:
     case OP_maximum: return arg[0] == arg[1] ? arg[0] : NULL;
-    case OP_le:
-    case OP_ge:
     case OP_eq: return arg[0] == arg[1] ? term_number(p, 1) : NULL;
-    case OP_lt:
-    case OP_gt:
     case OP_ne: return arg[0] == arg[1] ? term_number(p, 0) : NULL;
+    case OP_le: return ordered(p, arg[1], arg[0], true);
+    case OP_ge: return ordered(p, arg[0], arg[1], true);
+    case OP_lt: return ordered(p, arg[1], arg[0], false);
+    case OP_gt: return ordered(p, arg[0], arg[1], false);
     default: return NULL;
     }
 }
@@ -91,6 +106,8 @@ Term *term_fun(Prover *p, Op op, int n, Term **given)
     }
     if (!t)
         t = fold(p, op, n, arg);
+    if (!t && p->deep && p->fuel)
+        t = deep_fun(p, op, arg);
     if (!t && p->fuel)
         t = rules_rewrite(p, op, 0, NULL, n, arg);
     return t ? t : term_keep(p, (Term){.kind = TERM_fun, .op = op,
@@ -261,9 +278,15 @@ static int needed(Prover *p, Op op, int n, Term **var, Term *body, Term **out)
 Term *term_bind(Prover *p, Op op, const Node *node, int n, Term **var,
                 int nbody, Term **body, int nat, Term **at)
 {
-    Term *use[MAX_BOUND];
+    Term *use[MAX_BOUND], *rewritten = NULL, *first = body[0];
     if (op == OP_sum)
         return term_sum(p, n, var, body[0]);
+    if (p->deep && p->fuel && op == OP_topk)
+        body = (rewritten = deep_topk_body(p, var[0], first), &rewritten);
+    else if (p->deep && p->fuel)
+        rewritten = deep_bind(p, op, n, var, body, at);
+    if (rewritten && op != OP_topk)
+        return rewritten;
     if (n > MAX_BOUND)
         BUG("%s over more than %d dims in a proof", op_info[op].name,
             MAX_BOUND);

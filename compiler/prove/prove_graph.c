@@ -34,9 +34,9 @@ static Term *read_number(Prover *p, const Node *n)
 static Term *read_map(Reader *r, Node *n)
 {
     Term *arg[MAX_ARGS];
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         arg[i] = read_node(r, n->arg[i]);
-    return term_fun(r->p, n->op, op_info[n->op].nargs, arg);
+    return term_fun(r->p, n->op, node_args(n), arg);
 }
 
 /* sum, max, logsumexp: the dims go. */
@@ -51,7 +51,7 @@ static Term *read_reduce(Reader *r, Node *n)
 static Term *read_along(Reader *r, Node *n)
 {
     Term *var[MAX_RANK], *body[MAX_ARGS];
-    int nbody = op_info[n->op].nargs;
+    int nbody = node_args(n);
     for (int i = 0; i < nbody; i++)
         body[i] = read_node(r, n->arg[i]);
     vars_of(r->p, n->ndim, n->dim, var);
@@ -148,7 +148,7 @@ static Term *read_at(Reader *r, Node *n, Term *by)
 static Term *read_opaque(Reader *r, Node *n)
 {
     Term *body[MAX_ARGS], *var[MAX_BOUND], *at[MAX_RANK];
-    int nbody = op_info[n->op].nargs, nvar = 0;
+    int nbody = node_args(n), nvar = 0;
     for (int i = 0; i < nbody; i++) {
         const Type *t = &n->arg[i]->type;
         body[i] = read_node(r, n->arg[i]);
@@ -164,8 +164,10 @@ static Term *read_opaque(Reader *r, Node *n)
         }
     }
     vars_of(r->p, n->type.rank, n->type.dim, at);
-    return term_bind(r->p, n->op, n, nvar, var, nbody, body, n->type.rank,
-                     at);
+    Term *by = r->p->deep ? deep_linear(r->p, n->op, body) : NULL;
+    Term *t = term_bind(r->p, n->op, n, nvar, var, nbody, body, n->type.rank,
+                        at);
+    return by ? term_mul(r->p, by, t) : t;
 }
 
 static Term *read_new(Reader *r, Node *n)
@@ -196,7 +198,7 @@ static Term *read_new(Reader *r, Node *n)
     }
     if (op_is_map(n->op))
         return read_map(r, n);
-    return op_info[n->op].nargs ? read_opaque(r, n) : leaf(p, n);
+    return node_args(n) ? read_opaque(r, n) : leaf(p, n);
 }
 
 static Term *read_node(Reader *r, Node *n)
@@ -216,6 +218,7 @@ static Term *read_node(Reader *r, Node *n)
 Term *term_of_node(Prover *p, Node *n)
 {
     Reader r = {.p = p};
+    prover_dims(p, n);
     r.memo = arena_alloc(p->arena, (size_t)(n->id + 1) * sizeof *r.memo);
     return read_node(&r, n);
 }

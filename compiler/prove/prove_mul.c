@@ -1,4 +1,4 @@
-/* Products, quotients and powers of terms, and which are known positive. */
+/* Products, quotients and powers of terms. */
 #include "compiler/prove/term.h"
 #include <string.h>
 
@@ -28,30 +28,15 @@ static void drop(Product *to, int at)
             (size_t)(to->n - at) * sizeof(TermFactor));
 }
 
-static void provide(Prover *p, const Size *s)
-{
-    if (size_positive(s))
-        return;
-    for (int i = 0; i < p->nprovided; i++)
-        if (p->provided[i] == s)
-            return;
-    const Size **list =
-        arena_alloc(p->arena, (size_t)(p->nprovided + 1) * sizeof *list);
-    for (int i = 0; i < p->nprovided; i++)
-        list[i] = p->provided[i];
-    list[p->nprovided++] = s;
-    p->provided = list;
-}
-
 /* May x / x become 1? */
 static bool cancels(Prover *p, const Term *atom)
 {
     if (atom->kind == TERM_size) {
-        provide(p, atom->size[0]);
+        prover_divides(p, atom->size[0]);
         return true;
     }
     const Rule *r = p->step[STEP_cancel];
-    if (!r || !term_positive(atom))
+    if (!r || !term_positive(p, atom))
         return false;
     prover_used(p, r);
     return true;
@@ -120,7 +105,7 @@ static void reduce(Prover *p, Product *m)
         if (a->kind != TERM_size || m->f[i].power >= 0 ||
             !(q = size_quotient(m->coef, a->size[0])))
             continue;
-        provide(p, a->size[0]);
+        prover_divides(p, a->size[0]);
         m->coef = q;
         if (!++m->f[i].power)
             drop(m, i);
@@ -242,6 +227,7 @@ Term *term_factor(Prover *p, Term *atom, int power)
 /* 1 / s: a number where that is one term, else an atom. */
 static Term *inverse_size(Prover *p, const Size *s)
 {
+    prover_divides(p, s);
     if (size_is_term(s))
         return term_size(p, size_div(size_num(1), s));
     TermFactor f = {term_keep(p, (Term){.kind = TERM_size,
@@ -334,36 +320,4 @@ Term *term_quotient(Prover *p, Term *a, Term *b)
             return sum;
     }
     return NULL;
-}
-
-/* ---- signs ---- */
-
-static bool poly_positive(const Term *t)
-{
-    for (int i = 0; i < t->nmono; i++) {
-        if (!size_positive(t->mono[i].coef))
-            return false;
-        for (int j = 0; j < t->mono[i].n; j++)
-            if (!term_positive(t->mono[i].f[j].atom))
-                return false;
-    }
-    return t->nmono > 0;
-}
-
-bool term_positive(const Term *t)
-{
-    bool above[MAX_ARGS] = {false};
-    switch (t->kind) {
-    case TERM_poly:
-        return poly_positive(t);
-    case TERM_size:
-        return size_positive(t->size[0]);
-    case TERM_fun:
-    case TERM_bind:
-        for (int i = 0; i < t->narg; i++)
-            above[i] = term_positive(t->arg[i]);
-        return op_positive(t->op, above[0], above[1], above[2]);
-    default:
-        return false;
-    }
 }

@@ -330,6 +330,13 @@ Term *term_sum(Prover *p, int n, Term **var, Term *body)
 {
     Mono m;
     TermFactor room;
+    for (int i = 0; i < n; i++)
+        if (var[i]->size[0] == size_num(1)) { /* there is one element */
+            Term *first = term_number(p, 0);
+            Vars v = without(n, var, var[i]);
+            return term_sum(p, v.n, v.at, term_subst(p, body, 1, &var[i],
+                                                     &first));
+        }
     if (!n)
         return body;
     if (!may_move(p) || !p->fuel)

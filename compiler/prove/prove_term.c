@@ -14,6 +14,8 @@ void prover_init(Prover *p, Arena *a, const ProveEnv *env)
         if (r->step != STEP_match)
             p->step[r->step] = r;
     }
+    for (int i = 0; i < env->nfact; i++)
+        prover_fact(p, env->fact[i].size, env->fact[i].low);
 }
 
 const Size *prover_size(Prover *p, const Size *s)
@@ -46,7 +48,7 @@ static uint64_t hash_pointers(uint64_t h, const void *at, int n)
 /* A leaf is known by what it reads, not by the names of its dims. */
 static bool is_read(const Node *n)
 {
-    return !op_info[n->op].nargs && n->op != OP_number && n->op != OP_scalar;
+    return !node_args(n) && n->op != OP_number && n->op != OP_scalar;
 }
 
 static uint64_t hash_leaf(uint64_t h, const Node *n)
@@ -55,6 +57,7 @@ static uint64_t hash_leaf(uint64_t h, const Node *n)
         return hash_bytes(h, &n, sizeof n);
     h = hash_bytes(h, &n->op, sizeof n->op);
     h = hash_bytes(h, &n->name, sizeof n->name);
+    h = hash_bytes(h, &n->size, sizeof n->size);
     return hash_bytes(h, &n->weight, sizeof n->weight);
 }
 
@@ -63,7 +66,10 @@ static bool same_leaf(const Node *a, const Node *b)
     if (a == b || !is_read(a))
         return a == b;
     if (a->op != b->op || a->name != b->name || a->weight != b->weight ||
-        a->slot != b->slot || a->num != b->num ||
+        a->slot != b->slot || a->num != b->num || a->size != b->size ||
+        !a->type.index_of != !b->type.index_of ||
+        (a->type.index_of &&
+         a->type.index_of->size != b->type.index_of->size) ||
         a->type.rank != b->type.rank)
         return false;
     for (int i = 0; i < a->type.rank; i++)
@@ -326,6 +332,7 @@ Term *term_size(Prover *p, const Size *s)
 {
     const Size *above, *below;
     s = prover_size(p, s);
+    prover_divisors(p, s);
     if (size_over(s, &above, &below))
         return term_mul(p, term_size(p, above),
                         term_inverse(p, term_size(p, below)));

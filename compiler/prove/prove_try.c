@@ -1,7 +1,6 @@
 /* Two nodes side by side on the interpreter: sizes, weights and inputs drawn
  * at random. */
 #include "compiler/prove/term.h"
-#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -14,9 +13,13 @@ typedef struct {
     int nsym;
     const char *sym[MAX_SYMS];
     bool whole[MAX_SYMS]; /* it is in the size of a dim */
+    bool flag[MAX_SYMS];
+    int kind; /* of what is in the leaves */
     double value[MAX_SYMS];
     int64_t T;
     bool many; /* many tokens, all else small */
+    double small;     /* what all sizes are; 0: they differ */
+    const Size *zero; /* this is to be 0; or NULL */
     Graph *g;
 } Try;
 
@@ -37,19 +40,28 @@ static void add_sym(Try *t, const char *name, bool whole)
     t->whole[t->nsym++] = whole;
 }
 
-/* Names in the text of a size, but for functions. */
+static void add_flag(Try *t, const char *name)
+{
+    add_sym(t, name, false);
+    for (int i = 0; i < t->nsym; i++)
+        if (t->sym[i] == name)
+            t->flag[i] = true;
+}
+
+static void add_whole(void *t, const char *sym)
+{
+    add_sym(t, sym, true);
+}
+
+static void add_number(void *t, const char *sym)
+{
+    add_sym(t, sym, false);
+}
+
 static void add_syms(Try *t, const Size *s, bool whole)
 {
-    if (!s)
-        return;
-    for (const char *c = size_text(s); *c;) {
-        const char *from = c;
-        while (isalnum((unsigned char)*c) || *c == '_' || *c == '.')
-            c++;
-        if (c > from && isalpha((unsigned char)*from) && *c != '(')
-            add_sym(t, intern_n(from, (size_t)(c - from)), whole);
-        c += c == from;
-    }
+    if (s)
+        size_symbols(s, whole ? add_whole : add_number, t);
 }
 
 /* The unknowns of dims are whole numbers, so are positions and windows. */
@@ -65,6 +77,8 @@ static void find_syms(Try *t, const Node *n, bool *seen)
     for (int i = 0; i < n->ndim; i++)
         add_syms(t, n->dim[i]->size, true);
     add_syms(t, n->size, n->op == OP_attend);
+    if (n->op == OP_flag && strcmp(n->name, "training"))
+        add_flag(t, n->name);
     for (int i = 0; i < MAX_ARGS && n->arg[i]; i++)
         find_syms(t, n->arg[i], seen);
 }
@@ -90,6 +104,14 @@ static double default_of(const ProveEnv *env, const char *sym)
     return NAN;
 }
 
+static bool is_index(const ProveEnv *env, const char *sym)
+{
+    for (int i = 0; i < env->nparam; i++)
+        if (env->param[i].index && !strcmp(env->param[i].sym, sym))
+            return true;
+    return false;
+}
+
 static double value_of(const Try *t, const Size *s)
 {
     for (int i = 0; i < t->nsym; i++)
@@ -99,19 +121,61 @@ static double value_of(const Try *t, const Size *s)
     return v;
 }
 
+/* Numbers that are no sizes: of any sign, and 0. */
+static double draw_number(Try *t)
+{
+    static const double some[] = {0, 1, -1, 2, -0.5, 3};
+    double u = draw(t);
+    return u < 0.4 ? some[(int)(u / 0.4 * (double)COUNT(some))]
+                   : floor(16 * (0.1 + draw(t) * 0.8)) / 16;
+}
+
+static double draw_value(Try *t, int i, bool defaults)
+{
+    double d = default_of(t->env, t->sym[i]);
+    if (t->flag[i])
+        return draw(t) < 0.5;
+    if (defaults && !isnan(d) && d <= 32)
+        return d;
+    if (is_index(t->env, t->sym[i]))
+        return floor(6 * draw(t));
+    if (t->small && t->whole[i])
+        return t->small;
+    if (t->whole[i] || (!isnan(d) && d == floor(d) && d > 1))
+        return t->many ? floor(1 + draw(t) * 4) : floor(2 + draw(t) * 7);
+    return defaults ? floor(16 * (0.1 + draw(t) * 0.8)) / 16 : draw_number(t);
+}
+
+static double zero_at(Try *t, int i, double v)
+{
+    t->value[i] = v;
+    return value_of(t, t->zero);
+}
+
+/* Makes t->zero 0 by one of its unknowns; false if that is not found. */
+static bool solve(Try *t)
+{
+    for (int n = 0, i = (int)(draw(t) * t->nsym); n < t->nsym; n++) {
+        i = (i + 1) % t->nsym;
+        if (!size_has(t->zero, t->sym[i]))
+            continue;
+        double was = t->value[i], b = zero_at(t, i, 0),
+               a = zero_at(t, i, 1) - b;
+        if (a != 0 && fabs(zero_at(t, i, 0 - b / a)) < 1e-12)
+            return true;
+        for (double v = 0; v < 9; v += 0.5)
+            if (zero_at(t, i, v) == 0 || zero_at(t, i, -v) == 0)
+                return true;
+        t->value[i] = was;
+    }
+    return false;
+}
+
 static void draw_values(Try *t, bool defaults)
 {
     const ProveEnv *env = t->env;
-    for (int i = 0; i < t->nsym; i++) {
-        double d = default_of(env, t->sym[i]);
-        if (defaults && !isnan(d) && d <= 32)
-            t->value[i] = d;
-        else if (t->whole[i] || (!isnan(d) && d == floor(d) && d > 1))
-            t->value[i] = t->many ? floor(1 + draw(t) * 4)
-                                  : floor(2 + draw(t) * 7);
-        else
-            t->value[i] = floor(16 * (0.1 + draw(t) * 0.8)) / 16;
-    }
+    for (int i = 0; i < t->nsym; i++)
+        t->value[i] = draw_value(t, i, defaults);
     for (int round = 0; round < 2; round++)
         for (int i = 0; i < t->nsym; i++) {
             const ProveEqual *e = equal_of(env, t->sym[i]);
@@ -120,6 +184,8 @@ static void draw_values(Try *t, bool defaults)
                 t->value[i] = v;
         }
     t->T = (t->many ? 8 : 2) + (int64_t)(draw(t) * (t->many ? 8 : 4));
+    if (t->small == 1)
+        t->T = 1;
 }
 
 /* ---- are they values that the graph can run at? ---- */
@@ -149,6 +215,16 @@ static bool fits(const Graph *g, int64_t T)
 static bool allowed(const Try *t)
 {
     const ProveEnv *env = t->env;
+    for (int i = 0; i < t->nsym; i++)
+        if (is_index(env, t->sym[i]) &&
+            (t->value[i] < 0 || t->value[i] != floor(t->value[i])))
+            return false;
+    for (int i = 0; i < env->nfact; i++) {
+        double v = value_of(t, env->fact[i].size);
+        SizeLow low = env->fact[i].low;
+        if (v < low.at || (low.strict && v == low.at))
+            return false;
+    }
     return !env->allowed ||
            env->allowed(env->user, t->nsym, t->sym, t->value);
 }
@@ -158,7 +234,9 @@ static bool find_instance(Try *t, Node *const *pair, bool defaults)
 {
     for (int i = 0; i < TRIES; i++) {
         draw_values(t, defaults && i < TRIES / 3);
-        if (!allowed(t))
+        if (i == TRIES / 10)
+            t->small = 0;
+        if ((t->zero && !solve(t)) || !allowed(t))
             continue;
         t->g = graph_at(&t->arena, 2, pair, t->nsym, t->sym, t->value,
                         TYPE_f32);
@@ -170,7 +248,19 @@ static bool find_instance(Try *t, Node *const *pair, bool defaults)
 
 /* ---- leaves ---- */
 
-static void fill(const Try *t, const char *name, const Type *type, double *out)
+/* Numbers of all sizes; often equal ones; weights that are 0. */
+static double element(const Try *t, uint64_t key, uint64_t at, bool weight)
+{
+    switch (t->kind % 6) {
+    case 2:  return floor(3 * random_uniform(key, at)) - 1;
+    case 3:  return 30 * random_gaussian(key, at);
+    case 4:  return weight ? 0 : random_gaussian(key, at);
+    default: return random_gaussian(key, at);
+    }
+}
+
+static void fill(const Try *t, const char *name, const Type *type, bool weight,
+                 double *out)
 {
     uint64_t key = random_key(t->seed, name);
     int64_t n = type_count(type, t->T);
@@ -182,20 +272,20 @@ static void fill(const Try *t, const char *name, const Type *type, double *out)
         else if (type->dtype == TYPE_bool)
             out[i] = random_uniform(key, at) < 0.5;
         else
-            out[i] = random_gaussian(key, at);
+            out[i] = element(t, key, at, weight);
     }
 }
 
 static bool give_input(void *user, const char *name, const Type *type,
                        double *out)
 {
-    fill(user, name, type, out);
+    fill(user, name, type, false, out);
     return true;
 }
 
 static bool give_weight(void *user, const Weight *w, double *out)
 {
-    fill(user, w->path ? w->path : "w", &w->type, out);
+    fill(user, w->path ? w->path : "w", &w->type, true, out);
     return true;
 }
 
@@ -329,7 +419,8 @@ static const char *describe(const Try *t, Arena *a)
     return text;
 }
 
-Trial prove_trial(const ProveEnv *env, Node *a, Node *b, uint64_t seed)
+Trial prove_trial(const ProveEnv *env, Node *a, Node *b, const Size *zero,
+                  uint64_t seed)
 {
     Try t = {.env = env, .seed = random_key(seed, "proof") & ~1ull};
     Trial out = {.diff = {NAN, NAN, NAN}, .low = INFINITY, .high = -INFINITY};
@@ -337,13 +428,18 @@ Trial prove_trial(const ProveEnv *env, Node *a, Node *b, uint64_t seed)
     Tensor *value[2];
     t.seed |= seed & 1;
     t.many = seed >= 4;
+    t.kind = (int)seed;
+    t.small = seed == 2 ? 1 : seed == 3 ? 2 : 0;
+    t.zero = zero;
     int top = a->id > b->id ? a->id : b->id;
     bool *seen = arena_alloc(&t.arena, (size_t)top + 1);
     find_syms(&t, a, seen);
     find_syms(&t, b, seen);
-    if (find_instance(&t, pair, seed < 2) && run(&t, t.g, true, value)) {
+    if (find_instance(&t, pair, seed < 2 && !zero) &&
+        run(&t, t.g, true, value)) {
         out.ran = true;
         Compared c = compare(value[0], value[1]);
+        out.ran = !(isinf(c.diff) && t.kind % 6 == 3); /* too large to say */
         out.diff[0] = c.diff;
         out.low = c.low;
         out.high = c.high;

@@ -255,7 +255,7 @@ static bool match_rule(Match *m, const Rule *r, int n, Term **var, int nbody,
     for (int i = 0; i < nbody; i++)
         if (!match(m, r->left->kid[i], body[i]))
             return false;
-    return r->positive < 0 || term_positive(m->term[r->positive]);
+    return r->positive < 0 || term_positive(m->p, m->term[r->positive]);
 }
 
 Term *rules_rewrite(Prover *p, Op op, int n, Term **var, int nbody,

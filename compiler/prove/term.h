@@ -61,6 +61,12 @@ typedef enum {
     STEP_sum_sum, STEP_sum_factor, STEP_sum_constant, STEP_mean, STEP_cancel,
     STEP_topk_constant, STEP_gather_constant, STEP_gather_each,
     STEP_gather_all,
+    /* of the second form (prove_deep.c) */
+    STEP_softmax_exp, STEP_exp_sum, STEP_exp_log, STEP_log_exp, STEP_logsumexp,
+    STEP_sigmoid_exp, STEP_silu_sigmoid, STEP_rsqrt_sqrt, STEP_sqrt_scale,
+    STEP_pow_half, STEP_relu_turned, STEP_relu_scale, STEP_abs_relu,
+    STEP_maximum_relu, STEP_minimum_relu, STEP_topk_shift, STEP_topk_scale,
+    STEP_topk_exp,
     STEP_COUNT
 } Step;
 
@@ -87,6 +93,11 @@ typedef struct {
     const char *text;
 } Label; /* what the text calls a term */
 
+typedef struct {
+    const char *sym;
+    SizeLow low;
+} SymbolLow;
+
 typedef struct Prover {
     Arena *arena;
     const ProveEnv *env;
@@ -96,11 +107,13 @@ typedef struct Prover {
     int depth; /* of rules within rules */
     int fuel; /* falls; at 0 nothing more is rewritten */
     bool quiet; /* steps are not recorded */
+    bool deep;  /* the second normal form */
     LIST(const Rule *) used;
     LIST(Derived) derived;
     LIST(Label) label;
-    const Size **provided; /* divided by, though it may be 0 */
-    int nprovided;
+    LIST(SizeFact) fact;    /* of sizes (prove_sign.c) */
+    LIST(SymbolLow) bound;  /* what follows of single unknowns */
+    LIST(const Size *) provided; /* divided by, though it may be 0 */
 } Prover;
 
 void prover_init(Prover *p, Arena *a, const ProveEnv *env);
@@ -130,7 +143,15 @@ Term *term_power(Prover *p, Term *a, int power);
 Term *term_factor(Prover *p, Term *atom, int power);
 /* q with a = q * b, found by dividing each product; or NULL. */
 Term *term_quotient(Prover *p, Term *a, Term *b);
-bool term_positive(const Term *t); /* known to be above 0 */
+
+/* ---- prove_sign.c: what is above 0 ---- */
+bool term_positive(Prover *p, const Term *t); /* known to be above 0 */
+bool prover_positive(Prover *p, const Size *s);
+void prover_fact(Prover *p, const Size *s, SizeLow low); /* s is at least low */
+void prover_dims(Prover *p, const Node *n); /* of n and below: 1 or more */
+/* Notes that something is divided by a size that may be 0. */
+void prover_divides(Prover *p, const Size *by);
+void prover_divisors(Prover *p, const Size *s); /* by what s divides */
 
 /* ---- prove_bind.c: functions, binders, substitution ---- */
 Term *term_fun(Prover *p, Op op, int n, Term **arg);
@@ -151,6 +172,14 @@ Term *bind_keep(Prover *p, Op op, const Node *node, int n, Term **var,
 void term_open(Prover *p, const Term *t, Term **var, Term **body);
 /* The bodies with var[] for those bound (var[] free nowhere in t). */
 void term_open_with(Prover *p, const Term *t, Term *const *var, Term **body);
+
+/* ---- prove_deep.c: steps of the second form; NULL: none ---- */
+Term *deep_fun(Prover *p, Op op, Term **arg);
+Term *deep_bind(Prover *p, Op op, int n, Term **var, Term **body, Term **at);
+/* What orders the elements of body as it does. */
+Term *deep_topk_body(Prover *p, Term *var, Term *body);
+/* Takes a factor out of the arguments, which is returned. */
+Term *deep_linear(Prover *p, Op op, Term **body);
 
 /* ---- prove_subst.c ---- */
 Term *term_subst(Prover *p, Term *t, int n, Term *const *from,
@@ -187,8 +216,10 @@ typedef struct {
     double low, high; /* of a / b where b is not near 0 */
     const char *instance;
 } Trial;
-/* Runs a and b at sizes and leaves drawn from `seed`. */
-Trial prove_trial(const ProveEnv *env, Node *a, Node *b, uint64_t seed);
+/* Runs a and b at sizes and leaves drawn from `seed`, such that `zero` (or
+ * NULL) is 0. */
+Trial prove_trial(const ProveEnv *env, Node *a, Node *b, const Size *zero,
+                  uint64_t seed);
 /* Two types some of whose dims differ, in place, in identity only. */
 bool types_align(const Type *a, const Type *b);
 /* max |a - b| / max |b|, dims matched, copies along those that one lacks;

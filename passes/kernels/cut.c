@@ -37,7 +37,7 @@ static void find_costs(Cut *c)
             continue;
         info->reduces = kind == NODE_reduce;
         info->cost = op_info[n->op].cost;
-        for (int j = 0; j < op_info[n->op].nargs; j++) {
+        for (int j = 0; j < node_args(n); j++) {
             if (n->op != OP_gather || j == 0)
                 info->cost += c->info[n->arg[j]->id].cost;
             info->reduces |= c->info[n->arg[j]->id].reduces;
@@ -55,7 +55,7 @@ static void mark_needed(Cut *c, const Node *n)
     if (c->info[n->id].needed)
         return;
     c->info[n->id].needed = true;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         mark_needed(c, n->arg[i]);
 }
 
@@ -125,7 +125,7 @@ static void use(Cut *c, Node *n, Group *g, const Moved *m)
 
 static void use_args(Cut *c, const Node *n, Group *g, const Moved *m)
 {
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
+    for (int i = 0; i < node_args(n); i++) {
         Moved to = *m;
         if (!cut_moves(n, i, &to))
             c->info[n->arg[i]->id].stored = true;
@@ -334,17 +334,35 @@ Skeleton cut_own_skeleton(const Node *n)
 {
     switch (n->op) {
     case OP_scatter: return SKEL_scatter;
-    case OP_repeat: return SKEL_repeat;
+    case OP_repeat:
+    case OP_result: return SKEL_repeat;
     default: return op_attends(n->op) ? SKEL_attend : SKEL_call;
     }
+}
+
+/* A repeat's group, which its results are met before. */
+static Group *repeat_group(Cut *c, Node *repeat)
+{
+    Group *g = c->info[repeat->id].home;
+    if (!g) {
+        g = group_new(c, SKEL_repeat);
+        store_in(c, repeat, g);
+    }
+    return g;
 }
 
 static void own_kernel(Cut *c, Node *n)
 {
     Skeleton s = cut_own_skeleton(n);
-    Group *g = group_new(c, s);
-    store_in(c, n, g);
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
+    if (n->op == OP_result) {
+        c->info[n->arg[0]->id].stored = true;
+        store_in(c, n, repeat_group(c, n->arg[0]));
+        return;
+    }
+    Group *g = s == SKEL_repeat ? repeat_group(c, n) : group_new(c, s);
+    if (!c->info[n->id].home)
+        store_in(c, n, g);
+    for (int i = 0; i < node_args(n); i++) {
         c->info[n->arg[i]->id].stored |= s != SKEL_scatter;
         use(c, n->arg[i], g, &nowhere);
     }
@@ -410,6 +428,7 @@ static void matmul(Cut *c, Node *n)
     g->skeleton = k.index ? SKEL_grouped : SKEL_matmul;
     g->hole[g->nholes++] = n;
     c->info[k.x->id].stored = true;
+    c->info[k.w->id].stored |= k.panels;
     use(c, k.x, g, &nowhere);
     use(c, k.w, g, &nowhere);
     if (k.index) {
@@ -442,15 +461,10 @@ static void copy_leaf(Cut *c, Node *n)
     use(c, n, g, &nowhere);
 }
 
-int cut_outputs(const Cut *c)
-{
-    return c->above && c->g->output.n > 1 ? 1 : c->g->output.n;
-}
-
 void cut_groups(Cut *c)
 {
     find_costs(c);
-    for (int i = 0; i < cut_outputs(c); i++) {
+    for (int i = 0; i < c->g->output.n; i++) {
         Node *n = c->g->output.at[i].node;
         mark_needed(c, n);
         if (node_kind(n) == NODE_leaf && !c->info[n->id].home)

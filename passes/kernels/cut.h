@@ -72,6 +72,7 @@ typedef struct {
     Pack pack; /* but for cols, pair, dtype, parts */
     int nm;
     const Dim *m[MAX_RANK];
+    bool panels; /* w is no weight that is packed once: in each run */
 } Contract;
 bool contract_read(const Node *n, Contract *out);
 /* In the tree from `out` down to nodes where it ends: does at most one rope
@@ -101,9 +102,6 @@ void moved_drop(Moved *m, const Dim *d);
 bool cut_moves(const Node *n, int arg, Moved *m);
 int cut_rows_of(const Node *n, const Dim **out); /* of a reduction */
 Skeleton cut_own_skeleton(const Node *n); /* of a NODE_own */
-/* How many of the outputs are computed: of a body the first, which goes round.
- */
-int cut_outputs(const Cut *c);
 void cut_maps(Cut *c);    /* cut_maps.c: maps of the same rows */
 void cut_merge(Cut *c);   /* cut_matmul.c: matmuls that read one x */
 void cut_loads(Cut *c);   /* cut_loads.c: maps into the matmul that loads x */
@@ -120,6 +118,9 @@ Buffer *cut_find_route(const Plan *p, const Node *index); /* or NULL */
 /* What of a kernel follows from its contract, its node, its index. */
 void cut_matmul_rows(Cut *c, const Contract *first, Kernel *k);
 void cut_own_kernel(Cut *c, Node *n, Kernel *k);
+/* operands.c: g, or g with products' values in another order. */
+const Graph *cut_operands(const Graph *g, Arena *a);
+void cut_pack_kernel(Cut *c, Buffer *panels); /* that writes them */
 void cut_route_kernel(Cut *c, Node *index, Kernel *k); /* of a map, or new */
 /* reads.c: adds b to what k reads. More than KERNEL_ARGS are counted only: such
  * a kernel does not hold. */

@@ -21,7 +21,7 @@ Buffer *cut_buffer(Cut *c, BufferKind kind, Node *n)
 
 bool cut_is_output(const Cut *c, const Node *n)
 {
-    for (int i = 0; i < cut_outputs(c); i++)
+    for (int i = 0; i < c->g->output.n; i++)
         if (c->g->output.at[i].node == n)
             return true;
     return false;
@@ -106,7 +106,7 @@ static bool picks(Cut *c, const Node *n, bool *seen)
     seen[n->id] = true;
     if (n->op == OP_topk)
         return true;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         if (!c->info[n->arg[i]->id].home && picks(c, n->arg[i], seen))
             return true;
     return false;
@@ -150,7 +150,7 @@ void cut_own_kernel(Cut *c, Node *n, Kernel *k)
     }
     k->node = n;
     if (k->skeleton != SKEL_scatter)
-        for (int i = 0; i < op_info[n->op].nargs; i++)
+        for (int i = 0; i < node_args(n); i++)
             kernel_reads(k, cut_stored(c, n->arg[i]));
 }
 
@@ -158,7 +158,11 @@ static void own_kernel(Cut *c, Group *g, Kernel *k)
 {
     Node *n = g->out.at[0];
     cut_own_kernel(c, n, k);
+    if (g->out.n > KERNEL_ARGS)
+        BUG("%s: more results than a kernel can have", k->name);
     k->out[k->nout++] = cut_stored(c, n);
+    for (int i = g->out.n - 1; i > 0; i--) /* results, met from the last */
+        k->out[k->nout++] = cut_stored(c, g->out.at[i]);
 }
 
 static const char *kernel_name(Cut *c, const Kernel *k, const Node *n)
@@ -171,6 +175,17 @@ static const char *kernel_name(Cut *c, const Kernel *k, const Node *n)
         if (!isalnum((unsigned char)*p))
             *p = '_';
     return intern(text);
+}
+
+void cut_pack_kernel(Cut *c, Buffer *panels)
+{
+    Kernel *k = arena_alloc(c->arena, sizeof *k);
+    k->skeleton = SKEL_pack;
+    k->node = panels->node;
+    k->name = kernel_name(c, k, k->node);
+    kernel_reads(k, cut_stored(c, k->node));
+    k->out[k->nout++] = panels;
+    list_push(c->arena, &c->plan->kernel, k);
 }
 
 /* ---- the order ---- */
@@ -271,6 +286,6 @@ static void add_group(Cut *c, Group *g)
 
 void cut_kernels(Cut *c)
 {
-    for (int i = 0; i < cut_outputs(c); i++)
+    for (int i = 0; i < c->g->output.n; i++)
         add_group(c, c->info[c->g->output.at[i].node->id].home);
 }

@@ -61,7 +61,7 @@ static void look(Look *l, const Node *n, bool root)
     for (int i = 0; l->g && i < l->g->nholes; i++)
         if (l->g->hole[i] == n)
             return;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         look(l, n->arg[i], false);
 }
 
@@ -98,6 +98,10 @@ static bool may_load(Cut *c, Group *g, const Contract *k)
     const Info *info = &c->info[k->x->id];
     const Group *map = info->home;
     Look l = {.c = c, .seen = arena_alloc(c->arena, (size_t)c->g->node.n)};
+    double size;
+    for (int i = 0; i < k->pack.nk; i++)
+        if (!size_is_num(k->pack.k[i]->size, &size))
+            return false; /* its rows are taken a part at a time */
     if (!map || map->skeleton != SKEL_map || map->nholes || map->out.n != 1 ||
         cut_is_output(c, k->x) || !same_rows(map, k) ||
         read_by_others(c, g, k->x) || used_behind(c, g, k->x))

@@ -77,13 +77,48 @@ static bool sort_rows(Contract *c)
     return true;
 }
 
+/* ---- two values ---- */
+
+enum { FEW = 8 }; /* below so many rows, columns or sums a map is as good */
+
+static bool is_operand(const Node *n)
+{
+    return type_is_float(n->type.dtype) && n->type.dtype != TYPE_f64 &&
+           n->op != OP_gather;
+}
+
+/* The product of these sizes is worth it; T is. */
+static bool is_many(int n, const Dim *const *d, bool known)
+{
+    double count = 1, size;
+    for (int i = 0; i < n; i++)
+        if (size_is_num(d[i]->size, &size))
+            count *= size;
+        else if (known)
+            return false;
+        else
+            count *= FEW;
+    return count >= FEW;
+}
+
+/* The second value is packed as a weight would be. */
+static bool take_panels(const Node *n, Contract *c)
+{
+    *c = (Contract){.x = n->arg[0], .w = n->arg[1], .panels = true};
+    Pack *p = &c->pack;
+    return is_operand(c->x) && is_operand(c->w) && sort_weight(n, c) &&
+           sort_x(n, c) && is_many(c->nm, c->m, false) &&
+           is_many(p->nn, p->n, true) && is_many(p->nk, p->k, false) &&
+           (!p->nb || is_many(p->nb, p->b, true));
+}
+
 bool contract_read(const Node *n, Contract *c)
 {
     for (int side = 1; side >= 0; side--)
         if (take_weight(n, side, c) && sort_weight(n, c) && sort_x(n, c) &&
             (!c->index || sort_rows(c)))
             return true;
-    return false;
+    return take_panels(n, c);
 }
 
 bool contract_same_rows(const Contract *a, const Contract *b)
@@ -99,7 +134,8 @@ bool contract_joins(const Node *a, const Node *b)
     Contract ca, cb;
     contract_read(a, &ca);
     contract_read(b, &cb);
-    return contract_same_rows(&ca, &cb) && ca.w != cb.w &&
+    return contract_same_rows(&ca, &cb) && ca.w != cb.w && !ca.panels &&
+           !cb.panels &&
            dims_same(ca.pack.nn, ca.pack.n, cb.pack.nn, cb.pack.n) &&
            ca.w->type.dtype == cb.w->type.dtype;
 }
@@ -145,13 +181,13 @@ static int ropes(const Turn *t, const Node *n, bool root)
         return 0;
     if (*known)
         return *known - 1;
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
+    for (int i = 0; i < node_args(n); i++) {
         int own = ropes(t, n->arg[i], false);
         most = own > most ? own : most;
     }
     if (n->op == OP_rope)
         most += whole_head(t, n) ? 1 : MANY;
-    else if (op_info[n->op].nargs && !op_is_map(n->op) &&
+    else if (node_args(n) && !op_is_map(n->op) &&
              n->op != OP_expand && n->op != OP_order)
         most = MANY;
     *known = (most < MANY ? most : MANY) + 1;
@@ -161,7 +197,7 @@ static int ropes(const Turn *t, const Node *n, bool root)
 bool contract_turns(Turn *t, const Node *out)
 {
     Contract k;
-    if (!contract_read(t->hole, &k) || k.index)
+    if (!contract_read(t->hole, &k) || k.index || k.panels)
         return false;
     t->head = k.pack.n[k.pack.nn - 1];
     return ropes(t, out, true) <= 1;
@@ -207,7 +243,7 @@ static void keep_stored(const Cut *c, Pack *p)
 
 static Buffer *packed(Cut *c, const Group *g, const Contract *k)
 {
-    Buffer *b = cut_buffer(c, BUF_packed, k->w);
+    Buffer *b = cut_buffer(c, k->panels ? BUF_panels : BUF_packed, k->w);
     Pack *p = &b->pack;
     *p = k->pack;
     p->parts = g->nholes;
@@ -221,7 +257,10 @@ static Buffer *packed(Cut *c, const Group *g, const Contract *k)
         contract_read(g->hole[i], &part);
         p->part[i] = part.w;
     }
-    keep_stored(c, p);
+    if (k->panels)
+        cut_pack_kernel(c, b);
+    else
+        keep_stored(c, p);
     return b;
 }
 

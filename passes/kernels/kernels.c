@@ -2,8 +2,9 @@
 #include "passes/kernels/cut.h"
 #include <string.h>
 
-const char *const skeleton_name[8] = {"map",    "matmul",  "grouped", "route",
-                                      "attend", "scatter", "call",    "repeat"};
+const char *const skeleton_name[9] = {"map",    "matmul",  "grouped",
+                                      "route",  "attend",  "scatter",
+                                      "call",   "repeat",  "pack"};
 
 Buffer *kernel_leaf(const Kernel *k, const Node *n)
 {
@@ -11,6 +12,25 @@ Buffer *kernel_leaf(const Kernel *k, const Node *n)
         if (k->in[i]->node == n && k->in[i]->kind <= BUF_weight)
             return k->in[i];
     return NULL;
+}
+
+Buffer *kernel_result(const Kernel *k, const char *name)
+{
+    if (!strcmp(name, "y"))
+        return k->out[0];
+    for (int i = 1; i < k->nout; i++)
+        if (!strcmp(k->out[i]->node->name, name))
+            return k->out[i];
+    return NULL;
+}
+
+bool kernel_takes(const Kernel *k, const char *name)
+{
+    const Repeat *r = k->repeat.node->repeat;
+    for (int i = 0; i < r->nin; i++)
+        if (r->in[i].next && !strcmp(r->in[i].next, name))
+            return true;
+    return kernel_result(k, name) != NULL;
 }
 
 bool kernel_hole(const Kernel *k, const Node *n)
@@ -26,9 +46,23 @@ bool kernel_hole(const Kernel *k, const Node *n)
     return false;
 }
 
+bool kernel_panels(const Kernel *k)
+{
+    for (int i = 0; k->skeleton == SKEL_matmul && i < k->matmul.nparts; i++)
+        if (k->matmul.part[i].w->kind == BUF_panels)
+            return true;
+    return false;
+}
+
+bool pack_has(const Pack *p, const Dim *d)
+{
+    return dim_among(d, p->nb, p->b) || dim_among(d, p->nn, p->n) ||
+           dim_among(d, p->nk, p->k);
+}
+
 int kernel_results(const Kernel *k)
 {
-    return k->nout - (k->skeleton == SKEL_route);
+    return k->nout - (k->skeleton == SKEL_route || k->skeleton == SKEL_pack);
 }
 
 int kernel_arg(const Kernel *k, const Buffer *b)
@@ -133,7 +167,7 @@ Plan *kernels_cut(const Graph *g, Arena *a, const CutOptions *o)
     Whole w = {.o = o, .arena = a, .sizes = sizes};
     struct RunSize T = {size_sym("T"), false};
     list_push(a, &sizes->at, T);
-    Plan *p = cut_graph(&w, g, NULL);
+    Plan *p = cut_graph(&w, cut_operands(g, a), NULL);
     kernels_verify(p, "the cut");
     return p;
 }

@@ -20,6 +20,8 @@ typedef enum {
     BUF_pos,    /* i32 [T] */
     BUF_keys,   /* an attend's cache: [G, capacity, hd] of the type of k */
     BUF_vals,
+    BUF_panels, /* a value in the order a matmul reads it, as a BUF_packed is;
+                 * made anew in each run: see Pack, SKEL_pack */
 } BufferKind;
 
 /* How a weight is packed: N its own dims, K those summed, B those matched up
@@ -37,7 +39,7 @@ typedef struct {
                   * then those as far into its high half (rope turns both) */
     Dtype dtype;
     int parts;
-    Node *part[4]; /* OP_weight */
+    Node *part[4]; /* OP_weight; of BUF_panels the one value, in memory */
 } Pack;
 
 /* A value is row-major in the order of its type's dims, without gaps. Types:
@@ -49,7 +51,7 @@ typedef struct Buffer {
     Node *node; /* whose value it is; NULL: pos */
     int stacked; /* BUF_weight: its first dims pick a pointer of a table (row-
                   * major), the others an element behind it; 0: plain memory */
-    Pack pack; /* BUF_packed */
+    Pack pack; /* BUF_packed, BUF_panels */
     const void *data; /* BUF_const */
     const Rope *rope; /* BUF_rope */
     int first, last; /* BUF_value: levels that write and last read it */
@@ -61,7 +63,8 @@ typedef struct Buffer {
  * side, so that out trees may use all of them (silu(gate) * up). All have the
  * dims N after the rows'. Stored: the out buffers first_out .. + nout - 1. */
 typedef struct {
-    Buffer *w;          /* BUF_packed of `parts` weights, in this order */
+    Buffer *w;          /* BUF_packed of `parts` weights, in this order; or
+                         * BUF_panels */
     Node *contract[4];  /* w->pack.parts of them: the holes */
     int first_out, nout;
 } MatmulPart;
@@ -115,7 +118,7 @@ struct Kernel {
         };
         Matmul matmul; /* and grouped */
         Attend attend;
-        Node *node; /* scatter, call */
+        Node *node; /* scatter, call, pack */
         struct {
             Node *node;
             int n;
@@ -153,8 +156,15 @@ typedef struct Plan {
 } Plan;
 
 Buffer *kernel_leaf(const Kernel *k, const Node *n); /* of `in`, or NULL */
+/* Of a repeat: the out that holds its result of that name ("y": the repeat
+ * itself), or NULL. */
+Buffer *kernel_result(const Kernel *k, const char *name);
+/* Of a repeat: does a body's output of that name go anywhere? */
+bool kernel_takes(const Kernel *k, const char *name);
 bool kernel_hole(const Kernel *k, const Node *n);
-int kernel_results(const Kernel *k); /* outs that hold nodes: not a route */
+int kernel_results(const Kernel *k); /* outs of nodes: no route, no panels */
+bool kernel_panels(const Kernel *k); /* a matmul of two values? */
+bool pack_has(const Pack *p, const Dim *d); /* among its dims? */
 const Buffer *kernel_rope(const Kernel *k, const Rope *r); /* of `in` */
 const Buffer *kernel_positions(const Kernel *k);           /* the same */
 /* Place of a buffer in the function's argument array: in, then out. */

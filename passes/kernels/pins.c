@@ -166,6 +166,22 @@ void pins_merge(Pins *p, const Pins *more)
     }
 }
 
+void pins_from_text(Pins *p, const char *path, const char *text, int len)
+{
+    Diags quiet = {.quiet = true};
+    Source *src = arena_alloc(p->arena, sizeof *src);
+    Pins all = {.arena = p->arena};
+    *src = (Source){.path = path, .text = text, .len = len, .diags = &quiet};
+    const Ast *file = dsl_parse(p->arena, src);
+    for (int i = 0; file && i < file->nkid; i++)
+        if (file->kid[i]->kind != AST_schedule ||
+            !pins_add(&all, file->kid[i]))
+            quiet.errors++;
+    if (!quiet.errors)
+        pins_merge(p, &all);
+    diags_free(&quiet);
+}
+
 static void print_pin(const Pin *p, FILE *out)
 {
     KernelKey key = key_of(p);

@@ -16,7 +16,8 @@
  * in nodes that the kernel reads, numbers, and products of its matmul (<%12>);
  * what it uses twice has a line of its own (let), as have a matmul's rows that
  * it computes as it loads them. So trees say what is read. A pack is
- * [B..][N]/cols[K]/pair; /n+n: columns of both halves of a head. */
+ * [B..][N]/cols[K]/pair; /n+n: columns of both halves of a head. Panels are a
+ * value in that order, which a kernel (pack) made. */
 #include "passes/kernels/cut.h"
 #include <string.h>
 
@@ -76,7 +77,7 @@ static void count_uses(Printer *p, const Node *n, bool root)
         return;
     if (root && kernel_leaf(p->k, n))
         return;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         count_uses(p, n->arg[i], false);
 }
 
@@ -95,8 +96,8 @@ static bool is_let(const Printer *p, const Node *n)
         return false;
     if (node_kind(n) == NODE_reduce)
         return true;
-    for (int i = 0; i < op_info[n->op].nargs; i++)
-        if (!ends(p->k, n->arg[i]) && op_info[n->arg[i]->op].nargs)
+    for (int i = 0; i < node_args(n); i++)
+        if (!ends(p->k, n->arg[i]) && node_args(n->arg[i]))
             return true;
     return false;
 }
@@ -113,7 +114,7 @@ static void print_tree(const Printer *p, const Node *n, bool root)
     } else {
         const char *comma = "";
         fprintf(p->out, "%s(", op_info[n->op].name);
-        for (int i = 0; i < op_info[n->op].nargs; i++, comma = ", ") {
+        for (int i = 0; i < node_args(n); i++, comma = ", ") {
             fputs(comma, p->out);
             print_tree(p, n->arg[i], false);
         }
@@ -152,16 +153,8 @@ static void print_out(const Printer *p, const Buffer *b)
 
 /* ---- matmuls ---- */
 
-static void print_part(const Printer *p, const MatmulPart *m)
+static void print_pack(const Printer *p, const Pack *k)
 {
-    const Pack *k = &m->w->pack;
-    begin_line(p, m->contract[0], 4);
-    fputs("weights ", p->out);
-    for (int i = 0; i < k->parts; i++)
-        fprintf(p->out, "%s%s", i ? " | " : "", name_of(p, k->part[i]));
-    for (int i = 0; i < k->parts; i++)
-        fprintf(p->out, "%s<%s>", i ? " | " : " for ",
-                name_of(p, m->contract[i]));
     fprintf(p->out, " as %s ", type_info[k->dtype].name);
     print_dims(p, k->nb, k->b);
     print_dims(p, k->nn, k->n);
@@ -170,6 +163,19 @@ static void print_part(const Printer *p, const MatmulPart *m)
     print_dims(p, k->nk, k->k);
     if (k->pair > 1)
         fprintf(p->out, "/%d", k->pair);
+}
+
+static void print_part(const Printer *p, const MatmulPart *m)
+{
+    const Pack *k = &m->w->pack;
+    begin_line(p, m->contract[0], 4);
+    fputs(m->w->kind == BUF_panels ? "panels " : "weights ", p->out);
+    for (int i = 0; i < k->parts; i++)
+        fprintf(p->out, "%s%s", i ? " | " : "", name_of(p, k->part[i]));
+    for (int i = 0; i < k->parts; i++)
+        fprintf(p->out, "%s<%s>", i ? " | " : " for ",
+                name_of(p, m->contract[i]));
+    print_pack(p, k);
     fputc('\n', p->out);
     for (int i = 0; i < m->nout; i++)
         print_out(p, p->k->out[m->first_out + i]);
@@ -229,6 +235,9 @@ static void print_head(const Printer *p)
         fprintf(p->out, " window %lld", (long long)k->attend.window);
     } else if (k->skeleton == SKEL_repeat) {
         print_bodies(p);
+    } else if (k->skeleton == SKEL_pack) {
+        fprintf(p->out, " %s", name_of(p, k->node));
+        print_pack(p, &k->out[0]->pack);
     }
     fputc('\n', p->out);
 }

@@ -150,7 +150,9 @@ static bool read_line(PlanReader *r)
     else if (ahead != '=' && ir_word(ir, "schedule"))
         read_schedule(r);
     else if (matmul && ahead != '=' && ir_word(ir, "weights"))
-        read_weights(r);
+        read_weights(r, false);
+    else if (matmul && ahead != '=' && ir_word(ir, "panels"))
+        read_weights(r, true);
     else
         return false;
     return true;
@@ -251,6 +253,7 @@ static void read_head(PlanReader *r)
     case SKEL_grouped: read_matmul_head(r); break;
     case SKEL_route: read_route_head(r); break;
     case SKEL_repeat: read_bodies(r); break;
+    case SKEL_pack: read_pack_head(r); break;
     case SKEL_attend:
         if (ir_word(ir, "window"))
             r->k->attend.window = ir_int(ir);
@@ -305,7 +308,8 @@ static void own_end(PlanReader *r)
     Kernel *k = r->k;
     Node *n = k->out[0]->node;
     int64_t window = k->attend.window;
-    if (k->nout > 1 || node_kind(n) != NODE_own ||
+    if ((k->nout > 1 && n->op != OP_repeat) || n->op == OP_result ||
+        node_kind(n) != NODE_own ||
         cut_own_skeleton(n) != k->skeleton) {
         ir_mistake(&r->ir, r->loc, "%s needs one result, of an op that is a "
                    "%s", k->name, skeleton_name[k->skeleton]);
@@ -342,7 +346,10 @@ static void read_end(PlanReader *r)
     check_ends(r);
     if (r->ir.failed)
         return;
-    if (r->k->skeleton == SKEL_route) {
+    if (r->k->skeleton == SKEL_pack) {
+        if (r->k->nout != 1)
+            ir_mistake(&r->ir, r->loc, "%s stores panels alone", r->k->name);
+    } else if (r->k->skeleton == SKEL_route) {
         read_route_end(r);
     } else if (!r->k->nout) {
         ir_mistake(&r->ir, r->loc, "%s stores nothing", r->k->name);

@@ -42,5 +42,6 @@ int read_some_dims(PlanReader *r, const Dim **d);
 char read_ahead(const PlanReader *r); /* the character behind the next word */
 /* read_matmul.c: " rows [..] of x over [..]", then a line of weights. */
 void read_matmul_head(PlanReader *r);
-void read_weights(PlanReader *r);
+void read_weights(PlanReader *r, bool panels);
+void read_pack_head(PlanReader *r);
 void read_matmul_end(PlanReader *r);

@@ -77,18 +77,24 @@ static bool read_contract(PlanReader *r, Node *n, const Node *w, Contract *c,
     return true;
 }
 
+/* follows: the dims it must have; NULL: some. */
 static void read_pack(PlanReader *r, const Pack *follows, Pack *p)
 {
     IrReader *ir = &r->ir;
-    *p = *follows;
+    *p = follows ? *follows : (Pack){.nb = 0};
     p->pair = 1;
     ir_want_word(ir, "as");
     Loc loc = ir->now.loc;
     const char *type = ir_name(ir, false, "a type");
     if (!ir->failed && !type_find(type, &p->dtype))
         ir_mistake(ir, loc, "no type is called %s", type);
-    read_these_dims(r, p->nb, p->b);
-    read_these_dims(r, p->nn, p->n);
+    if (!follows) {
+        p->nb = read_some_dims(r, p->b);
+        p->nn = read_some_dims(r, p->n);
+    } else {
+        read_these_dims(r, p->nb, p->b);
+        read_these_dims(r, p->nn, p->n);
+    }
     ir_want(ir, '/');
     p->cols = ir_int(ir);
     Loc second = ir->now.loc;
@@ -98,9 +104,45 @@ static void read_pack(PlanReader *r, const Pack *follows, Pack *p)
             ir_mistake(ir, second, "as many of the high half");
         p->cols *= 2;
     }
-    read_these_dims(r, p->nk, p->k);
+    if (follows)
+        read_these_dims(r, p->nk, p->k);
+    else
+        p->nk = read_some_dims(r, p->k);
     if (ir_sign(ir, '/'))
         p->pair = ir_int(ir);
+}
+
+/* NODE as TYPE [..][..]/n[..]: of a pack kernel */
+void read_pack_head(PlanReader *r)
+{
+    Kernel *k = r->k;
+    Node *n = k->node = read_node(r);
+    if (r->ir.failed)
+        return;
+    Buffer *b = cut_buffer(&r->cut, BUF_panels, n);
+    read_pack(r, NULL, &b->pack);
+    b->pack.parts = 1;
+    b->pack.part[0] = n;
+    kernel_reads(k, cut_stored(&r->cut, n));
+    k->out[k->nout++] = b;
+}
+
+/* The panels that a kernel above has made of w, as the pack has it. */
+static Buffer *find_panels(PlanReader *r, Node *w, const Pack *p, Loc loc)
+{
+    const Plan *plan = r->cut.plan;
+    for (int i = plan->buffer.n - 1; i >= 0 && !r->ir.failed; i--) {
+        Buffer *b = plan->buffer.at[i];
+        const Pack *q = &b->pack;
+        if (b->kind == BUF_panels && b->node == w && q->cols == p->cols &&
+            q->pair == p->pair && q->dtype == p->dtype &&
+            dims_same(q->nb, q->b, p->nb, p->b) &&
+            dims_same(q->nn, q->n, p->nn, p->n) &&
+            dims_same(q->nk, q->k, p->nk, p->k))
+            return b;
+    }
+    ir_mistake(&r->ir, loc, "no kernel above packs %s so", read_name_of(r, w));
+    return NULL;
 }
 
 static bool joins(PlanReader *r, const MatmulPart *part, int parts, Loc loc)
@@ -119,7 +161,7 @@ static bool joins(PlanReader *r, const MatmulPart *part, int parts, Loc loc)
 }
 
 /* weights A | B for <C> | <D> as TYPE [..][..]/n[..] */
-void read_weights(PlanReader *r)
+void read_weights(PlanReader *r, bool panels)
 {
     IrReader *ir = &r->ir;
     Matmul *m = &r->k->matmul;
@@ -138,6 +180,9 @@ void read_weights(PlanReader *r)
     for (int i = 0; i < n && !ir->failed; i++)
         if (read_contract(r, part.contract[i], weight[i], &c, loc) && !i)
             first = c;
+    if (!ir->failed && (first.panels != panels || (panels && n > 1)))
+        ir_mistake(ir, loc, "needs %s", first.panels ? "panels of one value"
+                                                     : "weights");
     if (ir->failed)
         return;
     if (!m->nparts)
@@ -145,10 +190,18 @@ void read_weights(PlanReader *r)
     m->part[m->nparts] = part;
     if (!joins(r, &m->part[m->nparts], n, loc))
         return;
-    part.w = cut_buffer(&r->cut, BUF_packed, first.w);
-    read_pack(r, &first.pack, &part.w->pack);
-    part.w->pack.parts = n;
-    memcpy(part.w->pack.part, weight, sizeof weight);
+    if (panels) {
+        Pack pack;
+        read_pack(r, &first.pack, &pack);
+        part.w = find_panels(r, first.w, &pack, loc);
+        if (!part.w)
+            return;
+    } else {
+        part.w = cut_buffer(&r->cut, BUF_packed, first.w);
+        read_pack(r, &first.pack, &part.w->pack);
+        part.w->pack.parts = n;
+        memcpy(part.w->pack.part, weight, sizeof weight);
+    }
     m->part[m->nparts++] = part;
 }
 

@@ -116,7 +116,7 @@ static void read_spelled(PlanReader *r, Node *n)
     r->seen[n->id] |= SEEN_spelled;
     ir_want(ir, '(');
     bool more = false;
-    for (int i = 0; i < op_info[n->op].nargs && !ir->failed; i++) {
+    for (int i = 0; i < node_args(n) && !ir->failed; i++) {
         if (more)
             ir_want(ir, ',');
         read_tree(r, n->arg[i], false);

@@ -71,7 +71,7 @@ static void read_tree(Reader *r, Node *n)
         kernel_reads(r->k, rope_table(r->c, n));
     if (n->op == OP_position)
         kernel_reads(r->k, cut_positions(r->c, n->dim[0]));
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         read_tree(r, n->arg[i]);
 }
 

@@ -21,8 +21,9 @@ typedef enum {
     SKEL_scatter, /* adds rows up where an index says */
     SKEL_call,    /* a C function of ours: largest, place, draws */
     SKEL_repeat,  /* runs bodies' plans in turn */
+    SKEL_pack,    /* a value in memory to its BUF_panels */
 } Skeleton;
-extern const char *const skeleton_name[8]; /* as in its text */
+extern const char *const skeleton_name[9]; /* as in its text */
 
 /* What may be chosen freely (schedule.def); the text of a kernel shows it.
  * Choices of rows may differ by T: for 1, 2 .. 8, 9 .. 64, more. */
@@ -90,5 +91,8 @@ bool pins_place(const Pins *p, const KernelKey *key, const char *choice,
 /* One more; what it leaves open stays as an earlier one of the shape had it. */
 void pins_put(Pins *p, const KernelKey *key, const Schedule *s);
 void pins_merge(Pins *p, const Pins *more);
+/* Those of a text of schedules that pins_print wrote; it must live as long as
+ * they. One with a mistake adds none, in silence. */
+void pins_from_text(Pins *p, const char *path, const char *text, int len);
 /* The last `most` of them as a definition. */
 void pins_print(const Pins *p, const char *name, int most, FILE *out);

@@ -90,7 +90,7 @@ static bool reads_hold(Verify *v)
     for (int i = 0; i < k->nin; i++) {
         const Buffer *b = k->in[i];
         bool made = b->kind == BUF_value || b->kind == BUF_output ||
-                    b->kind == BUF_route;
+                    b->kind == BUF_route || b->kind == BUF_panels;
         int at = made ? written_at(v, b) : -1;
         if (!buffer_fits(v, b))
             return false;
@@ -114,7 +114,7 @@ static bool writes_hold(Verify *v)
     for (int i = 0; i < k->nout; i++) {
         Buffer *b = k->out[i];
         if (!b->node || (b->kind != BUF_value && b->kind != BUF_output &&
-                         b->kind != BUF_route))
+                         b->kind != BUF_route && b->kind != BUF_panels))
             return verify_refuse(v, "writes what no kernel may");
         if (!buffer_fits(v, b))
             return false;
@@ -141,9 +141,8 @@ static bool level_holds(Verify *v, const Kernel *last)
 
 static bool outputs_hold(Verify *v)
 {
-    const Cut c = {.g = v->plan->graph, .above = v->top};
     v->k = NULL;
-    for (int i = 0; i < cut_outputs(&c); i++) {
+    for (int i = 0; i < v->plan->graph->output.n; i++) {
         const struct Output *o = &v->plan->graph->output.at[i];
         bool made = false;
         for (int j = 0; j < v->written.n; j++)

@@ -62,7 +62,7 @@ static bool may_compute(Verify *v, const Node *n, bool root)
 
 static bool enter_args(Verify *v, const Node *n)
 {
-    for (int i = 0; i < op_info[n->op].nargs; i++) {
+    for (int i = 0; i < node_args(n); i++) {
         Moved m = v->moved[n->id], *to = &v->moved[n->arg[i]->id];
         if (!cut_moves(n, i, &m))
             return verify_refuse(v, "too many dims move at %s",
@@ -170,7 +170,9 @@ static bool pack_holds(Verify *v, const Pack *p, const Contract *c)
         return verify_refuse(v, "%s is not packed as its product reads it",
                              verify_name(c->w));
     for (int i = 0; i < c->w->type.rank; i++)
-        if (!size_is_num(c->w->type.dim[i]->size, &size) || size < 1)
+        if (c->panels && dim_among(c->w->type.dim[i], p->nk, p->k))
+            continue;
+        else if (!size_is_num(c->w->type.dim[i]->size, &size) || size < 1)
             return verify_refuse(v, "dim %s of %s is not known",
                                  c->w->type.dim[i]->name, verify_name(c->w));
     if (p->cols < 1 || p->cols > 4096 || p->pair < 1 || p->pair > 1 << 24)
@@ -203,13 +205,15 @@ static bool part_holds(Verify *v, const MatmulPart *p, const Contract *first)
 {
     const Kernel *k = v->k;
     Contract c;
-    if (p->w->kind != BUF_packed || p->w->pack.parts < 1 ||
+    if ((p->w->kind != BUF_packed && p->w->kind != BUF_panels) ||
+        p->w->pack.parts < 1 ||
         p->w->pack.parts > MAX_HOLES || !reads(k, p->w))
         return verify_refuse(v, "does not read its weights");
     for (int i = 0; i < p->w->pack.parts; i++) {
         const Node *n = p->contract[i];
         if (n->op != OP_contract || !contract_read(n, &c) ||
             !contract_same_rows(first, &c) || c.w != p->w->pack.part[i] ||
+            (p->w->kind == BUF_panels) != c.panels ||
             (i && !contract_joins(p->contract[0], n)))
             return verify_refuse(v, "%s is no product of these rows",
                                  verify_name(n));
@@ -277,14 +281,58 @@ static bool matmul_holds(Verify *v)
     return true;
 }
 
+/* ---- panels ---- */
+
+static bool panels_hold(Verify *v)
+{
+    const Kernel *k = v->k;
+    const Buffer *b = k->out[0];
+    const Pack *p = &b->pack;
+    const Type *t = &k->node->type;
+    double size;
+    if (k->nout != 1 || b->kind != BUF_panels || b->node != k->node ||
+        p->parts != 1 || p->part[0] != k->node || p->halves)
+        return verify_refuse(v, "stores no panels of its value");
+    if (!kernel_leaf(k, k->node))
+        return verify_refuse(v, "does not read %s", verify_name(k->node));
+    if (p->nb + p->nn + p->nk != t->rank || p->nn < 1 || p->nk < 1)
+        return verify_refuse(v, "packs other dims than %s has",
+                             verify_name(k->node));
+    for (int i = 0; i < t->rank; i++)
+        if (!pack_has(p, t->dim[i]))
+            return verify_refuse(v, "does not pack dim %s", t->dim[i]->name);
+        else if (!dim_among(t->dim[i], p->nk, p->k) &&
+                 (!size_is_num(t->dim[i]->size, &size) || size < 1))
+            return verify_refuse(v, "dim %s of %s is not known",
+                                 t->dim[i]->name, verify_name(k->node));
+    if (p->dtype != t->dtype || p->cols < 1 || p->cols > 4096)
+        return verify_refuse(v, "packs %d columns as %s", p->cols,
+                             type_info[p->dtype].name);
+    return true;
+}
+
 /* ---- ops of their own ---- */
 
 static bool reads_args(Verify *v, const Node *n)
 {
-    for (int i = 0; i < op_info[n->op].nargs; i++)
+    for (int i = 0; i < node_args(n); i++)
         if (!kernel_leaf(v->k, n->arg[i]))
             return verify_refuse(v, "does not read %s",
                                  verify_name(n->arg[i]));
+    return true;
+}
+
+/* Each output of a body goes somewhere. */
+static bool outputs_taken(Verify *v)
+{
+    const Kernel *k = v->k;
+    for (int i = 0; i < k->repeat.n; i++) {
+        const Graph *body = k->repeat.body[i]->graph;
+        for (int j = 0; j < body->output.n; j++)
+            if (!kernel_takes(k, body->output.at[j].name))
+                return verify_refuse(v, "nothing takes %s of body %s",
+                                     body->output.at[j].name, body->name);
+    }
     return true;
 }
 
@@ -296,14 +344,19 @@ static bool repeat_holds(Verify *v, const Node *n)
     for (int i = 0; i < k->repeat.n; i++)
         if (k->repeat.body[i]->graph != n->repeat->at[i].body)
             return verify_refuse(v, "pass %d runs another body", i);
-    return true;
+    for (int i = 1; i < k->nout; i++)
+        if (k->out[i]->node->op != OP_result || k->out[i]->node->arg[0] != n)
+            return verify_refuse(v, "stores %s, no result of its own",
+                                 verify_name(k->out[i]->node));
+    return outputs_taken(v);
 }
 
 static bool own_holds(Verify *v)
 {
     const Kernel *k = v->k;
     const Node *n = k->out[0]->node;
-    if (k->nout != 1 || node_kind(n) != NODE_own ||
+    if ((k->nout != 1 && k->skeleton != SKEL_repeat) ||
+        n->op == OP_result || node_kind(n) != NODE_own ||
         cut_own_skeleton(n) != k->skeleton)
         return verify_refuse(v, "is not of the op it stores");
     if (k->skeleton == SKEL_scatter)
@@ -338,6 +391,7 @@ bool verify_kernel(Verify *v)
     case SKEL_matmul:
     case SKEL_grouped: return matmul_holds(v);
     case SKEL_route: return route_holds(v);
+    case SKEL_pack: return panels_hold(v);
     default: return own_holds(v);
     }
 }

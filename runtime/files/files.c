@@ -3,6 +3,7 @@
 #include "runtime/files/files_private.h"
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -123,6 +124,30 @@ enum { FOLDERS_MOST = 8, OTHERS_MOST = 10000 };
 
 /* What lies in a folder below, by its path from the first. A link to a folder
  * is not followed. */
+/* Does the resolved `at` stand under the resolved `top`? */
+static bool under(const char *at, const char *top)
+{
+    size_t n = strlen(top);
+    return !strncmp(at, top, n) && (at[n] == '/' || n == 1);
+}
+
+/* Is the path a link to a file that is not in the folder? A hub cache has its
+ * files in HUB/models--X/blobs, linked from HUB/models--X/snapshots/REV. */
+static bool leaves_folder(const char *folder, const char *path)
+{
+    char top[PATH_MAX], at[PATH_MAX];
+    if (!realpath(folder, top) || !realpath(path, at))
+        return true;
+    if (under(at, top))
+        return false;
+    char *revision = strrchr(top, '/');
+    if (!revision || revision - top < 10 ||
+        strncmp(revision - 10, "/snapshots", 10))
+        return true;
+    snprintf(revision - 10, 7, "/blobs");
+    return !under(at, top);
+}
+
 static bool list_folder(Checkpoint *c, const char *in, int depth, Others *out,
                         Err *err)
 {
@@ -135,7 +160,9 @@ static bool list_folder(Checkpoint *c, const char *in, int depth, Others *out,
         const char *path = arena_printf(&c->arena, "%s/%s", c->path, name);
         if (not_copied(e->d_name, depth) || stat(path, &st))
             continue;
-        if (S_ISREG(st.st_mode) && out->n < OTHERS_MOST)
+        if (S_ISREG(st.st_mode) && leaves_folder(c->path, path))
+            c->link_out = path;
+        else if (S_ISREG(st.st_mode) && out->n < OTHERS_MOST)
             list_push(&c->arena, out, name);
         else if (S_ISDIR(st.st_mode) && depth < FOLDERS_MOST &&
                  !lstat(path, &st) && S_ISDIR(st.st_mode))
@@ -178,13 +205,38 @@ const char *weights_hint(Checkpoint *c)
 
 /* ---- a folder ---- */
 
+/* Says so: only what was trained beside a model. */
+static bool is_adapter(Checkpoint *c, Err *err)
+{
+    size_t len;
+    Err none;
+    const char *path = arena_printf(&c->arena, "%s/adapter_config.json",
+                                    c->path);
+    char *text = path_exists(path) ? read_file(path, &len, &none) : NULL;
+    cJSON *o = text ? json_object(path, text, len, &none) : NULL;
+    const cJSON *kind = cJSON_GetObjectItemCaseSensitive(o, "peft_type");
+    const cJSON *base = cJSON_GetObjectItemCaseSensitive(
+        o, "base_model_name_or_path");
+    bool said = o != NULL;
+    if (said)
+        err_set(err, "%s: a PEFT adapter (%.20s) for %.200s, no model: merge "
+                "it first (merge_and_unload)", c->path,
+                cJSON_IsString(kind) ? kind->valuestring : "of no kind",
+                cJSON_IsString(base) ? base->valuestring : "another model");
+    cJSON_Delete(o);
+    free(text);
+    return said;
+}
+
 static bool read_config(Checkpoint *c, Err *err)
 {
     size_t len;
     const char *path = arena_printf(&c->arena, "%s/config.json", c->path);
     if (!path_exists(path))
-        return err_set(err, "%s: no config.json in this folder%s", c->path,
-                       weights_hint(c));
+        return is_adapter(c, err) ? false
+                                  : err_set(err, "%s: no config.json in this "
+                                            "folder%s", c->path,
+                                            weights_hint(c));
     char *text = read_file(path, &len, err);
     if (!text)
         return false;
@@ -215,8 +267,8 @@ static bool read_graft(Checkpoint *c, Err *err)
 static bool folder_open(Checkpoint *c, Err *err)
 {
     if (!read_config(c, err) || !list_others(c, err) ||
-        !safetensors_open(c, err) || !packed_split(c, err) ||
-        !read_graft(c, err))
+        !safetensors_open(c, err) || !quantised_join(c, err) ||
+        !packed_split(c, err) || !read_graft(c, err))
         return false;
     const char *path = arena_printf(&c->arena, "%s/tokenizer.json", c->path);
     c->tokenizer = path_exists(path) ? path : NULL;
@@ -281,6 +333,7 @@ void checkpoint_close(Checkpoint *c)
     names_free(c->index);
     free(c->index);
     free(c->tensor);
+    free(c->parts);
     arena_free(&c->arena);
     free(c);
 }

@@ -22,6 +22,8 @@ typedef enum {
  * Experts that a file keeps stacked appear one by one. */
 typedef struct {
     TensorInfo info;
+    const struct TensorMade *made; /* computed of others, or NULL: then
+                                    * info.data is NULL (quantised.c) */
     const char *file_name; /* what the file calls it; info.name's if the same */
     const char *path;      /* the file it lies in */
     int64_t offset;        /* of its first byte in that file */
@@ -35,6 +37,7 @@ typedef struct Gguf Gguf; /* a GGUF file's metadata */
 typedef struct Checkpoint {
     const char *path; /* as given, without a trailing slash */
     cJSON *config;    /* an object with Hugging Face's field names */
+    FileTensor *parts;    /* what quantised weights are made of, or NULL */
     FileTensor *tensor;   /* in file order; a vocabulary alone has none */
     int tensors;
     Dtype dtype;           /* that most elements have; may be quantised */
@@ -43,6 +46,7 @@ typedef struct Checkpoint {
     const char *graft;     /* the text of model.graft, or NULL */
     const char **other;    /* names of the folder's other files, to be copied */
     int others;
+    const char *link_out; /* NULL, or one that is not there: a link out */
     struct FileMap *map; /* below: private */
     int maps;
     struct NameIndex *index;

@@ -61,6 +61,8 @@ void tensor_release(const FileTensor *t)
 {
     if (t->rows == ROWS_strided) /* others read what lies between */
         return;
+    if (!t->info.data)
+        return; /* made of others */
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t from = (uintptr_t)t->info.data;
     uintptr_t to = from + (uintptr_t)t->info.bytes;

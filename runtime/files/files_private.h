@@ -61,6 +61,10 @@ bool safetensors_shard(Checkpoint *c, const char *path, Err *err);
 /* Shards without their index (shards.c): are there any; all of them. */
 bool shards_found(Checkpoint *c);
 bool shards_read(Checkpoint *c, Err *err);
+/* Weights of GPTQ, AWQ and bitsandbytes become one tensor each; elements of
+ * one, in f32 (quantised.c). */
+bool quantised_join(Checkpoint *c, Err *err);
+void made_read(const FileTensor *t, int64_t first, int64_t n, float *out);
 /* Experts in one tensor become tensors of their own (packed.c). */
 bool packed_split(Checkpoint *c, Err *err);
 bool gguf_open(Checkpoint *c, Err *err);        /* gguf.c */

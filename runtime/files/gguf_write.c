@@ -12,6 +12,7 @@ typedef struct {
     GgufPlan plan;
     char *held;         /* rows that are not all there yet */
     int64_t held_bytes;
+    bool overflows;     /* a finite number became infinite */
     char *out;          /* rows as they are written */
 } File;
 
@@ -99,6 +100,29 @@ static bool write_twice(Writer *w, const GgufPlace *p, const void *data,
                      plan->data + plan->tensor.at[p->also].at + at));
 }
 
+/* The largest number that the type rounds to a finite one, about. */
+static double largest_of(Dtype t)
+{
+    return t == TYPE_f16 ? 65520 : t == TYPE_q8_0 ? 127 * 65520.0 : INFINITY;
+}
+
+/* A finite number that the file's type makes infinite. */
+static bool too_large(const Writer *w, const GgufPlace *p, const void *data,
+                      int64_t bytes)
+{
+    Dtype from = w->tensor[w->current].dtype;
+    int64_t n = bytes / type_bytes(from, 1), bad = 0;
+    double most = largest_of(p->to);
+    if (from == p->to || !type_is_float(from) || isinf(most))
+        return false;
+#pragma omp parallel for reduction(+ : bad) if (n > 1 << 16)
+    for (int64_t i = 0; i < n; i++) {
+        double v = fabs(type_load(from, data, i));
+        bad += v >= most && isfinite(v);
+    }
+    return bad > 0;
+}
+
 /* Rows `from` .. from + n - 1, which are a unit or the last of them. */
 static bool write_rows(Writer *w, const GgufPlace *p, const char *in,
                        int64_t from, int64_t n)
@@ -107,6 +131,10 @@ static bool write_rows(Writer *w, const GgufPlace *p, const char *in,
     Dtype type = w->tensor[w->current].dtype;
     int64_t in_row = type_bytes(type, p->cols);
     int64_t out_row = type_bytes(p->to, p->cols);
+    if (too_large(w, p, in, n * in_row)) {
+        o->overflows = true;
+        return false;
+    }
 #pragma omp parallel for if (n * p->cols > 1 << 16)
     for (int64_t r = 0; r < n; r++)
         convert(type, in + r * in_row, p->to,
@@ -140,12 +168,17 @@ static bool put_rows(Writer *w, const GgufPlace *p, const char *in, int64_t n)
 
 static bool put(Writer *w, const void *data, int64_t n, Err *err)
 {
-    (void)err;
     File *o = file_of(w);
     const GgufPlace *p = &o->plan.place[w->current];
-    if (!p->unit)
-        return write_twice(w, p, data, n, w->done);
-    return put_rows(w, p, data, n);
+    if (p->unit && put_rows(w, p, data, n))
+        return true;
+    if (o->overflows) {
+        err_set(err, "tensor %.300s becomes infinite: a value is too large "
+                     "for %s",
+                w->tensor[w->current].name, type_info[p->to].name);
+        writer_clean(w);
+    }
+    return !p->unit && write_twice(w, p, data, n, w->done);
 }
 
 static bool complete(Writer *w, Err *err)

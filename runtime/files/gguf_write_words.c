@@ -2,6 +2,7 @@
  * GGUF file has it. */
 #include "runtime/files/gguf_write.h"
 #include "runtime/tokens/tokenizer_impl.h"
+#include <ctype.h>
 #include <string.h>
 
 #define KEY "tokenizer.ggml."
@@ -74,6 +75,33 @@ static void put_ids(GgufPlan *p, const Vocabulary *v)
             key_u32(p, more[others++], (uint32_t)v->end.at[i]);
 }
 
+/* A name as a key has it: letters and digits. */
+static const char *plain_name(GgufPlan *p, const char *name)
+{
+    char *s = (char *)arena_printf(p->arena, "%s", name);
+    for (char *at = s; *at; at++)
+        if (!isalnum((unsigned char)*at) || (unsigned char)*at > 127)
+            *at = '_';
+    return s;
+}
+
+static void put_templates(GgufPlan *p, const Vocabulary *v)
+{
+    if (v->chat_template)
+        key_string(p, "tokenizer.chat_template", v->chat_template);
+    if (!v->template.n)
+        return;
+    for (int i = 0; i < v->template.n; i++)
+        key_string(p, arena_printf(p->arena, "tokenizer.chat_template.%s",
+                                   plain_name(p, v->template.at[i].name)),
+                   v->template.at[i].text);
+    key_array(p, "tokenizer.chat_templates", GGUF_string, v->template.n);
+    for (int i = 0; i < v->template.n; i++) {
+        const char *name = plain_name(p, v->template.at[i].name);
+        put_string(p, name, strlen(name));
+    }
+}
+
 static void put_vocabulary(GgufPlan *p, const Vocabulary *v)
 {
     key_string(p, KEY "model", v->pre ? "gpt2" : "llama");
@@ -98,8 +126,7 @@ static void put_vocabulary(GgufPlan *p, const Vocabulary *v)
     key_bool(p, KEY "add_bos_token", v->add_bos);
     key_bool(p, KEY "add_eos_token", false);
     key_bool(p, KEY "add_space_prefix", v->space_prefix);
-    if (v->chat_template)
-        key_string(p, "tokenizer.chat_template", v->chat_template);
+    put_templates(p, v);
 }
 
 /* Ids in, ids out. */

@@ -2,6 +2,7 @@
  * is wanted. Goes through f32 in small pieces where f32 holds every value of
  * the source, through double else. */
 #include "runtime/files/widen.h"
+#include "runtime/files/files_private.h"
 #include <string.h>
 
 enum { PIECE = 1024 }; /* elements; a multiple of every block */
@@ -219,6 +220,20 @@ static void read_apart(const FileTensor *t, int64_t row, int64_t at, int64_t n,
                  (char *)out + type_bytes(to, i));
 }
 
+/* Of parts of it: a piece at a time in f32, then as asked. */
+static void read_made(const FileTensor *t, int64_t first, int64_t count,
+                      Dtype to, void *out)
+{
+    float piece[1024];
+    for (int64_t n; count; count -= n, first += n, out = step(out, to, n)) {
+        n = count < (int64_t)COUNT(piece) ? count : (int64_t)COUNT(piece);
+        made_read(t, first, n, piece);
+        FileTensor as = {.info = {.dtype = TYPE_f32, .data = piece,
+                                  .rank = 1, .shape = {n}}};
+        read_run(&as, 0, n, to, out);
+    }
+}
+
 void tensor_read(const FileTensor *t, int64_t first, int64_t count, Dtype to,
                  void *out)
 {
@@ -227,6 +242,10 @@ void tensor_read(const FileTensor *t, int64_t first, int64_t count, Dtype to,
             (long long)count, (long long)first);
     if (!count)
         return;
+    if (t->made) {
+        read_made(t, first, count, to, out);
+        return;
+    }
     if (t->rows == ROWS_plain) {
         read_run(t, first, count, to, out);
         return;
@@ -249,7 +268,7 @@ void tensor_read_all(const FileTensor *t, Dtype to, void *out)
 
 const void *tensor_in_place(const FileTensor *t, Dtype want)
 {
-    bool as_is = t->info.dtype == want && t->rows == ROWS_plain &&
+    bool as_is = !t->made && t->info.dtype == want && t->rows == ROWS_plain &&
                  aligned(want, t->info.data);
     return as_is ? t->info.data : NULL;
 }

@@ -159,8 +159,8 @@ static bool put_piece(Writer *w, const void *data, int64_t n, Err *err)
 {
     if (rt_interrupted)
         return writer_fail(w, "on", err);
-    if (!w->put(w, data, n, err))
-        return writer_fail(w, w->tensor[w->current].name, err);
+    if (!w->put(w, data, n, err)) /* it may have said why */
+        return !w->failed && writer_fail(w, w->tensor[w->current].name, err);
     w->done += n;
     w->written += n;
     return writer_settle(w, err);

@@ -48,6 +48,8 @@ void rt_catch_interrupts(void)
     sigemptyset(&act.sa_mask);
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGHUP, &act, NULL);
+    sigaction(SIGQUIT, &act, NULL);
 }
 
 void io_no_size_signal(void)
@@ -173,9 +175,11 @@ static void remove_files(const char *path, DIR *dir)
 
 void io_remove(const char *path)
 {
-    struct stat st;
-    bool folder = !lstat(path, &st) && S_ISDIR(st.st_mode);
-    DIR *dir = folder ? opendir(path) : NULL; /* no link is followed */
+    /* no link is followed, also one put there a moment ago */
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (fd >= 0 && !dir)
+        close(fd);
     if (dir) {
         remove_files(path, dir);
         closedir(dir);

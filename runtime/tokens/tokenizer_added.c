@@ -7,11 +7,11 @@ static bool find_later(Reader *r, int32_t id)
 {
     Tokenizer *t = r->t;
     Matcher m = {0};
-    Span text = span(t->token.at[id].text);
-    bool ok = normalize(&t->normalizer, &t->arena, &m, text, &text, r->err);
+    Piece p = {span(t->token.at[id].text), true};
+    bool ok = normalize(&t->normalizer, &t->arena, &m, &p, r->err);
     matcher_free(&m);
-    if (ok && text.len)
-        trie_add(&t->arena, &t->normal, text, id);
+    if (ok && p.text.len)
+        trie_add(&t->arena, &t->normal, p.text, id);
     return ok;
 }
 

@@ -108,7 +108,7 @@ static int32_t char_id(const Tokenizer *t, Span c, bool first, bool last)
     text_add(&a, &text, before.at, before.len);
     text_add(&a, &text, c.at, c.len);
     text_add(&a, &text, after.at, after.len);
-    int32_t id = str_get(&t->model_ids, (Span){text.at, (size_t)text.n});
+    int32_t id = str_get(&t->model_ids, (Span){text.at, text.n});
     arena_free(&a);
     return id;
 }

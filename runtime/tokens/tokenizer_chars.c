@@ -22,17 +22,20 @@ bool span_starts(Span text, Span with)
 
 void text_add(Arena *a, Text *t, const char *s, size_t len)
 {
-    size_t need = (size_t)t->n + len;
-    if (need > (size_t)t->room) {
-        size_t room = 2 * need + 64;
+    if (t->over || len > MAX_MADE - t->n) {
+        t->over = true;
+        return;
+    }
+    if (t->n + len > t->room) {
+        size_t room = 2 * (t->n + len) + 64;
         char *at = arena_alloc(a, room);
         if (t->n)
-            memcpy(at, t->at, (size_t)t->n);
-        t->at = at, t->room = (int)room;
+            memcpy(at, t->at, t->n);
+        t->at = at, t->room = room;
     }
     if (len)
         memcpy(t->at + t->n, s, len);
-    t->n = (int)need;
+    t->n += len;
 }
 
 /* The range of the second byte after a first one of three or four. */
@@ -96,24 +99,23 @@ bool char_is_space(int32_t c)
            c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
+bool char_in(const char *set, int32_t c)
+{
+    return set_has(set_find(set, strlen(set)), c);
+}
+
 bool char_is_word(int32_t c)
 {
-    switch (utf8proc_category(c)) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_PC:
-        return true;
-    default:
-        return c == 0x200c || c == 0x200d; /* joiners */
+    static int word = -1; /* the same whoever finds it */
+    int set = __atomic_load_n(&word, __ATOMIC_RELAXED);
+    if (c < 0x80)
+        return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+               (c >= 'a' && c <= 'z') || c == '_';
+    if (set < 0) {
+        set = set_find(".word", 5);
+        __atomic_store_n(&word, set, __ATOMIC_RELAXED);
     }
+    return set_has(set, c);
 }
 
 static bool stands_for_itself(int c)

@@ -72,7 +72,7 @@ static Span char_bytes(Arena *a, Span text)
         char c = (char)byte;
         text_add(a, &t, &c, 1);
     }
-    return (Span){t.at, (size_t)t.n};
+    return (Span){t.at, t.n};
 }
 
 static Span replaced(const Step *s, Arena *a, Matcher *m, Span text)
@@ -81,8 +81,8 @@ static Span replaced(const Step *s, Arena *a, Matcher *m, Span text)
     step.kind = NORM_replace;
     Steps one = {.at = &step, .n = 1};
     Err err;
-    Span out;
-    return normalize(&one, a, m, text, &out, &err) ? out : text;
+    Piece p = {text, false};
+    return normalize(&one, a, m, &p, &err) ? p.text : text;
 }
 
 static Span stripped(Span text, Span with, int *start, int stop)
@@ -119,13 +119,12 @@ static Span byte_token(Arena *a, Span text)
     return (Span){arena_strn(a, &c, 1), 1};
 }
 
+/* The first token loses all of them, as in the tokenizers library. */
 static Span spaces(const Step *s, Arena *a, Matcher *m, Span text, bool first)
 {
-    if (first && s->prepend != PREPEND_never && span_starts(text, s->with))
-        text.at += s->with.len, text.len -= s->with.len;
     Step step = *s;
     step.pattern = (Pattern){.string = s->with};
-    step.with = span(" ");
+    step.with = span(first && s->prepend != PREPEND_never ? "" : " ");
     return replaced(&step, a, m, text);
 }
 
@@ -136,7 +135,7 @@ static Span joined(Arena *a, Span text, bool first)
     Text t = {0};
     text_add(a, &t, " ", 1);
     text_add(a, &t, text.at, text.len);
-    return (Span){t.at, (size_t)t.n};
+    return (Span){t.at, t.n};
 }
 
 static Span decode_step(Decoder *d, const Step *s, Arena *a, Span text)

@@ -128,8 +128,7 @@ static bool encode_words(Encoder *e, Piece p)
 
 static bool encode_raw(Encoder *e, Piece p)
 {
-    if (!normalize(&e->t->normalizer, &e->arena, &e->matcher, p.text, &p.text,
-                   e->err))
+    if (!normalize(&e->t->normalizer, &e->arena, &e->matcher, &p, e->err))
         return false;
     return cut_added(e, &e->t->normal, p, encode_words);
 }

@@ -176,23 +176,6 @@ static int named_token(const Export *x, const char *name)
     return cJSON_IsString(s) ? tokenizer_find(x->t, s->valuestring) : -1;
 }
 
-static const char *chat_template(Export *x)
-{
-    size_t len;
-    Err err;
-    const cJSON *t = field(x->config, "chat_template");
-    if (cJSON_IsString(t))
-        return arena_printf(x->a, "%s", t->valuestring);
-    const char *slash = strrchr(x->path, '/');
-    const char *path = arena_printf(
-        x->a, "%.*schat_template.jinja",
-        slash ? (int)(slash - x->path) + 1 : 0, x->path);
-    char *text = path_exists(path) ? read_file(path, &len, &err) : NULL;
-    char *copy = text ? arena_printf(x->a, "%s", text) : NULL;
-    free(text);
-    return copy;
-}
-
 static void read_ids(Export *x)
 {
     const Tokenizer *t = x->t;
@@ -206,7 +189,7 @@ static void read_ids(Export *x)
     for (int i = 0; i < t->end.n; i++)
         list_push(x->a, &v->end, t->end.at[i]);
     v->add_bos = t->first.n && t->first.at[0] == t->bos;
-    v->chat_template = chat_template(x);
+    vocabulary_templates(v, x->a, x->path, x->config);
 }
 
 static bool export(Export *x, int64_t rows)

@@ -123,6 +123,22 @@ static int usual(const Vocabulary *v, int id, TokenKind kind)
     return !v->pre && id < v->tokens && v->kind[id] == kind ? id : -1;
 }
 
+/* Those that have a name of their own. */
+static void read_templates(Import *in)
+{
+    int64_t n = 0;
+    const Bytes *name = gguf_strings(in->g, "tokenizer.chat_templates", &n);
+    for (int64_t i = 0; i < n && i < 100; i++) {
+        const char *s = arena_strn(in->a, name[i].at, name[i].len);
+        const char *text = gguf_string(
+            in->g, arena_printf(in->a, "tokenizer.chat_template.%s", s));
+        if (text && utf8_valid(text, strlen(text), NULL) &&
+            utf8_valid(s, strlen(s), NULL))
+            list_push(in->a, &in->v->template,
+                      (NamedTemplate){s, text});
+    }
+}
+
 static void read_ids(Import *in)
 {
     Vocabulary *v = in->v;
@@ -143,6 +159,7 @@ static void read_ids(Import *in)
     v->space_prefix = !v->pre;
     gguf_bool(in->g, KEY "add_bos_token", &v->add_bos);
     gguf_bool(in->g, KEY "add_space_prefix", &v->space_prefix);
+    read_templates(in);
     v->chat_template = gguf_string(in->g, "tokenizer.chat_template");
     if (v->chat_template &&
         !utf8_valid(v->chat_template, strlen(v->chat_template), NULL))

@@ -14,8 +14,14 @@ Span span(const char *text); /* of a NUL-terminated one */
 bool span_is(Span a, Span b);
 bool span_starts(Span text, Span with);
 
-/* Bytes being put together in an arena. */
-typedef LIST(char) Text;
+/* Bytes being put together in an arena: MAX_MADE at most, what is more is
+ * left out and `over` set. */
+typedef struct {
+    char *at;
+    size_t n, room;
+    bool over;
+} Text;
+enum { MAX_MADE = 1 << 28 };
 void text_add(Arena *a, Text *t, const char *s, size_t len);
 
 /* ---- characters (tokenizer_chars.c) ---- */
@@ -27,12 +33,23 @@ int32_t char_read(const char *s, size_t len); /* of valid UTF-8 */
 size_t char_write(int32_t c, char out[4]);    /* its length */
 size_t char_before(Span text, size_t at);     /* where the one before begins */
 bool char_is_space(int32_t c);                /* Unicode's White_Space */
-bool char_is_word(int32_t c);                 /* a regex's \w */
+bool char_is_word(int32_t c);                 /* Rust's regex's \w */
+bool char_in(const char *set, int32_t c);     /* a set of unicode.txt */
 /* GPT-2's way to write any byte as a printable character, and back (-1). */
 int32_t byte_to_char(unsigned char b);
 int char_to_byte(int32_t c);
 /* Each so written; `out` has room for 2 * bytes.len + 2. The length. */
 size_t bytes_as_chars(Span bytes, char *out);
+
+/* ---- sets of characters (unicode.c) ---- */
+
+/* The set of that name as in \p{name}, or one of the library's own
+ * (".word"); -1: there is none. */
+int set_find(const char *name, size_t len);
+/* How many ranges, then first and last of each. Lives for ever. */
+const uint32_t *set_ranges(int set);
+bool set_has(int set, int32_t c);
+int32_t char_lower(int32_t c); /* Unicode 17's */
 
 /* ---- tables (tokenizer_tables.c) ---- */
 
@@ -75,9 +92,8 @@ Regex *regex_compile(Span pattern, const char *where, Err *err);
 void regex_free(Regex *r);
 /* What matching needs, for one thread; {0} to begin with. */
 typedef struct {
-    struct pcre2_real_match_data_8 *data;
-    struct pcre2_real_match_context_8 *context;
-    struct pcre2_real_jit_stack_8 *stack;
+    struct re_registers *region;
+    struct OnigMatchParamStruct *limits;
 } Matcher;
 void matcher_free(Matcher *m);
 
@@ -92,6 +108,14 @@ typedef struct {
 /* The next match that begins at `at` or later: 1, 0 none, -1 gave up. */
 int pattern_find(const Pattern *p, Matcher *m, Span text, size_t at,
                  Match *out);
+/* The matches in order; {0} to begin with. An empty one where the one before
+ * ended is passed over. */
+typedef struct {
+    size_t at, ended;
+    bool any;
+} Finder;
+int pattern_next(const Pattern *p, Matcher *m, Span text, Finder *f,
+                 Match *out);
 
 /* ---- steps (tokenizer_steps.c reads them) ---- */
 
@@ -104,6 +128,10 @@ typedef enum {
     NORM_no_marks, /* StripAccents */
     NORM_strip,    /* spaces at the `start` and the `stop` */
     NORM_bytes,    /* byte_to_char */
+    NORM_clean,    /* Bert's: no controls, blanks are spaces */
+    NORM_cjk,      /* Bert's: spaces around ideographs */
+    NORM_no_nonspacing,
+    NORM_nmt, /* the library's Nmt */
     /* pre-tokenizer */
     PRE_space, /* a space in front of each piece that has none */
     PRE_split, /* at matches of `pattern` */
@@ -176,14 +204,13 @@ struct Tokenizer {
 
 enum { MAX_TOKENS = 1 << 22 };
 
-/* Runs one list of steps over a text; result in `a`. */
-bool normalize(const Steps *steps, Arena *a, Matcher *m, Span text, Span *out,
-               Err *err);
-
 typedef struct {
     Span text;
     bool first; /* begins where the whole text does */
 } Piece;
+/* Runs one list of steps over a piece; what it becomes is in `a`. */
+bool normalize(const Steps *steps, Arena *a, Matcher *m, Piece *piece,
+               Err *err);
 /* Cuts a piece as the steps say, and gives each word to `word`. `buffers` is
  * memory for one thread, {0} to begin with. */
 typedef struct {
@@ -265,6 +292,10 @@ typedef enum {
     KIND_byte
 } TokenKind; /* as GGUF counts them */
 
+typedef struct {
+    const char *name, *text;
+} NamedTemplate;
+
 /* A vocabulary as a GGUF file has it; texts are UTF-8, without NUL, each once.
  */
 typedef struct {
@@ -279,6 +310,7 @@ typedef struct {
     LIST(int) end;          /* eos and others */
     bool add_bos, space_prefix;
     const char *chat_template; /* or NULL */
+    LIST(NamedTemplate) template; /* those with a name of their own */
 } Vocabulary;
 void write_tokenizer(FILE *f, const Vocabulary *v);
 void write_tokenizer_config(FILE *f, const Vocabulary *v);
@@ -286,6 +318,10 @@ void write_generation_config(FILE *f, const Vocabulary *v);
 /* SentencePiece merges what makes the best piece: its merges, best first
  * (tokenizer_pieces.c). */
 void pieces_to_merges(Arena *a, Vocabulary *v);
+/* Chat templates of the files beside tokenizer.json, in all three forms that
+ * they have: a text, a list of named ones, files (tokenizer_chat.c). */
+void vocabulary_templates(Vocabulary *v, Arena *a, const char *path,
+                          const cJSON *config);
 /* The vocabulary that tokenizer.json at `path` and the files beside it
  * describe, for an embedding of `rows` rows; in `a` (tokenizer_export.c). */
 bool vocabulary_of_folder(const char *path, int64_t rows, Arena *a,

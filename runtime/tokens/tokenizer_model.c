@@ -130,6 +130,10 @@ bool read_model(Reader *r, const cJSON *model)
     if (strcmp(name, "BPE"))
         return reader_fail(r, "model.type: BPE is supported, found %s",
                            quoted(r, name));
+    const cJSON *dropout = field(model, "dropout");
+    if (cJSON_IsNumber(dropout) && dropout->valuedouble > 0)
+        return reader_fail(r, "model.dropout: merges left out at random (%g) "
+                              "are not supported", dropout->valuedouble);
     r->t->prefix = affix(r->t, model, "continuing_subword_prefix");
     r->t->suffix = affix(r->t, model, "end_of_word_suffix");
     r->t->byte_fallback = field_bool(model, "byte_fallback", false);

@@ -3,134 +3,223 @@
 #include <string.h>
 #include <utf8proc.h>
 
-static Span text_span(Text t)
+/* One piece on its way; false from a step: a pattern gave up, or `made` grew
+ * past what it may. */
+typedef struct {
+    const Step *s;
+    Arena *a;
+    Matcher *m;
+    Piece *p;
+    Text made;
+} Norm;
+
+static void add(Norm *n, Span s)
 {
-    return (Span){t.at, (size_t)t.n};
+    text_add(n->a, &n->made, s.at, s.len);
 }
 
-static Span prepend(Arena *a, Span text, Span with)
+static void add_char(Norm *n, int32_t c)
 {
-    if (!text.len)
-        return text;
-    Text t = {0};
-    text_add(a, &t, with.at, with.len);
-    text_add(a, &t, text.at, text.len);
-    return text_span(t);
+    char made[4];
+    text_add(n->a, &n->made, made, char_write(c, made));
 }
 
-static bool replace(const Step *s, Arena *a, Matcher *m, Span text, Span *out)
+/* Before anything was made, what goes takes the text's beginning with it. */
+static void drop(Norm *n)
 {
-    Text t = {0};
-    size_t done = 0, at = 0;
+    n->p->first = n->p->first && n->made.n;
+}
+
+static bool prepend(Norm *n)
+{
+    if (n->p->text.len)
+        add(n, n->s->with);
+    add(n, n->p->text);
+    return true;
+}
+
+static bool replace(Norm *n)
+{
+    Span text = n->p->text;
+    size_t done = 0;
+    Finder f = {0};
     Match hit;
-    int found;
-    while ((found = pattern_find(&s->pattern, m, text, at, &hit)) > 0) {
-        text_add(a, &t, text.at + done, hit.from - done);
-        text_add(a, &t, s->with.at, s->with.len);
-        done = at = hit.to;
-        if (hit.from < hit.to)
-            continue;
-        if (at == text.len)
-            break;
-        at += (size_t)char_length(text.at + at, text.len - at);
+    int found = 0;
+    while (!n->made.over && (found = pattern_next(&n->s->pattern, n->m, text,
+                                                  &f, &hit)) > 0) {
+        add(n, (Span){text.at + done, hit.from - done});
+        add(n, n->s->with);
+        if (hit.to > hit.from)
+            drop(n);
+        done = hit.to;
     }
-    text_add(a, &t, text.at + done, text.len - done);
-    *out = text_span(t);
+    if (n->made.over)
+        return true;
+    add(n, (Span){text.at + done, text.len - done});
     return found >= 0;
 }
 
-/* utf8proc's composing and decomposing. */
-static bool unicode(Arena *a, Span text, int options, Span *out)
+/* utf8proc's composing and decomposing of characters that Unicode 9 has: what
+ * it says of these is stable. */
+static bool unicode_run(Norm *n, Span run)
 {
     utf8proc_uint8_t *made = NULL;
-    utf8proc_ssize_t n = utf8proc_map(
-        (const utf8proc_uint8_t *)text.at, (utf8proc_ssize_t)text.len, &made,
-        (utf8proc_option_t)(options | UTF8PROC_STABLE));
-    if (n < 0)
+    utf8proc_ssize_t len = utf8proc_map(
+        (const utf8proc_uint8_t *)run.at, (utf8proc_ssize_t)run.len, &made,
+        (utf8proc_option_t)(n->s->options | UTF8PROC_STABLE));
+    if (len < 0)
         return false;
-    *out = (Span){arena_strn(a, (char *)made, (size_t)n), (size_t)n};
+    add(n, (Span){(char *)made, (size_t)len});
     free(made);
     return true;
 }
 
-static bool is_mark(int32_t c)
+/* The characters after those are not touched by the library, and part what is
+ * before them from what is after. */
+static bool unicode(Norm *n)
 {
-    utf8proc_category_t k = utf8proc_category(c);
-    return k == UTF8PROC_CATEGORY_MN || k == UTF8PROC_CATEGORY_MC ||
-           k == UTF8PROC_CATEGORY_ME;
-}
-
-/* Lower case, or without marks, character by character. */
-static Span each_char(StepKind kind, Arena *a, Span text)
-{
-    Text t = {0};
-    for (size_t i = 0; i < text.len;) {
-        size_t n = (size_t)char_length(text.at + i, text.len - i);
-        int32_t c = char_read(text.at + i, n);
-        i += n;
-        if (kind == NORM_no_marks && is_mark(c))
+    Span text = n->p->text;
+    int old = set_find(".unicode9", 9);
+    size_t done = 0;
+    for (size_t i = 0, len; i < text.len; i += len) {
+        len = (size_t)char_length(text.at + i, text.len - i);
+        if (len == 1 || set_has(old, char_read(text.at + i, len)))
             continue;
-        char made[4];
-        bool dotted = kind == NORM_lower && c == 0x130; /* its dot stays */
-        if (kind == NORM_lower)
-            c = dotted ? 'i' : utf8proc_tolower(c);
-        text_add(a, &t, made, char_write(c, made));
-        if (dotted)
-            text_add(a, &t, "\xcc\x87", 2);
+        if (!unicode_run(n, (Span){text.at + done, i - done}))
+            return false;
+        add(n, (Span){text.at + i, len});
+        done = i + len;
     }
-    return text_span(t);
+    return unicode_run(n, (Span){text.at + done, text.len - done});
 }
 
-static Span strip(Span text, bool start, bool stop)
+static void lower(Norm *n, int32_t c)
 {
-    while (start && text.len) {
-        size_t n = (size_t)char_length(text.at, text.len);
-        if (!char_is_space(char_read(text.at, n)))
-            break;
-        text.at += n, text.len -= n;
+    bool dotted = c == 0x130; /* its dot stays */
+    add_char(n, dotted ? 'i' : char_lower(c));
+    if (dotted)
+        add_char(n, 0x307);
+}
+
+static void add_unless(Norm *n, bool goes, int32_t c)
+{
+    if (goes)
+        drop(n);
+    else
+        add_char(n, c);
+}
+
+static bool nmt_drops(int32_t c)
+{
+    return (c >= 1 && c <= 8) || c == 0xb || (c >= 0xe && c <= 0x1f) ||
+           c == 0x7f || c == 0x8f || c == 0x9f;
+}
+
+static bool nmt_space(int32_t c)
+{
+    return c == 9 || c == 0xa || c == 0xc || c == 0xd || c == 0x1680 ||
+           (c >= 0x200b && c <= 0x200f) || c == 0x2028 || c == 0x2029 ||
+           c == 0x2581 || c == 0xfeff || c == 0xfffd;
+}
+
+static void around(Norm *n, int32_t c)
+{
+    bool wide = char_in(".cjk", c);
+    add(n, (Span){" ", wide});
+    add_char(n, c);
+    add(n, (Span){" ", wide});
+}
+
+static void one_char(Norm *n, int32_t c)
+{
+    switch (n->s->kind) {
+    case NORM_no_marks:
+        add_unless(n, char_in(".mark", c), c);
+        break;
+    case NORM_no_nonspacing:
+        add_unless(n, char_in(".nonspacing", c), c);
+        break;
+    case NORM_clean:
+        add_unless(n, char_in(".control", c), char_is_space(c) ? ' ' : c);
+        break;
+    case NORM_cjk:
+        around(n, c);
+        break;
+    case NORM_nmt:
+        add_unless(n, nmt_drops(c), nmt_space(c) ? ' ' : c);
+        break;
+    default:
+        lower(n, c);
     }
-    while (stop && text.len) {
+}
+
+static bool each_char(Norm *n)
+{
+    Span text = n->p->text;
+    for (size_t i = 0, len; i < text.len && !n->made.over; i += len) {
+        len = (size_t)char_length(text.at + i, text.len - i);
+        one_char(n, char_read(text.at + i, len));
+    }
+    return true;
+}
+
+static bool strip(Norm *n)
+{
+    Span text = n->p->text;
+    while (n->s->start && text.len) {
+        size_t len = (size_t)char_length(text.at, text.len);
+        if (!char_is_space(char_read(text.at, len)))
+            break;
+        text.at += len, text.len -= len;
+        drop(n);
+    }
+    while (n->s->stop && text.len) {
         size_t at = char_before(text, text.len);
         if (!char_is_space(char_read(text.at + at, text.len - at)))
             break;
         text.len = at;
     }
-    return text;
+    add(n, text);
+    return true;
 }
 
-static bool step(const Step *s, Arena *a, Matcher *m, Span *text)
+static bool as_bytes(Norm *n)
 {
-    char *made;
-    switch (s->kind) {
+    char two[4];
+    for (size_t i = 0; i < n->p->text.len && !n->made.over; i++)
+        add(n, (Span){two, bytes_as_chars((Span){n->p->text.at + i, 1}, two)});
+    return true;
+}
+
+static bool step(Norm *n)
+{
+    switch (n->s->kind) {
     case NORM_prepend:
-        *text = prepend(a, *text, s->with);
-        return true;
+        return prepend(n);
     case NORM_replace:
-        return replace(s, a, m, *text, text);
+        return replace(n);
     case NORM_unicode:
-        return unicode(a, *text, s->options, text);
+        return unicode(n);
     case NORM_strip:
-        *text = strip(*text, s->start, s->stop);
-        return true;
+        return strip(n);
     case NORM_bytes:
-        made = arena_alloc(a, 2 * text->len + 2);
-        *text = (Span){made, bytes_as_chars(*text, made)};
-        return true;
+        return as_bytes(n);
     default:
-        *text = each_char(s->kind, a, *text);
-        return true;
+        return each_char(n);
     }
 }
 
-bool normalize(const Steps *steps, Arena *a, Matcher *m, Span text, Span *out,
-               Err *err)
+bool normalize(const Steps *steps, Arena *a, Matcher *m, Piece *piece, Err *err)
 {
-    for (int i = 0; i < steps->n; i++)
-        if (!step(&steps->at[i], a, m, &text))
-            return err_set(err,
-                           "normalizer, step %d: gave up on a text of %zu "
-                           "bytes",
-                           i, text.len);
-    *out = text;
+    for (int i = 0; i < steps->n; i++) {
+        Norm n = {.s = &steps->at[i], .a = a, .m = m, .p = piece};
+        if (!step(&n))
+            return err_set(err, "normalizer, step %d: gave up on a text of "
+                                "%zu bytes", i, piece->text.len);
+        if (n.made.over)
+            return err_set(err, "normalizer, step %d: a text grows past %d "
+                                "bytes", i, MAX_MADE);
+        piece->text = (Span){n.made.at, n.made.n};
+    }
     return true;
 }

@@ -1,184 +1,197 @@
-/* Patterns: plain strings, and regular expressions by PCRE2. A tokenizer.json
- * has them in Oniguruma's syntax; for what such patterns use, the two agree
- * but for \w and names of scripts and categories, which are rewritten. */
+/* Patterns: plain strings, and regular expressions by Oniguruma, whose syntax
+ * a tokenizer.json has. What its classes mean is ours (unicode.txt), so that
+ * it does not follow the system's library. A pattern comes from strangers:
+ * it has bounds, and a match must begin and end between characters. */
 #define _GNU_SOURCE
-#define PCRE2_CODE_UNIT_WIDTH 8
+#include "runtime/files/files.h"
 #include "runtime/tokens/tokenizer_impl.h"
-#include <pcre2.h>
+#include <oniguruma.h>
+#include <pthread.h>
 #include <string.h>
 
 struct Regex {
-    pcre2_code *code;
+    regex_t *code;
 };
 
-enum { JIT_STACK_MAX = 16 << 20 };
+enum {
+    MAX_PATTERN = 1 << 16,
+    MAX_NESTING = 256,
+    MAX_STACK = 1 << 22,       /* entries of what may still be tried */
+    MAX_RETRIES = 10000000,    /* a match; the tokenizers library's too */
+    MAX_SEARCH = 4 * MAX_RETRIES, /* a search from one place on */
+    FIRST_SET = ONIGENC_MAX_STD_CTYPE + 1
+};
 
-/* Long names of general categories, which PCRE2 has by letters only. */
-static const char *const category[][2] = {
-    {"Letter", "L"}, {"Mark", "M"},      {"Number", "N"}, {"Punctuation", "P"},
-    {"Symbol", "S"}, {"Separator", "Z"}, {"Other", "C"},  {"Alphabetic", "L"}};
+/* ---- UTF-8 with our sets ---- */
 
-/* A name in \p{...} for PCRE2: a script's means the script alone, not its
- * extensions. */
-static void add_property(Arena *a, Text *t, Span name)
+static OnigEncodingType encoding;
+static int standard[FIRST_SET];
+
+static int set_of(OnigCtype type)
 {
-    bool not = name.len && name.at[0] == '^';
-    Span bare = {name.at + not, name.len - not };
-    text_add(a, t, "^", not );
-    for (size_t i = 0; i < COUNT(category); i++)
-        if (span_is(bare, span(category[i][0]))) {
-            text_add(a, t, category[i][1], 1);
-            return;
-        }
-    bool script = bare.len > 3 && !memchr(bare.at, ':', bare.len) &&
-                  !memchr(bare.at, '=', bare.len);
-    text_add(a, t, "sc:", script ? 3 : 0);
-    text_add(a, t, bare.at, bare.len);
+    return type < FIRST_SET ? standard[type] : (int)type - FIRST_SET;
 }
 
-/* A letter of a word, which for PCRE2 a mark is not. */
-static const char WORD[] = "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}";
-
-static void add_word(Arena *a, Text *t, bool not, bool inside)
+/* Outside of [ ], \w is also the other numbers of Latin-1. */
+static int is_of_type(OnigCodePoint c, OnigCtype type)
 {
-    text_add(a, t, not ? "[^" : "[", inside ? 0 : not ? 2 : 1);
-    text_add(a, t, WORD, strlen(WORD));
-    text_add(a, t, "]", !inside);
+    if (type == ONIGENC_CTYPE_NEWLINE)
+        return c == '\n';
+    bool number = c == 0xb2 || c == 0xb3 || c == 0xb9 ||
+                  (c >= 0xbc && c <= 0xbe);
+    if (type == ONIGENC_CTYPE_WORD && number)
+        return 1;
+    return set_has(set_of(type), (int32_t)c);
 }
 
-/* Copies an escape at s, maybe `inside` of a class, to t; its length. */
-static size_t add_escape(Arena *a, Text *t, Span s, bool inside)
+static int ranges_of_type(OnigCtype type, OnigCodePoint *single,
+                          const OnigCodePoint *ranges[])
 {
-    size_t n = s.len < 2 ? s.len : 2;
-    char c = n < 2 ? 0 : s.at[1];
-    if (c == 'w' || (c == 'W' && !inside)) {
-        add_word(a, t, c == 'W', inside);
-        return 2;
-    }
-    text_add(a, t, s.at, n);
-    const char *end = memchr(s.at, '}', s.len);
-    if ((c != 'p' && c != 'P') || s.len < 3 || s.at[2] != '{' || !end)
-        return n;
-    text_add(a, t, "{", 1);
-    add_property(a, t, (Span){s.at + 3, (size_t)(end - s.at) - 3});
-    text_add(a, t, "}", 1);
-    return (size_t)(end - s.at) + 1;
+    *single = 0x80;
+    *ranges = set_ranges(set_of(type));
+    return 0;
 }
 
-/* The length of what opens a class at s: [ and what is no end yet. */
-static size_t class_open(Span s)
+static int type_of_name(OnigEncoding e, OnigUChar *p, OnigUChar *end)
 {
-    size_t n = 1;
-    n += n < s.len && s.at[n] == '^';
-    return n + (n < s.len && s.at[n] == ']');
+    (void)e;
+    int set = set_find((const char *)p, (size_t)(end - p));
+    return set < 0 ? ONIGERR_INVALID_CHAR_PROPERTY_NAME
+                   : set + FIRST_SET;
 }
 
-static Span translate(Arena *a, Span pattern)
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void begin(void)
 {
-    Text t = {0};
-    bool inside = false;
-    for (size_t i = 0, n; i < pattern.len; i += n) {
-        Span rest = {pattern.at + i, pattern.len - i};
-        char c = rest.at[0];
-        if (c == '\\') {
-            n = add_escape(a, &t, rest, inside);
-            continue;
-        }
-        n = c == '[' && !inside ? class_open(rest) : 1;
-        inside = (inside || c == '[') && c != ']';
-        text_add(a, &t, rest.at, n);
-    }
-    return (Span){t.at, (size_t)t.n};
+    static const char *const name[FIRST_SET] = {
+        "Cc",    "Alphabetic", "Blank",       "Cntrl", "Digit",
+        "Graph", "Lower",      "Print",       "PosixPunct", "White_Space",
+        "Upper", "XDigit",     "Word",        "Alnum", "ASCII"};
+    for (int i = 0; i < FIRST_SET; i++)
+        standard[i] = set_find(name[i], strlen(name[i]));
+    encoding = OnigEncodingUTF8;
+    encoding.is_code_ctype = is_of_type;
+    encoding.get_ctype_code_range = ranges_of_type;
+    encoding.property_name_to_ctype = type_of_name;
+    OnigEncoding used[] = {&encoding};
+    onig_initialize(used, 1);
+    onig_set_parse_depth_limit(MAX_NESTING);
 }
 
-/* PCRE2 would read Oniguruma's && (both of two classes) as two letters. */
-static bool has_class_and(Span p)
+/* ---- compiling ---- */
+
+/* Grapheme clusters, by the system's tables; NULL where none is asked for. */
+static const char *clusters(Span p)
 {
-    bool inside = false;
+    static const char *const name[] = {"\\X", "\\y", "\\Y"};
     for (size_t i = 0; i + 1 < p.len; i++) {
-        if (p.at[i] == '\\')
-            i++;
-        else if (p.at[i] == '[')
-            inside = true;
-        else if (p.at[i] == ']')
-            inside = false;
-        else if (inside && p.at[i] == '&' && p.at[i + 1] == '&')
-            return true;
+        if (p.at[i] != '\\')
+            continue;
+        for (size_t k = 0; k < COUNT(name); k++)
+            if (p.at[i + 1] == name[k][1])
+                return name[k];
+        i++;
     }
-    return false;
+    return NULL;
+}
+
+static bool pattern_fits(Span p, const char *where, Err *err)
+{
+    const char *cluster = clusters(p);
+    if (p.len > MAX_PATTERN)
+        return err_set(err, "%s: a pattern of %zu bytes is too long (%d at "
+                            "most)", where, p.len, MAX_PATTERN);
+    return !cluster || err_set(err, "%s: pattern: %s (grapheme clusters) is "
+                                    "not supported", where, cluster);
+}
+
+/* Oniguruma's words, with what it names; bytes that are no text as ?. */
+static void say_why(int code, OnigErrorInfo *info, const char *where, Err *err)
+{
+    OnigUChar text[ONIG_MAX_ERROR_MESSAGE_LEN + 1];
+    int n = onig_error_code_to_str(text, code, info);
+    text[n < 0 ? 0 : n] = 0;
+    for (OnigUChar *c = text; *c; c++)
+        *c = *c < ' ' || *c > '~' ? '?' : *c;
+    err_set(err, "%s: pattern: %s", where, (char *)text);
 }
 
 Regex *regex_compile(Span pattern, const char *where, Err *err)
 {
-    if (has_class_and(pattern)) {
-        err_set(err, "%s: pattern: && within [ ] is not supported", where);
+    pthread_once(&once, begin);
+    if (!pattern_fits(pattern, where, err))
+        return NULL;
+    const OnigUChar *p = (const OnigUChar *)(pattern.len ? pattern.at : "");
+    OnigErrorInfo info = {0};
+    regex_t *code = NULL;
+    int failed = onig_new(&code, p, p + pattern.len, ONIG_OPTION_NONE,
+                          &encoding, ONIG_SYNTAX_ONIGURUMA, &info);
+    if (failed) {
+        say_why(failed, &info, where, err);
         return NULL;
     }
-    Arena a = {0};
-    Span p = translate(&a, pattern);
-    int code;
-    PCRE2_SIZE at;
-    pcre2_code *c = pcre2_compile((PCRE2_SPTR)(p.len ? p.at : ""), p.len,
-                                  PCRE2_UTF | PCRE2_UCP, &code, &at, NULL);
-    arena_free(&a);
-    if (!c) {
-        char text[256];
-        pcre2_get_error_message(code, (PCRE2_UCHAR *)text, sizeof text);
-        err_set(err, "%s: pattern, byte %zu: %s", where, at, text);
-        return NULL;
-    }
-    /* Without JIT (not allowed on some machines) matching is only slower. */
-    pcre2_jit_compile(c, PCRE2_JIT_COMPLETE);
     Regex *r = xmalloc(sizeof *r);
-    r->code = c;
+    r->code = code;
     return r;
 }
 
 void regex_free(Regex *r)
 {
     if (r)
-        pcre2_code_free(r->code);
+        onig_free(r->code);
     free(r);
 }
 
+/* ---- matching ---- */
+
 static void matcher_make(Matcher *m)
 {
-    m->data = pcre2_match_data_create(1, NULL);
-    m->context = pcre2_match_context_create(NULL);
-    if (!m->data || !m->context)
+    m->region = onig_region_new();
+    m->limits = onig_new_match_param();
+    if (!m->region || !m->limits)
         die("out of memory");
-    m->stack = pcre2_jit_stack_create(64 << 10, JIT_STACK_MAX, NULL);
-    if (m->stack)
-        pcre2_jit_stack_assign(m->context, NULL, m->stack);
+    onig_initialize_match_param(m->limits);
+    onig_set_match_stack_limit_size_of_match_param(m->limits, MAX_STACK);
+    onig_set_retry_limit_in_match_of_match_param(m->limits, MAX_RETRIES);
+    onig_set_retry_limit_in_search_of_match_param(m->limits, MAX_SEARCH);
 }
 
 void matcher_free(Matcher *m)
 {
-    pcre2_match_data_free(m->data);
-    pcre2_match_context_free(m->context);
-    pcre2_jit_stack_free(m->stack);
+    if (m->region)
+        onig_region_free(m->region, 1);
+    if (m->limits)
+        onig_free_match_param(m->limits);
     *m = (Matcher){0};
+}
+
+static bool between_chars(Span text, size_t at)
+{
+    return at >= text.len || ((unsigned char)text.at[at] & 0xc0) != 0x80;
 }
 
 static int regex_find(const Regex *r, Matcher *m, Span text, size_t at,
                       Match *out)
 {
-    if (!m->data)
+    if (!m->region)
         matcher_make(m);
-    PCRE2_SPTR s = (PCRE2_SPTR)(text.len ? text.at : "");
-    int n = pcre2_match(r->code, s, text.len, at, PCRE2_NO_UTF_CHECK, m->data,
-                        m->context);
-    if (n == PCRE2_ERROR_JIT_STACKLIMIT)
-        n = pcre2_match(r->code, s, text.len, at,
-                        PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, m->data, m->context);
-    if (n == PCRE2_ERROR_NOMATCH)
-        return 0;
-    if (n < 0)
+    if (rt_interrupted)
         return -1;
-    PCRE2_SIZE *v = pcre2_get_ovector_pointer(m->data);
-    /* \K in a lookahead can end a match before it began. */
-    *out = (Match){v[0], v[1] < v[0] ? v[0] : v[1]};
-    return out->from < at ? -1 : 1;
+    const OnigUChar *s = (const OnigUChar *)(text.len ? text.at : "");
+    const OnigUChar *end = s + text.len;
+    int found =
+        onig_search_with_param(r->code, s, end, s + at, end, m->region,
+                               ONIG_OPTION_NONE, m->limits);
+    if (found == ONIG_MISMATCH)
+        return 0;
+    if (found < 0 || m->region->beg[0] < 0)
+        return -1;
+    *out = (Match){(size_t)m->region->beg[0], (size_t)m->region->end[0]};
+    bool whole = out->from >= at && out->to >= out->from &&
+                 out->to <= text.len && between_chars(text, out->from) &&
+                 between_chars(text, out->to);
+    return whole ? 1 : -1;
 }
 
 int pattern_find(const Pattern *p, Matcher *m, Span text, size_t at, Match *out)
@@ -194,4 +207,20 @@ int pattern_find(const Pattern *p, Matcher *m, Span text, size_t at, Match *out)
     size_t from = (size_t)(hit - text.at);
     *out = (Match){from, from + p->string.len};
     return 1;
+}
+
+int pattern_next(const Pattern *p, Matcher *m, Span text, Finder *f, Match *out)
+{
+    for (;;) {
+        int found = pattern_find(p, m, text, f->at, out);
+        if (found <= 0)
+            return found;
+        if (out->from < out->to || !f->any || out->from != f->ended) {
+            f->at = f->ended = out->to, f->any = true;
+            return 1;
+        }
+        if (f->at >= text.len)
+            return 0;
+        f->at += (size_t)char_length(text.at + f->at, text.len - f->at);
+    }
 }

@@ -21,7 +21,8 @@ typedef struct {
     const PreTokenize *p;
     int step;
     Piece piece;
-    Stretch word; /* not yet given on: it may grow; empty at first */
+    Stretch word; /* not yet given on: it may grow */
+    bool any;     /* there is one */
 } Splitter;
 
 void buffers_free(Buffers *b)
@@ -76,37 +77,32 @@ static bool add(Splitter *s, size_t from, size_t to, bool match)
 {
     const Step *step = &s->p->steps->at[s->step];
     Stretch new = {from, to, match != step->invert};
-    if (from == to)
+    if (from == to && !match) /* nothing between two matches */
         return true;
-    bool any = s->word.from < s->word.to;
-    if (any && joins(step->behavior, s->word.match, new.match)) {
+    if (s->any && joins(step->behavior, s->word.match, new.match)) {
         s->word.to = to, s->word.match = new.match;
         return true;
     }
     if (!give(s))
         return false;
-    s->word = new;
+    s->word = new, s->any = true;
     return true;
 }
 
-/* Matches and what is between. An empty match only cuts. */
+/* Matches and what is between. */
 static bool split(const PreTokenize *p, int step, Piece piece)
 {
     const Pattern *pattern = &p->steps->at[step].pattern;
     Splitter s = {.p = p, .step = step, .piece = piece};
     Span text = piece.text;
-    size_t done = 0, at = 0;
+    size_t done = 0;
+    Finder f = {0};
     Match hit;
     int found;
-    while ((found = pattern_find(pattern, p->matcher, text, at, &hit)) > 0) {
+    while ((found = pattern_next(pattern, p->matcher, text, &f, &hit)) > 0) {
         if (!add(&s, done, hit.from, false) || !add(&s, hit.from, hit.to, true))
             return false;
-        done = at = hit.to;
-        if (hit.from < hit.to)
-            continue;
-        if (at >= text.len)
-            break;
-        at += (size_t)char_length(text.at + at, text.len - at);
+        done = hit.to;
     }
     if (found < 0)
         return err_set(p->err, "pre_tokenizer, step %d: the pattern gave up on "

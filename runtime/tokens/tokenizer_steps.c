@@ -16,7 +16,7 @@ typedef bool (*ReadStep)(StepReader *in, const cJSON *json);
 
 static const char GPT2[] = "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+"
                            "| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
-static const char PUNCTUATION[] = "[!-/:-@\\[-`{-~\\p{P}]";
+static const char PUNCTUATION[] = "\\p{.punctuation}";
 
 static bool fail(StepReader *in, const char *what)
 {
@@ -106,6 +106,7 @@ static bool norm_plain(StepReader *in, const cJSON *json)
     (void)json;
     push(in, (Step){.kind = !strcmp(in->type, "Lowercase")      ? NORM_lower
                             : !strcmp(in->type, "StripAccents") ? NORM_no_marks
+                            : !strcmp(in->type, "Nmt")          ? NORM_nmt
                                                                 : NORM_bytes});
     return true;
 }
@@ -115,6 +116,23 @@ static bool norm_strip(StepReader *in, const cJSON *json)
     push(in, (Step){.kind = NORM_strip,
                     .start = field_bool(json, "strip_left", true),
                     .stop = field_bool(json, "strip_right", true)});
+    return true;
+}
+
+/* Accents go where lower case is asked for, unless it says so itself. */
+static bool norm_bert(StepReader *in, const cJSON *json)
+{
+    bool small = field_bool(json, "lowercase", true);
+    if (field_bool(json, "clean_text", true))
+        push(in, (Step){.kind = NORM_clean});
+    if (field_bool(json, "handle_chinese_chars", true))
+        push(in, (Step){.kind = NORM_cjk});
+    if (field_bool(json, "strip_accents", small)) {
+        push(in, (Step){.kind = NORM_unicode, .options = UTF8PROC_DECOMPOSE});
+        push(in, (Step){.kind = NORM_no_nonspacing});
+    }
+    if (small)
+        push(in, (Step){.kind = NORM_lower});
     return true;
 }
 
@@ -169,7 +187,8 @@ static bool pre_split(StepReader *in, const cJSON *json)
 static bool pre_digits(StepReader *in, const cJSON *json)
 {
     bool each = field_bool(json, "individual_digits", false);
-    return push_split(in, each ? "\\p{N}" : "\\p{N}+", SPLIT_isolated, false);
+    return push_split(in, each ? "\\p{.number}" : "\\p{.number}+",
+                      SPLIT_isolated, false);
 }
 
 static bool pre_punctuation(StepReader *in, const cJSON *json)
@@ -183,7 +202,8 @@ static bool pre_spaces(StepReader *in, const cJSON *json)
 {
     (void)json;
     if (!strcmp(in->type, "Whitespace"))
-        return push_split(in, "\\w+|[^\\w\\s]+", SPLIT_removed, true);
+        return push_split(in, "\\p{.word}+|[^\\p{.word}\\s]+", SPLIT_removed,
+                          true);
     return push_split(in, "\\s", SPLIT_removed, false) &&
            (strcmp(in->type, "BertPreTokenizer") ||
             push_split(in, PUNCTUATION, SPLIT_isolated, false));
@@ -196,6 +216,16 @@ static bool pre_delimiter(StepReader *in, const cJSON *json)
         return false;
     push(in, s);
     return true;
+}
+
+static bool pre_fixed(StepReader *in, const cJSON *json)
+{
+    char regex[40];
+    int length = int_of(json, "length");
+    if (length < 1 || length > 10000)
+        return fail(in, "length: a number from 1 to 10000 is needed");
+    snprintf(regex, sizeof regex, "(?m:.){1,%d}", length);
+    return push_split(in, regex, SPLIT_isolated, false);
 }
 
 /* Old files have add_prefix_space where new ones have prepend_scheme. */
@@ -219,8 +249,11 @@ static bool metaspace(StepReader *in, const cJSON *json)
 {
     bool decoder = in->where[0] == 'd';
     Step s = {.kind = decoder ? DEC_metaspace : PRE_metaspace};
-    if (!text_of(in, json, "replacement", &s.with) ||
-        !scheme_of(in, json, &s.prepend))
+    if (!text_of(in, json, "replacement", &s.with))
+        return false;
+    if (!s.with.len || (size_t)char_length(s.with.at, s.with.len) != s.with.len)
+        return fail(in, "replacement: one character is needed");
+    if (!scheme_of(in, json, &s.prepend))
         return false;
     push(in, s);
     if (!decoder && field_bool(json, "split", true))
@@ -286,6 +319,8 @@ static const struct {
     {"normalizer", "StripAccents", norm_plain},
     {"normalizer", "ByteLevel", norm_plain},
     {"normalizer", "Strip", norm_strip},
+    {"normalizer", "Nmt", norm_plain},
+    {"normalizer", "BertNormalizer", norm_bert},
     {"pre_tokenizer", "ByteLevel", pre_byte_level},
     {"pre_tokenizer", "Split", pre_split},
     {"pre_tokenizer", "Digits", pre_digits},
@@ -294,6 +329,7 @@ static const struct {
     {"pre_tokenizer", "WhitespaceSplit", pre_spaces},
     {"pre_tokenizer", "BertPreTokenizer", pre_spaces},
     {"pre_tokenizer", "CharDelimiterSplit", pre_delimiter},
+    {"pre_tokenizer", "FixedLength", pre_fixed},
     {"pre_tokenizer", "Metaspace", metaspace},
     {"decoder", "ByteLevel", dec_plain},
     {"decoder", "ByteFallback", dec_plain},
@@ -359,7 +395,7 @@ bool read_steps(Reader *r, const cJSON *root)
         !read_list(r, root, "pre_tokenizer", &t->pre) ||
         !read_list(r, root, "decoder", &t->decoder))
         return false;
-    if (!t->decoder.n)
+    if (!field(root, "decoder"))
         list_push(&t->arena, &t->decoder, (Step){.kind = DEC_join});
     return true;
 }

@@ -148,7 +148,8 @@ void trie_add(Arena *a, Trie *t, Span key, int32_t value)
         }
         node = c;
     }
-    t->node.at[node].value = value;
+    if (t->node.at[node].value < 0) /* the first of equals */
+        t->node.at[node].value = value;
 }
 
 TrieHit trie_find(const Trie *t, Span text, const Tokenizer *tok,

@@ -32,8 +32,7 @@ static const char *bool_text(bool b)
 static bool is_added(const Vocabulary *v, int id)
 {
     TokenKind k = v->kind[id];
-    return k == KIND_unknown || k == KIND_control || k == KIND_user ||
-           id == v->bos || id == v->eos;
+    return k == KIND_unknown || k == KIND_control || k == KIND_user;
 }
 
 static void write_added(FILE *f, const Vocabulary *v)
@@ -183,6 +182,37 @@ static void put_token(FILE *f, const Vocabulary *v, const char *name, int id)
     put_field(f, name, v->token[id]);
 }
 
+static void write_named(FILE *f, const char *name, const char *text)
+{
+    fprintf(f, "\n  {");
+    put_field(f, "name", name);
+    fprintf(f, ", ");
+    put_field(f, "template", text);
+    fprintf(f, "}");
+}
+
+static void write_templates(FILE *f, const Vocabulary *v)
+{
+    const char *comma = "";
+    if (!v->chat_template && !v->template.n)
+        return;
+    fprintf(f, ",\n ");
+    if (!v->template.n) {
+        put_field(f, "chat_template", v->chat_template);
+        return;
+    }
+    fprintf(f, "\"chat_template\": [");
+    if (v->chat_template) {
+        write_named(f, "default", v->chat_template);
+        comma = ",";
+    }
+    for (int i = 0; i < v->template.n; i++, comma = ",") {
+        fprintf(f, "%s", comma);
+        write_named(f, v->template.at[i].name, v->template.at[i].text);
+    }
+    fprintf(f, "]");
+}
+
 void write_tokenizer_config(FILE *f, const Vocabulary *v)
 {
     fprintf(f,
@@ -194,10 +224,7 @@ void write_tokenizer_config(FILE *f, const Vocabulary *v)
     put_token(f, v, "eos_token", v->eos);
     put_token(f, v, "unk_token", v->unk);
     put_token(f, v, "pad_token", v->pad);
-    if (v->chat_template) {
-        fprintf(f, ",\n ");
-        put_field(f, "chat_template", v->chat_template);
-    }
+    write_templates(f, v);
     fprintf(f, "\n}\n");
 }
 

@@ -15,7 +15,7 @@ says out "check xft" "sum_softmax"
 run check "$repo/stdlib/sparse_upcycling.graft"
 says out "check sparse_upcycling" "sparse_upcycling: preserves: proved"
 says out "check sparse_upcycling" \
-    "switch_upcycling: preserves: not claimed, and refuted"
+    "switch_upcycling: preserves: not claimed, and it does not hold"
 says out "check sparse_upcycling" "factor: sum(a, k)"
 
 ends 0 "check --json" check --json "$repo/stdlib/xft.graft"

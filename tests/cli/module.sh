@@ -28,8 +28,12 @@ says out "graph" 'input("x")'
 says out "graph" 'E[T] '
 grep -q 'bf16\[T, D\] *= input("y")' out
 ok "graph: an input an argument"
-[ "$(grep -c 'output' out)" = 1 ] && grep -q 'output y = ' out
-ok "graph: one output, no stat"
+[ "$(grep -c 'output' out)" = 2 ] && grep -q 'output y = ' out &&
+    grep -q 'output stat.seen = ' out
+ok "graph: its output and its stat"
+run show own.graft:two D=8 E=3 --stage kernels
+[ "$(grep -c 'output' out)" = 1 ] && ! grep -q 'stat' out
+ok "kernels: no stat"
 for stage in kernels llvm asm cuda; do
     ends 0 "$stage" show own.graft:two D=8 E=3 --stage $stage
 done

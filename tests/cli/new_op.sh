@@ -25,9 +25,15 @@ launcher=
 [ -z "${2:-}" ] || launcher=-DCMAKE_C_COMPILER_LAUNCHER=$2
 # shellcheck disable=SC2086
 cmake -S tree -B made -DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS=-O0 $launcher \
-    >out 2>err && cmake --build made -j 2 --target graft >>out 2>>err
+    >out 2>err &&
+    cmake --build made -j 2 --target graft test_ops test_jit >>out 2>>err
 ok "a row more: it builds"
 graft=$scratch/made/graft
+
+made/test_ops >out 2>err
+ok "what its rows say is what they compute"
+made/test_jit >out 2>err
+ok "the CPU computes what the interpreter does"
 
 cat >new.graft <<'SPEC'
 module soft(D, F) {
@@ -93,6 +99,8 @@ says err "a slip" "did you mean \`softsign\`?"
 [ $? = 1 ]
 ok "docs without it are told"
 (cd tree && scripts/docs_ops) >out 2>err
+tree/tests/cli/editors.sh "$graft" >out 2>err
+ok "editors have it"
 grep -qF "| \`softsign(x)\` | \`x / (1 + abs(x))\` |" tree/docs/language.md &&
     grep -qF "\`lerp\`" tree/docs/ir.md
 ok "the docs have it"

@@ -33,6 +33,25 @@ done
 
 ends 2 "an unknown target" doctor --target tpu_x
 says err "an unknown target" "no target \`tpu_x\`; there are: cpu, cuda, interp"
+# Nothing computes on the CPU what was asked of a GPU.
+layer="xft_moe D=32 F=32 E=3 K=2"
+for line in bench "bench model x" "explore $layer" "build $layer -o lib" \
+    "generate x -p a" "logits x --ids 1 -o y" "eval x --nll y" \
+    "apply xft x -o y" "check x"; do
+    # shellcheck disable=SC2086 # words
+    ends 1 "${line%% *} on a GPU" $line --target cuda
+    says err "${line%% *} on a GPU" "runs nothing on GPUs yet"
+done
+[ ! -e lib ] && [ ! -e y ]
+ok "on a GPU: nothing is written"
+# shellcheck disable=SC2086
+ends 0 "show for a GPU" show $layer --stage kernels --target cuda
+for line in bench "explore $layer" "build $layer -o lib"; do
+    # shellcheck disable=SC2086
+    ends 2 "${line%% *}, interpreted" $line --target interp
+    says err "${line%% *}, interpreted" "--target interp compiles nothing"
+done
+
 ends 2 "a slip in a dtype" doctor --dtype bf61
 says err "a slip in a dtype" "did you mean \`bf16\`?"
 ends 2 "f64 without interp" doctor --dtype f64
@@ -40,7 +59,7 @@ says err "f64 without interp" "--dtype f64 needs --target interp"
 ends 0 "f64 with interp" doctor --dtype f64 --target interp
 
 ends 0 "doctor" doctor
-for word in cpu cores vectors caches "f32 FMA" memory LLVM PCRE2 \
+for word in cpu cores vectors caches "f32 FMA" memory LLVM Oniguruma \
     "CUDA driver" NVRTC cuBLASLt targets; do
     says out "doctor" "$word"
 done

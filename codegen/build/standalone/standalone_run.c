@@ -233,16 +233,18 @@ static void gr_set_args(NAME *m, const int32_t *pos, void *const *in,
                         void *const *out)
 {
     for (int i = 0; i < ARGS; i++) {
-        int64_t at = gr_args[i].at;
-        switch (gr_args[i].place) {
-        case AT_value: m->arg[i] = m->value + at; break;
-        case AT_weight: m->arg[i] = m->weight + at; break;
-        case AT_cache: m->arg[i] = m->cache + at; break;
-        case AT_angle: m->arg[i] = m->angle + at; break;
-        case AT_in: m->arg[i] = in[at]; break;
-        case AT_out: m->arg[i] = out[at]; break;
-        case AT_pos: m->arg[i] = (void *)(uintptr_t)pos; break;
+        const gr_Arg *a = &gr_args[i];
+        const char *block = NULL;
+        switch (a->place) {
+        case AT_value: block = m->value; break;
+        case AT_weight: block = m->weight; break;
+        case AT_cache: block = m->cache; break;
+        case AT_angle: block = m->angle; break;
+        case AT_in: block = in[a->column]; break;
+        case AT_out: block = out[a->column]; break;
+        case AT_pos: block = (const char *)pos; break;
         }
+        m->arg[i] = (void *)(uintptr_t)(block + a->at);
     }
 }
 

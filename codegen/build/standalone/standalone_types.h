@@ -3,12 +3,12 @@ typedef void gr_Kernel(void *const *arg, const int64_t *run, int64_t task,
                        void *mem);
 typedef int64_t gr_Tasks(void *const *arg, const int64_t *run);
 
-/* Where an argument lies: an offset into one of the blocks of memory, or the
- * number of a column. */
+/* Where an argument lies: byte `at` of a block of memory, or of a column. */
 typedef enum { AT_value, AT_weight, AT_cache, AT_angle, AT_in, AT_out,
                AT_pos } gr_Place;
 typedef struct {
     gr_Place place;
+    int column;
     int64_t at;
 } gr_Arg;
 

@@ -12,15 +12,14 @@ syntax keyword graftOperatorWord and or not
 " words only beside each other: after step ...
 syntax match graftWord "\<after\ze\s\+step\>"
 syntax match graftWord "\(\<after\s\+\)\@<=step\>"
-syntax keyword graftBuiltin exp log sqrt rsqrt tanh sigmoid silu gelu
-syntax keyword graftBuiltin gelu_tanh relu softplus cdf abs sin cos acos floor
-syntax keyword graftBuiltin ceil stop f64 f32 bf16 f16 maximum minimum clamp
-syntax keyword graftBuiltin sum max softmax logsumexp mean norm cv2 dot size
-syntax keyword graftBuiltin topk count place largest scatter gaussian random
-syntax keyword graftBuiltin normal uniform dropout shuffle part attend rope
-syntax keyword graftBuiltin expand concat rename split flatten iota position
-syntax keyword graftBuiltin cumsum rank alibi
-syntax keyword graftBuiltin has
+syntax keyword graftBuiltin exp log sqrt rsqrt tanh sigmoid silu gelu gelu_tanh
+syntax keyword graftBuiltin relu softplus cdf abs sin cos acos floor ceil stop
+syntax keyword graftBuiltin minimum maximum f64 f32 bf16 f16 clamp sum max
+syntax keyword graftBuiltin softmax logsumexp mean norm cv2 dot size topk count
+syntax keyword graftBuiltin place largest scatter expand concat rename split
+syntax keyword graftBuiltin flatten iota position cumsum rank gaussian random
+syntax keyword graftBuiltin normal uniform dropout shuffle part attend alibi
+syntax keyword graftBuiltin rope has
 syntax keyword graftConstant true false none zeros ones training
 " after a dot, and before : and =, the words of the language are names
 syntax match graftMember "\.\h\w*"
