@@ -34,7 +34,8 @@ static void lint_transform(Lint *l, const Ast *def)
     const Ast *replace = first_of(def, AST_replace);
     const Ast *module, *call;
     Attempt t;
-    if (!match || !replace || !matched_modules(l->spec, def, &module, &call, 1) ||
+    if (!match || !replace ||
+        !matched_modules(l->spec, def, &module, &call, 1) ||
         !try_pattern(l->spec, def, module, call, true, &t))
         return;
     lint_start(l, def, &t);

@@ -380,8 +380,7 @@ typedef struct {
     LIST(Inst *) found;
 } Search;
 
-/* May what replaces a match stand in a routed array? Its rows come one by one
- * then. What changes in place may. */
+/* May what replaces a match stand in a routed array, row by row? */
 static bool routable(const Spec *spec, const Ast *replace)
 {
     const Ast *def = replace ? spec_find(spec, AST_module,
@@ -429,9 +428,9 @@ static bool apply_matches(Scope *s, Shape *t, Applied *applied, Err *err)
                             "routed arrays, where `%s` cannot stand: its "
                             "forward does not take x[.., D]", t->def->text,
                        call_name(t->replace->kid[0]));
-    Node *const *met;
     if (!f.found.n)
-        return model_conditions(s->model, &met) || no_match(t, err);
+        return model_conditions(s->model, &(Node *const *){0}) ||
+               no_match(t, err);
     for (int i = 0; i < f.found.n; i++) {
         Scope one = *s;
         one.local = names_copy(s->model->arena, &s->local);
