@@ -202,8 +202,7 @@ static void learn(Scope *s, const Inst *match, const Ast *item)
         Slot slot = {.name = l->text, .w = w};
         Left left = {.slot = &slot};
         Scope r = right_scope(s, &left);
-        Val v = eval(&r, l->kid[1]);
-        give(&r, &left, as_node(&r, v, TYPE_f32, l->kid[1]), l->kid[1]);
+        give(&r, &left, eval_node(&r, l->kid[1]), l->kid[1]);
         Node n = {.op = OP_learned, .type = w->type, .weight = slot.w};
         names_set(s->model->arena, &s->local, l->text,
                   val_node(graph_add(s->model->weights, n)));
@@ -383,12 +382,12 @@ typedef struct {
 /* May what replaces a match stand in a routed array, row by row? */
 static bool routable(const Spec *spec, const Ast *replace)
 {
-    const Ast *def = replace ? spec_find(spec, AST_module,
-                                         call_name(replace->kid[0])) : NULL;
-    const Ast *forward = def ? forward_of(def) : NULL;
+    const char *name = replace ? call_name(replace->kid[0]) : NULL;
+    const Ast *def = name ? spec_find(spec, AST_module, name) : NULL;
+    const Ast *forward = def ? forward_of(def) : NULL, *dims;
     if (!forward || !forward->kid[0]->nkid)
         return true;
-    const Ast *dims = forward->kid[0]->kid[0]->kid[0]->kid[0];
+    dims = forward->kid[0]->kid[0]->kid[0]->kid[0];
     return dims->nkid && dims->kid[0]->kind == AST_dots;
 }
 
