@@ -79,7 +79,8 @@ static const struct argp argp = {
     options, key, "TRANSFORM MODEL [name=value...]",
     "Apply a transform to a model and save the result: as a Hugging Face "
     "folder, or as OUT.gguf, where llama.cpp has such a model. TRANSFORM is "
-    "one of the library's or FILE.graft:NAME; `copy` changes nothing, so it "
+    "one of the library's or FILE.graft:NAME, or several in each other, as in "
+    "'lora(pesc(m, E: 4))'; `copy` changes nothing, so it "
     "turns a folder into a GGUF file and back. Weights keep their types "
     "(quantised ones become f32), or take that of --dtype: f32, bf16, f16, "
     "and q8_0 in a GGUF file.",
@@ -91,7 +92,8 @@ typedef struct {
     Apply *a;
     Diags diags;
     Spec *spec;
-    const char *name; /* of the transform */
+    const char *name; /* of the transform, of several the last */
+    Steps steps;
     Sources sources;
     Model *made;
     FilePlan plan;
@@ -100,8 +102,9 @@ typedef struct {
 /* FILE.graft:NAME; a name alone is the library's. */
 static bool read_spec(Job *j, Err *err)
 {
-    const char *what = j->a->transform, *name;
-    if (!(j->spec = spec_open(&j->a->arena, &j->diags, what, err)))
+    const char *what, *name;
+    if (!steps_read(&j->a->arena, j->a->transform, &what, &j->steps, err) ||
+        !(j->spec = spec_open(&j->a->arena, &j->diags, what, err)))
         return false;
     is_spec(what, &name);
     j->name = name ? name : what;
@@ -111,7 +114,8 @@ static bool read_spec(Job *j, Err *err)
     return err_set(err, "no transform `%s` in %s%s%s%s", j->name,
                    name ? what : "the library",
                    near ? " (did you mean `" : "", near ? near : "",
-                   near ? "`?)" : name ? "" : "; FILE.graft:NAME names a "
+                   near ? "`?)" : name ? "" : "; graft list has its, "
+                                              "FILE.graft:NAME names a "
                                               "file's");
 }
 
@@ -180,9 +184,18 @@ static bool transform(Job *j, Err *err)
     Apply *a = j->a;
     Err why = {""};
     Model *m = j->sources.at[0].model;
-    j->made = model_transform(j->spec, m, j->name, a->arg.at, a->arg.n,
-                              with_shape(&a->arena, &a->with, m), a->with.n,
-                              &why);
+    j->made = m;
+    for (int i = 0; j->made && i + 1 < j->steps.n; i++)
+        j->made = model_transform(j->spec, j->made, j->steps.at[i].name,
+                                  j->steps.at[i].arg.at, j->steps.at[i].arg.n,
+                                  NULL, 0, &why);
+    ArgList arg = a->arg;
+    for (int i = 0; j->steps.n && i < j->steps.at[j->steps.n - 1].arg.n; i++)
+        list_push(&a->arena, &arg, j->steps.at[j->steps.n - 1].arg.at[i]);
+    if (j->made)
+        j->made = model_transform(j->spec, j->made, j->name, arg.at, arg.n,
+                                  with_shape(&a->arena, &a->with, m), a->with.n,
+                                  &why);
     if (!j->made)
         return err_set(err, "%s", *why.text ? why.text
                                             : "it cannot be applied, see "
@@ -319,6 +332,7 @@ int command_apply(int argc, char **argv)
         report_error(&a.common, &err);
     if (rt_interrupted && !fine)
         report_note(&a.common, "run it again to start over");
+    file_plan_free(&j.plan);
     sources_close(&j.sources);
     diags_free(&j.diags);
     arena_free(&a.arena);

@@ -242,7 +242,7 @@ static const struct argp argp = {
     "Print a .graft file, one of its definitions or a model at one stage, or "
     "draw it. A definition has every parameter unknown; a module to which "
     "name=value gives them is shown at every stage of a model. A name alone is "
-    "a module of the library.",
+    "one of the library's.",
     NULL, NULL, NULL};
 
 static int show_ast(const Show *s)

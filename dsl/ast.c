@@ -167,3 +167,23 @@ void dsl_print(const Ast *file, FILE *out)
     Printer p = {.out = out};
     print_node(&p, file, 0);
 }
+
+Ast *dsl_in_parens(Ast *e, Loc loc)
+{
+    e->paren = true;
+    e->loc = loc;
+    return e;
+}
+
+Ast *dsl_spanning(Ast *list, Loc loc)
+{
+    list->loc = list->name_loc = loc;
+    return list;
+}
+
+Ast *dsl_any_module(Parse *p, const Token *word)
+{
+    Ast *any = dsl_node(p, AST_name, word->loc, word, NULL, 0);
+    any->text = intern("module");
+    return any;
+}

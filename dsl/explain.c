@@ -336,3 +336,14 @@ void dsl_explain(Parse *p, int at, const char *const *names, int n)
     if (end > at)
         p->next = end;
 }
+
+/* Called by bison only when its stack is full. Brackets that layout.c found
+ * open are the reason then, and told. */
+void dsl_too_deep(Parse *p, Loc loc)
+{
+    for (int i = p->next; p->toks.at[i].kind && p->toks.at[i].kind != NL; i++)
+        if (p->toks.at[i].told)
+            return;
+    dsl_complain(p, loc, "nested too deep: brackets or blocks stand in more "
+                 "than %d others", DEPTH_MAX);
+}

@@ -37,21 +37,6 @@ static Ast *binary(Parse *p, Loc loc, const Token *op, Ast *a, Ast *b)
     return NODE(binary, loc, op, a, b);
 }
 
-/* What stands in brackets: the place includes them. */
-static Ast *in_parens(Ast *e, Loc loc)
-{
-    e->paren = true;
-    e->loc = loc;
-    return e;
-}
-
-/* A list that is nameless stands for its brackets or word too. */
-static Ast *spanning(Ast *list, Loc loc)
-{
-    list->loc = list->name_loc = loc;
-    return list;
-}
-
 /* `f(...)` speaks of f, `x[...]` of x. */
 static Ast *after_base(Parse *p, AstKind kind, Loc loc, Ast *base, Ast *items)
 {
@@ -99,6 +84,7 @@ static void dsl_yyerror(const Loc *loc, Parse *p, const char *what);
   FOR "for" TRAIN "train" OBSERVE "observe" SAVE "save" IN "in" AS "as"
   ELSE "else" UNLESS "unless" WITH "with" WHERE "where" WHEN "when" ON "on"
   TO "to" AND "and" OR "or" NOT "not" AFTER "after" STEP "step"
+  ROWS "rows" TRANSPOSED "transposed"
 %token <tok> ARROW "->" BECOMES "=>" EQUAL "==" UNEQUAL "!=" AT_MOST "<="
   AT_LEAST ">="
 %token <tok> '<' '>' '+' '-' '*' '/' '%' '@' '^' '?' '(' '[' '{'
@@ -123,7 +109,8 @@ static void dsl_yyerror(const Loc *loc, Parse *p, const char *what);
 %type <ast> learns learn replace_items replace_item value
 %type <ast> recipe_items recipe_item paths opt_options options optionline
 %type <ast> option values optvalue pins pin types shape
-%type <ast> call args arglist arg expr post call_post primary exprlist
+%type <ast> file_name opt_turned opt_rows weights_of pattern
+%type <ast> call args arglist arg range expr post call_post primary exprlist
 %%
 file: %empty            { p->file = LEAF(file, @$, NULL); }
   | file top NL         { dsl_node_add(p, p->file, $2); }
@@ -158,7 +145,7 @@ top: USE NAME                                  { $$ = LEAF(use, @$, $2); }
   | SCHEDULE error                             { $$ = NULL; yyerrok; }
   ;
 params: '(' ')'         { $$ = LEAF(params, @$, NULL); }
-  | '(' paramlist ')'   { $$ = spanning($2, @$); }
+  | '(' paramlist ')'   { $$ = dsl_spanning($2, @$); }
   ;
 paramlist: param        { $$ = NODE(params, @$, NULL, $1); }
   | paramlist ',' param { $$ = ADD($1, $3); }
@@ -166,6 +153,9 @@ paramlist: param        { $$ = NODE(params, @$, NULL, $1); }
 param: NAME             { $$ = NODE(param, @$, $1, NULL); }
   | NAME '=' expr       { $$ = NODE(param, @$, $1, $3); }
   | NAME ':' MODEL      { $$ = NODE(param_model, @$, $1, NULL); }
+  | NAME ':' MODULE              { $$ = NODE(param_module, @$, $1, NULL); }
+  | NAME ':' MODULE '=' NAME
+      { $$ = NODE(param_module, @$, $1, name_of(p, $5)); }
   | NAME ':' MODEL '[' NAME ']'
       { $$ = NODE(param_model, @$, $1, name_of(p, $5)); }
   ;
@@ -180,7 +170,8 @@ model_items: %empty              { $$ = LEAF(block, @$, NULL); }
   | model_items error NL         { $$ = $1; yyerrok; }
   ;
 model_item: module_item | config ;
-module_item: WEIGHT weights      { $$ = spanning($2, @$); }
+module_item: WEIGHT weights      { $$ = dsl_spanning($2, @$); }
+  | INPUT NAME dims              { $$ = NODE(input, @$, $2, $3, NULL); }
   | INPUT NAME dims ':' NAME
       { $$ = NODE(input, @$, $2, $3, name_of(p, $5)); }
   | part
@@ -193,13 +184,20 @@ weight: NAME dims opt_as opt_unless
       { $$ = NODE(weight, @$, $1, $2, $3, $4); }
   ;
 opt_as: %empty                   { $$ = NULL; }
-  | AS STRING                    { $$ = LEAF(string, @2, $2); }
+  | AS file_name                 { $$ = $2; }
   ;
-opt_unless: %empty               { $$ = NULL; }
-  | UNLESS expr                  { $$ = $2; }
+file_name: STRING opt_turned opt_rows
+      { $$ = NODE(string, @$, $1, $3, $2); }
   ;
+opt_turned: %empty { $$ = NULL; } | TRANSPOSED { $$ = name_of(p, $1); } ;
+opt_rows: %empty                 { $$ = NULL; }
+  | ROWS expr DOTS expr          { $$ = NODE(range, @$, NULL, $2, $4, NULL); }
+  | ROWS expr DOTS expr STEP expr
+      { $$ = NODE(range, @$, NULL, $2, $4, $6); }
+  ;
+opt_unless: %empty { $$ = NULL; } | UNLESS expr { $$ = $2; } ;
 dims: '[' ']'                    { $$ = LEAF(dims, @$, NULL); }
-  | '[' dimlist ']'              { $$ = spanning($2, @$); }
+  | '[' dimlist ']'              { $$ = dsl_spanning($2, @$); }
   ;
 dimlist: dim                     { $$ = NODE(dims, @$, NULL, $1); }
   | dimlist ',' dim              { $$ = ADD($1, $3); }
@@ -216,7 +214,7 @@ count: %empty                    { $$ = NULL; }
       { $$ = NODE(named, ((Loc){@2.at, end_of(@4) - @2.at}), $2, $4); }
   ;
 opt_renames: %empty              { $$ = NULL; }
-  | '{' renames '}'              { $$ = spanning($2, @$); }
+  | '{' renames '}'              { $$ = dsl_spanning($2, @$); }
   ;
 renames: %empty                  { $$ = LEAF(renames, @$, NULL); }
   | renames renameline NL        { $$ = WITH($1, $2); }
@@ -225,8 +223,7 @@ renames: %empty                  { $$ = LEAF(renames, @$, NULL); }
 renameline: rename               { $$ = NODE(renames, @$, NULL, $1); }
   | renameline ',' rename        { $$ = ADD($1, $3); }
   ;
-rename: NAME AS STRING
-      { $$ = NODE(rename, @$, $1, LEAF(string, @3, $3)); }
+rename: NAME AS file_name        { $$ = NODE(rename, @$, $1, $3); }
   ;
 forward: FORWARD '(' fargs ')' ARROW type block
       { $$ = NODE(forward, @$, $1, $3, $6, $7); }
@@ -276,7 +273,7 @@ require: REQUIRE expr            { $$ = NODE(require, @$, $1, $2, NULL); }
   ;
 
 /* ---- statements of a forward, a formula ---- */
-block: '{' stmts '}'             { $$ = spanning($2, @$); }
+block: '{' stmts '}'             { $$ = dsl_spanning($2, @$); }
   ;
 stmts: %empty                    { $$ = LEAF(block, @$, NULL); }
   | stmts stmt NL                { $$ = ADD($1, $2); }
@@ -302,7 +299,7 @@ transform_items: %empty                   { $$ = LEAF(block, @$, NULL); }
 transform_item: MATCH NAME ':' patterns opt_in opt_where
       { $$ = NODE(match, @$, $2, $4, $5, $6); }
   | require
-  | LEARN learns                 { $$ = spanning($2, @$); }
+  | LEARN learns                 { $$ = dsl_spanning($2, @$); }
   | REPLACE WITH call opt_as '{' replace_items '}'
       { $$ = WITH(NODE(replace, @$, $1, $3, $4), $6); }
   | REPLACE error '{' replace_items '}'   { $$ = NULL; yyerrok; }
@@ -313,7 +310,7 @@ transform_item: MATCH NAME ':' patterns opt_in opt_where
   | CONFIG error                          { $$ = NULL; yyerrok; }
   | PRESERVES                    { $$ = NODE(preserves, @$, $1, NULL); }
   | PRESERVES WHEN expr          { $$ = NODE(preserves, @$, $1, $3); }
-  | EACH post '=' value          { $$ = NODE(each, @$, $1, $2, $4); }
+  | EACH weights_of '=' value    { $$ = NODE(each, @$, $1, $2, $4); }
   | post '=' value               { $$ = set_or_bind(p, @$, $1, $3); }
   | several '=' expr             { $$ = NODE(assign, @$, NULL, $1, $3); }
   ;
@@ -321,8 +318,12 @@ several: NAME ',' NAME
       { $$ = NODE(targets, @$, NULL, name_of(p, $1), name_of(p, $3)); }
   | several ',' NAME             { $$ = ADD($1, name_of(p, $3)); }
   ;
-patterns: call                   { $$ = NODE(patterns, @$, NULL, $1); }
-  | patterns OR call             { $$ = ADD($1, $3); }
+patterns: pattern                { $$ = NODE(patterns, @$, NULL, $1); }
+  | patterns OR pattern          { $$ = ADD($1, $3); }
+  ;
+pattern: call
+  | MODULE args
+      { $$ = after_base(p, AST_call, @$, dsl_any_module(p, $1), $2); }
   ;
 opt_in: %empty                   { $$ = NULL; }
   | IN expr                      { $$ = $2; }
@@ -340,8 +341,9 @@ replace_items: %empty                     { $$ = LEAF(block, @$, NULL); }
   | replace_items error NL                { $$ = $1; yyerrok; }
   ;
 replace_item: post '=' value     { $$ = NODE(bind, @$, NULL, $1, $3); }
-  | EACH post '=' value          { $$ = NODE(each, @$, $1, $2, $4); }
+  | EACH weights_of '=' value    { $$ = NODE(each, @$, $1, $2, $4); }
   ;
+weights_of: post | DOTS NAME { $$ = NODE(dot, @$, $2, LEAF(dots, @1, $1)); } ;
 value: expr | block ;
 
 /* ---- recipes ---- */
@@ -357,7 +359,7 @@ recipe_item: targets '=' expr    { $$ = NODE(assign, @$, NULL, $1, $3); }
   | OBSERVE expr ON expr         { $$ = NODE(observe, @$, $1, $2, $4); }
   | SAVE expr TO expr            { $$ = NODE(save, @$, $1, $2, $4); }
   | FOR NAME IN expr '{' recipe_items '}'
-      { spanning($6, (Loc){@5.at, end_of(@7) - @5.at});
+      { dsl_spanning($6, (Loc){@5.at, end_of(@7) - @5.at});
         $$ = NODE(for, @$, $2, $4, $6); }
   | FOR error '{' recipe_items '}'        { $$ = NULL; yyerrok; }
   | FOR error                             { $$ = NULL; yyerrok; }
@@ -396,7 +398,7 @@ pins: %empty                     { $$ = LEAF(block, @$, NULL); }
   | pins error NL                { $$ = $1; yyerrok; }
   ;
 pin: NAME types '[' shape ']' '{' options '}'
-      { spanning($4, (Loc){@3.at, end_of(@5) - @3.at});
+      { dsl_spanning($4, (Loc){@3.at, end_of(@5) - @3.at});
         $$ = WITH(NODE(pin, @$, $1, $2, $4), $7); }
   ;
 types: %empty                    { $$ = LEAF(block, @$, NULL); }
@@ -419,7 +421,12 @@ arglist: arg                     { $$ = NODE(list, @$, NULL, $1); }
   ;
 arg: expr
   | NAME ':' expr                { $$ = NODE(named, @$, $1, $3); }
+  | NAME ':' range               { $$ = NODE(named, @$, $1, $3); }
   | DOTS                         { $$ = LEAF(dots, @$, $1); }
+  ;
+range: expr DOTS expr            { $$ = NODE(range, @$, NULL, $1, $3, NULL); }
+  | expr DOTS                    { $$ = NODE(range, @$, NULL, $1, NULL, NULL); }
+  | DOTS expr                    { $$ = NODE(range, @$, NULL, NULL, $2, NULL); }
   ;
 expr: post
   | '-' expr %prec NEGATIVE      { $$ = NODE(neg, @$, NULL, $2); }
@@ -453,9 +460,9 @@ call_post: post args
 primary: NAME                    { $$ = name_of(p, $1); }
   | NUMBER                       { $$ = LEAF(number, @$, $1); }
   | STRING                       { $$ = LEAF(string, @$, $1); }
-  | '(' expr ')'                 { $$ = in_parens($2, @$); }
+  | '(' expr ')'                 { $$ = dsl_in_parens($2, @$); }
   | '[' ']'                      { $$ = LEAF(list, @$, NULL); }
-  | '[' exprlist ']'             { $$ = spanning($2, @$); }
+  | '[' exprlist ']'             { $$ = dsl_spanning($2, @$); }
   ;
 exprlist: expr                   { $$ = NODE(list, @$, NULL, $1); }
   | exprlist ',' expr            { $$ = ADD($1, $3); }
@@ -486,14 +493,8 @@ static int yyreport_syntax_error(const yypcontext_t *c, Parse *p)
     return 0;
 }
 
-/* Called by bison only when its stack is full. Brackets that layout.c found
- * open are the reason then, and told. */
 static void dsl_yyerror(const Loc *loc, Parse *p, const char *what)
 {
     (void)what;
-    for (int i = p->next; p->toks.at[i].kind && p->toks.at[i].kind != NL; i++)
-        if (p->toks.at[i].told)
-            return;
-    dsl_complain(p, *loc, "nested too deep: brackets or blocks stand in more "
-                 "than %d others", DEPTH_MAX);
+    dsl_too_deep(p, *loc);
 }

@@ -52,9 +52,17 @@ bool dsl_continues(int kind);
 /* Reports a syntax error at token `at`; `expected` are symbol names. Returns
  * by p->next where the parser goes on. */
 void dsl_explain(Parse *p, int at, const char *const *expected, int n);
+void dsl_too_deep(Parse *p, Loc loc); /* bison's stack is full */
 PRINTF(3, 4) void dsl_complain(Parse *p, Loc loc, const char *fmt, ...);
 
 /* ---- nodes (ast.c) ---- */
+
+/* The word as the name of a pattern: any module of a form. */
+Ast *dsl_any_module(Parse *p, const Token *word);
+/* What stands in brackets: the place includes them. */
+Ast *dsl_in_parens(Ast *e, Loc loc);
+/* A list that is nameless stands for its brackets or word too. */
+Ast *dsl_spanning(Ast *list, Loc loc);
 
 Ast *dsl_node(Parse *p, AstKind kind, Loc loc, const Token *name,
               Ast *const *kid, int n);

@@ -3,6 +3,18 @@
 #include "dsl/parse.h"
 #include <string.h>
 
+/* `as "qkv" transposed rows a .. b step 2`: words only there, where no name can
+ * stand. */
+static int in_a_file(const Layout *l, const char *text)
+{
+    bool operand = l->last == NAME || l->last == NUMBER || l->last == ')';
+    if (l->last == STRING && !strcmp(text, "transposed"))
+        return TRANSPOSED;
+    if ((l->last == STRING || l->last == TRANSPOSED) && !strcmp(text, "rows"))
+        return ROWS;
+    return operand && !strcmp(text, "step") ? STEP : NAME;
+}
+
 /* Words are names after `.` and before `:` and `=`; `after step` is two words
  * only together. */
 int dsl_kind_of_word(const Layout *l, int i, const Token *t)
@@ -10,6 +22,8 @@ int dsl_kind_of_word(const Layout *l, int i, const Token *t)
     int next = dsl_raw_at(l, i + 1)->kind;
     if (t->kind != NAME) {
         bool names = l->last == '.' || next == ':' || next == '=';
+        if (t->kind == MODULE && l->last == ':') /* ffn: module = swiglu */
+            return MODULE;
         return names ? NAME : t->kind;
     }
     if (!strcmp(t->text, "after") && next == NAME &&
@@ -17,7 +31,7 @@ int dsl_kind_of_word(const Layout *l, int i, const Token *t)
         return AFTER;
     if (l->last == AFTER)
         return STEP;
-    return NAME;
+    return in_a_file(l, t->text);
 }
 
 typedef struct {

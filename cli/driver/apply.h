@@ -31,7 +31,22 @@ typedef struct {
     LIST(Planned) weight;
     LIST(TensorInfo) tensor; /* in the order of writing */
     int64_t bytes;
+    /* what is in the files: a tensor each, or of parts one that is written with
+     * the last of them */
+    LIST(TensorInfo) whole;
+    struct PlannedPart {
+        TensorPart part;
+        int whole; /* -1 where the tensor is no part */
+        bool last;
+    } *part; /* one for each tensor */
+    char **held; /* by whole: bytes so far, or NULL */
 } FilePlan;
+/* Puts weights that are parts together (parts_write.c). */
+void file_plan_join(FilePlan *p, Arena *a, const Sources *s);
+/* Tensor k's bytes, of which there are all. */
+bool file_plan_put(const FilePlan *p, Writer *w, int k, const void *data,
+                   Err *err);
+void file_plan_free(FilePlan *p);
 /* forced: the type of every tensor, where has_forced. */
 void file_plan_make(FilePlan *p, Arena *a, const Sources *s, const Model *made,
                const Common *common);

@@ -2,6 +2,7 @@
  * what commands and recipes are made of. */
 #pragma once
 #include "cli/driver/apply.h"    /* a new model's tensors, and where they go */
+#include "cli/driver/compose.h"  /* transforms in each other */
 #include "cli/driver/engine.h"   /* a model that runs */
 #include "cli/driver/loaded.h"   /* a checkpoint with its model */
 #include "cli/driver/pins.h"     /* schedules as the user pins them */

@@ -1,5 +1,5 @@
 /* A model bound to its checkpoint; its weights for those that compute. */
-#include "cli/driver/loaded.h"
+#include "cli/driver/parts.h"
 #include <string.h>
 
 /* bf16 models compute in bf16, all others in f32, unless told. */
@@ -108,8 +108,8 @@ bool loaded_open(Loaded *l, const char *path, const Common *common, Err *err)
         return false;
     l->dtype = compute_dtype(c, common);
     l->pins.arena = &l->arena;
-    if (!bind(l, err) || !bind_pair(l, err) || !loaded_fits(c, l->model, err) ||
-        !check_types(l, err))
+    if (!bind(l, err) || !bind_pair(l, err) || !parts_open(l, err) ||
+        !loaded_fits(c, l->model, err) || !check_types(l, err))
         return false;
     say_unknown(l);
     return pins_open(&l->pins, model_spec(l->model), common, err);

@@ -13,6 +13,7 @@ typedef struct {
     Dtype dtype; /* what modules compute in */
     const Common *common;
     Pins pins;   /* schedules that its kernels must have */
+    LIST(TensorInfo) whole; /* tensors of which weights are parts */
 } Loaded;
 
 /* Do the checkpoint's tensors fit the model? */
@@ -33,7 +34,7 @@ void args_add(ArgList *to, Arena *a, const char *what, const char *text,
  * and the dims of m. */
 With *with_shape(Arena *a, const ArgList *with, Model *m);
 
-/* Is it a .graft file, FILE.graft:NAME or a module of the library (then *name
+/* Is it a .graft file, FILE.graft:NAME or a name of the library's (then *name
  * is NAME)? What is there as a file or a folder is no module. */
 bool is_spec(const char *what, const char **name);
 /* The spec, read: of a file, or of the library where there is no such file, or

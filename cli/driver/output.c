@@ -88,7 +88,7 @@ static Writer *begin_folder(Output *o, Err *err)
         report_note(o->common, "note: %s is a link out of the model's folder: "
                     "such files are not copied", c->link_out);
     p->folder = (FolderSpec){
-        .tensor = o->plan->tensor.at, .tensors = o->plan->tensor.n,
+        .tensor = o->plan->whole.at, .tensors = o->plan->whole.n,
         .meta = (const char *const(*)[2])o->meta, .metas = o->metas,
         .file = p->file.at, .files = p->file.n};
     return folder_begin(o->path, &p->folder, err);
@@ -111,7 +111,7 @@ static Writer *begin_gguf(Output *o, Err *err)
     struct OutputParts *p = o->parts;
     const Checkpoint *c = o->source;
     p->gguf = (GgufSpec){
-        .tensor = o->plan->tensor.at, .tensors = o->plan->tensor.n,
+        .tensor = o->plan->whole.at, .tensors = o->plan->whole.n,
         .config = p->written.config, .tokenizer = c->tokenizer,
         .gguf = c->gguf,
         .meta = (const char *const(*)[2])o->meta, .metas = o->metas,

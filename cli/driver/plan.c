@@ -272,4 +272,5 @@ void file_plan_make(FilePlan *p, Arena *a, const Sources *s, const Model *made,
     int n = model_weights(made, &w);
     for (int i = 0; i < n; i++)
         plan_weight(p, a, s, w[i], common);
+    file_plan_join(p, a, s);
 }

@@ -72,6 +72,16 @@ static bool put_converted(Put *p, const FileTensor *t, const TensorInfo *as,
 static bool put_copy(Put *p, const FileTensor *t, const TensorInfo *as,
                      Err *err)
 {
+    int k = (int)(as - p->plan->tensor.at);
+    if (p->plan->part[k].whole >= 0) {
+        char *buf = buffer(p, as->bytes);
+        tensor_read_all(t, as->dtype, buf);
+        bool good = fits_type(t, as, 0, as->bytes / type_bytes(as->dtype, 1),
+                              buf, err) &&
+                    file_plan_put(p->plan, p->writer, k, buf, err);
+        tensor_release(t);
+        return good;
+    }
     bool as_it_lies = !t->made && t->info.dtype == as->dtype &&
                       t->rows == ROWS_plain;
     bool fine = as_it_lies ? writer_copy(p->writer, t, err)
@@ -109,9 +119,13 @@ static bool put_computed(Put *p, const Planned *w, Err *err)
     for (int i = 0; i < w->count; i++)
         bytes += p->plan->tensor.at[w->first + i].bytes;
     char *buf = buffer(p, bytes);
-    return values_compute(p->values, w->weight, w->dtype, buf, err) &&
-           stays_finite(p, w, buf, err) &&
-           writer_put(p->writer, buf, bytes, err);
+    bool fine = values_compute(p->values, w->weight, w->dtype, buf, err) &&
+                stays_finite(p, w, buf, err);
+    for (int i = w->first; fine && i < w->first + w->count; i++) {
+        fine = file_plan_put(p->plan, p->writer, i, buf, err);
+        buf += p->plan->tensor.at[i].bytes;
+    }
+    return fine;
 }
 
 static bool put_weight(Put *p, const Planned *w, Progress *bar, Err *err)

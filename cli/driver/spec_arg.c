@@ -36,13 +36,13 @@ static bool is_file(const char *what, size_t *len, const char **name)
             !strncmp(what + *len - (sizeof ext - 1), ext, sizeof ext - 1));
 }
 
-static bool library_has(const char *module)
+static bool library_has(const char *name)
 {
     Arena a = {0};
     Diags diags = {.quiet = true};
     Spec *s = spec_new(&a, &diags);
     spec_whole_library(s);
-    bool has = spec_find(s, AST_module, module) != NULL;
+    bool has = spec_define(s, name) != NULL;
     diags_free(&diags);
     arena_free(&a);
     return has;

@@ -187,11 +187,19 @@ static Expr at_rope(Cu *c, const Node *n, const CuPlaces *p)
     const Dim *hd = n->type.dim[2];
     const char *j = cu_place_of(p, hd);
     int half = n->rope->rotary / 2;
+    bool pairs = n->rope->pairs != 0;
     const char *turn = cu_name(c, "turn"), *pair = cu_name(c, "pair");
-    cu_line(c, "int %s = %s < %d ? %s : %s < %d ? %s - %d : -1;", turn, j,
-            half, j, j, 2 * half, j, half);
-    cu_line(c, "int %s = %s < 0 ? %s : %s < %d ? %s + %d : %s - %d;", pair,
-            turn, j, j, half, j, half, j, half);
+    const char *first = pairs ? cu_text(c, "%s %% 2 == 0", j)
+                              : cu_text(c, "%s < %d", j, half);
+    if (pairs) {
+        cu_line(c, "int %s = %s < %d ? %s / 2 : -1;", turn, j, 2 * half, j);
+        cu_line(c, "int %s = %s < 0 ? %s : %s ^ 1;", pair, turn, j, j);
+    } else {
+        cu_line(c, "int %s = %s < %d ? %s : %s < %d ? %s - %d : -1;", turn, j,
+                half, j, j, 2 * half, j, half);
+        cu_line(c, "int %s = %s < 0 ? %s : %s ? %s + %d : %s - %d;", pair,
+                turn, j, first, j, half, j, half);
+    }
     const char *at = cu_name(c, "angle");
     cu_line(c, "int %s = %s < 0 ? 0 : %s;", at, turn, turn);
     CuPlaces other = *p;
@@ -203,10 +211,48 @@ static Expr at_rope(Cu *c, const Node *n, const CuPlaces *p)
     cu_line(c, "float %s = %s;", cs, angle(c, n, p, "0", at));
     cu_line(c, "float %s = %s;", sn, angle(c, n, p, "1", at));
     const char *v = cu_name(c, "turned");
-    Expr e = {cu_text(c, "%s < 0 ? %s : %s * %s + %s * (%s < %d ? -%s : %s)",
-                      turn, x, x, cs, y, j, half, sn, sn), 8};
+    Expr e = {cu_text(c, "%s < 0 ? %s : %s * %s + %s * (%s ? -%s : %s)",
+                      turn, x, x, cs, y, first, sn, sn), 8};
     cu_line(c, "float %s = %s;", v, cu_rounded(c, n->type.dtype, e).text);
     return (Expr){v, 0};
+}
+
+/* Each side at the nearest place that it has. */
+static Expr at_join(Cu *c, const Node *n, const CuPlaces *p)
+{
+    const char *j = cu_place_of(p, n->dim[2]), *size = cu_size(c, n->dim[0]);
+    CuPlaces a = *p, b = *p;
+    cu_place(&a, n->dim[0], new_place(c, n->dim[0],
+             cu_text(c, "%s < %s ? %s : %s - 1", j, size, j, size)));
+    cu_place(&b, n->dim[1], new_place(c, n->dim[1],
+             cu_text(c, "%s < %s ? 0 : %s - %s", j, size, j, size)));
+    const char *x = cu_name(c, "left"), *y = cu_name(c, "right");
+    const char *type = cu_register(n->type.dtype);
+    cu_line(c, "%s %s = %s;", type, x, cu_value(c, n->arg[0], &a));
+    cu_line(c, "%s %s = %s;", type, y, cu_value(c, n->arg[1], &b));
+    return (Expr){cu_text(c, "%s < %s ? %s : %s", j, size, x, y), 8};
+}
+
+static Expr at_cut(Cu *c, const Node *n, const CuPlaces *p)
+{
+    double first;
+    const char *from = size_is_num(n->size, &first)
+                           ? cu_text(c, "%.0f", first)
+                           : cu_param(c, n->size, false, "first");
+    return moved(c, n, p, new_place(c, n->dim[0],
+                                    cu_text(c, "%s + %s", from,
+                                            cu_place_of(p, n->dim[1]))));
+}
+
+static Expr at_position(Cu *c, const Node *n, const CuPlaces *p)
+{
+    const Expr pos = cu_load(c, kernel_positions(c->kernel), p);
+    if (!n->type.index_of)
+        return cu_rounded(c, n->type.dtype,
+                          (Expr){cu_text(c, "(float)%s", pos.text), 2});
+    const char *size = cu_size(c, n->type.index_of);
+    return (Expr){cu_text(c, "%s < %s ? %s : %s - 1", pos.text, size, pos.text,
+                          size), 8};
 }
 
 static Expr at_scalar(Cu *c, const Node *n)
@@ -242,6 +288,9 @@ static Expr computed(Cu *c, const Node *n, const CuPlaces *p)
     case OP_gather: return moved(c, n, p, index_at(c, n->arg[1], p));
     case OP_slice: return moved(c, n, p, cu_text(c, "%.0f", n->num));
     case OP_rename: return moved(c, n, p, cu_place_of(p, n->dim[1]));
+    case OP_cut: return at_cut(c, n, p);
+    case OP_join: return at_join(c, n, p);
+    case OP_position: return at_position(c, n, p);
     case OP_flatten: return at_flatten(c, n, p);
     case OP_split: return at_split(c, n, p);
     case OP_iota: return (Expr){cu_place_of(p, n->dim[0]), 0};

@@ -3,25 +3,10 @@
  *     O = sum of 2^(s - m) v,  l = sum of 2^(s - m),  s = q k log2(e) / sqrt hd
  * m is whole, so that changing it scales O and l by a power of two, exactly:
  * the result does not depend on where a block begins to be the largest. */
-#include "codegen/emit/attend.h"
+#include "codegen/emit/attend_score.h"
 #include <math.h>
 
 enum { WIDE = 4 }; /* vectors of a block */
-
-typedef struct {
-    Walk w;
-    const Attend *a;
-    CacheShape s;
-    int64_t most;       /* rows of a task's memory */
-    Val base, T;
-    Val tokens, heads;  /* of a task: tokens, query heads of each */
-    Val head, h0, t0;   /* this task's */
-    Val rows;           /* its rows: (token, query head) */
-    Val q, scores, p, o, m, l, from, to, dst, step; /* memory */
-    Val first, last;    /* positions that any row sees */
-    Val from_all, to_all; /* that all see */
-    Val out;            /* the vector being written */
-} At;
 
 /* ---- tasks ---- */
 
@@ -68,19 +53,6 @@ static void find_task(At *a)
     a->rows = named(mul(e, a->tokens, a->heads), "rows");
 }
 
-static Val token_of(At *a, Val row)
-{
-    Emit *e = a->w.e;
-    return add(e, a->t0, quot(e, row, a->heads));
-}
-
-static Val query_of(At *a, Val row)
-{
-    Emit *e = a->w.e;
-    Val h = add(e, mul(e, a->head, i64(e, a->s.group)), a->h0);
-    return add(e, h, rest(e, row, a->heads));
-}
-
 /* ---- memory: q | scores | p | o | m | l | from | to | dst | step ---- */
 
 static Val carve(At *a, Val *mem, int64_t bytes, int64_t *sum)
@@ -111,11 +83,6 @@ static int64_t lay_out(At *a, Val mem)
     return sum;
 }
 
-static Val cell(At *a, TyName t, Val base, Val row)
-{
-    return at(a->w.e, ty(a->w.e, t), base, row);
-}
-
 /* ---- before: rows and what they see ---- */
 
 static int64_t q_chunks(const At *a)
@@ -127,8 +94,8 @@ static void pack_query(At *a, Val row)
 {
     Emit *e = a->w.e;
     const Buffer *q = a->a->q;
-    Val n = mul(e, token_of(a, row), i64(e, a->s.H));
-    n = mul(e, add(e, n, query_of(a, row)), i64(e, a->s.hd));
+    Val n = mul(e, attend_token(a, row), i64(e, a->s.H));
+    n = mul(e, add(e, n, attend_query(a, row)), i64(e, a->s.hd));
     Val src = at(e, ty_mem(e, q->type.dtype), walk_base(&a->w, q), n);
     Val step, dst = block_row(e, &a->s.score, a->q, i64(e, q_chunks(a)),
                               a->rows, row, &step);
@@ -141,14 +108,17 @@ static void pack_query(At *a, Val row)
 static void see(At *a, Val row, const Val ends[4])
 {
     Emit *e = a->w.e;
-    Val t = token_of(a, row), to = add(e, a->base, t);
+    Val t = attend_token(a, row), to = add(e, a->base, t);
     Ty i = ty(e, TY_i32);
     Val pos = load(e, i, at(e, i, walk_base(&a->w, a->a->pos), t));
-    Val from = sub(e, to, to_int(e, pos, ty(e, TY_i64)));
-    if (a->a->window)
+    pos = to_int(e, pos, ty(e, TY_i64));
+    if (a->a->chunk)
+        pos = rest(e, pos, i64(e, a->a->window));
+    Val from = sub(e, to, pos);
+    if (a->a->window && !a->a->chunk)
         from = greatest(e, from, sub(e, to, i64(e, a->a->window - 1)));
-    store(e, from, cell(a, TY_i64, a->from, row));
-    store(e, to, cell(a, TY_i64, a->to, row));
+    store(e, from, attend_cell(a, TY_i64, a->from, row));
+    store(e, to, attend_cell(a, TY_i64, a->to, row));
     set(e, ends[0], least(e, get(e, ends[0]), from));
     set(e, ends[1], greatest(e, get(e, ends[1]), from));
     set(e, ends[2], least(e, get(e, ends[2]), to));
@@ -161,11 +131,13 @@ static void start_row(At *a, Val row)
     Emit *e = a->w.e;
     Ty wide = vec(ty(e, TY_f32), e->lanes);
     Val chunks = i64(e, a->s.rows / tile_chunk(&a->s.sum)), step;
-    store(e, f32(e, -0x1p30), cell(a, TY_f32, a->m, row));
+    store(e, f32(e, -0x1p30), attend_cell(a, TY_f32, a->m, row));
     store(e, num(wide, 0), at(e, wide, a->l, row));
+    if (a->a->attend->op == OP_attend_sink)
+        attend_sink(a, row);
     Val dst = block_row(e, &a->s.sum, a->p, chunks, a->rows, row, &step);
     store(e, dst, at(e, ty_ptr(e), a->dst, row));
-    store(e, step, cell(a, TY_i64, a->step, row));
+    store(e, step, attend_cell(a, TY_i64, a->step, row));
 }
 
 static void start_rows(At *a)
@@ -223,7 +195,8 @@ static Row row_at(At *a, Val row)
     Emit *e = a->w.e;
     return (Row){.row = row,
                  .dst = load(e, ty_ptr(e), at(e, ty_ptr(e), a->dst, row)),
-                 .step = load(e, ty(e, TY_i64), cell(a, TY_i64, a->step, row))};
+                 .step = load(e, ty(e, TY_i64),
+                              attend_cell(a, TY_i64, a->step, row))};
 }
 
 /* A vector of weights to where the second tile reads them. */
@@ -245,7 +218,7 @@ static void find_ends(At *a, Row *r, Val block)
     Emit *e = a->w.e;
     Val first = mul(e, block, i64(e, a->s.rows));
     for (int i = 0; i < 2; i++) {
-        Val p = cell(a, TY_i64, i ? a->to : a->from, r->row);
+        Val p = attend_cell(a, TY_i64, i ? a->to : a->from, r->row);
         Val off = sub(e, load(e, ty(e, TY_i64), p), first);
         off = least(e, greatest(e, off, i64(e, -1)), i64(e, a->s.rows));
         r->ends[i] = splat(e, to_int(e, off, ty(e, TY_i32)), e->lanes);
@@ -273,13 +246,13 @@ static void raise(At *a, Row *r, Val most)
 {
     Emit *e = a->w.e;
     Ty t = ty(e, TY_f32);
-    Val old = load(e, t, cell(a, TY_f32, a->m, r->row));
+    Val old = load(e, t, attend_cell(a, TY_f32, a->m, r->row));
     Val above = less(e, splat(e, old, e->lanes), most);
     Val m = var(e, t, "m");
     set(e, m, old);
     If moved = if_begin(e, any(e, above));
     set(e, m, greatest(e, round_up(e, reduce_max(e, most)), old));
-    store(e, get(e, m), cell(a, TY_f32, a->m, r->row));
+    store(e, get(e, m), attend_cell(a, TY_f32, a->m, r->row));
     Val by = vm_exp2_less(e, old, get(e, m));
     scale(e, at(e, vec(t, e->lanes), a->l, r->row), by);
     for (int64_t j = 0; j < a->s.v_panels; j++)
@@ -303,7 +276,7 @@ static void softmax_row(At *a, Val row, Val block, bool sees_all)
         find_ends(a, &r, block);
     for (int v = 0; v < WIDE; v++) {
         s[v] = load(e, wide, at(e, t, base, i64(e, v * e->lanes)));
-        s[v] = mul(e, s[v], num(wide, M_LOG2E / sqrt((double)a->s.hd)));
+        s[v] = attend_score(a, s[v], row, block, v);
         s[v] = sees_all ? s[v] : hide(e, &r, v, s[v]);
         most = v ? greatest(e, s[v], most) : s[v];
     }
@@ -378,17 +351,17 @@ static void write_row(At *a, Val row)
     l = reduce_add(e, load(e, vec(t, e->lanes), l));
     Val share = splat(e, quot(e, f32(e, 1), l), e->lanes);
     Places p = {.lanes = e->lanes};
-    places_set(&p, type->dim[0], token_of(a, row), false);
-    places_set(&p, type->dim[1], query_of(a, row), false);
-    for (int64_t d = 0; d < a->s.hd; d += e->lanes) {
+    places_set(&p, type->dim[0], attend_token(a, row), false);
+    places_set(&p, type->dim[1], attend_query(a, row), false);
+    for (int64_t d = 0; d < a->s.vd; d += e->lanes) {
         Val panel = o_panel(a, i64(e, d / a->s.cols));
         Val n = mul(e, row, i64(e, a->s.cols));
         n = add(e, n, i64(e, d % a->s.cols));
         Val o = load(e, vec(t, e->lanes), at(e, t, panel, n));
         a->out = mul(e, o, share);
         places_set(&p, type->dim[2], i64(e, d), true);
-        if (d + e->lanes > a->s.hd)
-            p.mask = mask_first(e, e->lanes, i64(e, a->s.hd - d));
+        if (d + e->lanes > a->s.vd)
+            p.mask = mask_first(e, e->lanes, i64(e, a->s.vd - d));
         for (int i = 0; i < a->w.kernel->nout; i++) {
             Buffer *b = a->w.kernel->out[i];
             walk_store(&a->w, b, &p, walk(&a->w, b->node, &p));
@@ -435,7 +408,8 @@ void emit_attend(Emit *e, Plan *p, Kernel *k)
     At a = {.a = &k->attend};
     emit_append(&a.w, e, p, k);
     kernel_begin(&a.w, e, p, k);
-    a.s = cache_shape(e->target, &k->attend.q->type, &k->attend.k->type);
+    a.s = cache_shape(e->target, &k->attend.q->type, &k->attend.k->type,
+                      &k->attend.v->type);
     a.most = most_rows(&a);
     k->scratch = lay_out(&a, kernel_mem(&a.w));
     task(&a);

@@ -10,15 +10,17 @@
 #include "codegen/emit/matmul.h"
 
 typedef struct {
-    int64_t H, G, hd, group; /* query heads, heads, their size, H / G */
+    int64_t H, G, hd, group; /* query heads, heads, size of a key, H / G */
+    int64_t vd;              /* size of a value */
     int64_t rows, cols, pair; /* positions of a block; of a panel of values */
-    int64_t k_pad, v_panels; /* hd in full chunks, in panels */
+    int64_t k_pad, v_panels; /* hd in full chunks, vd in panels */
     int64_t k_block, v_block; /* elements of one head's block */
     Dtype dtype;             /* of the cache */
     Tile score, sum;
 } CacheShape;
 
-CacheShape cache_shape(const Target *t, const Type *q, const Type *kv);
+CacheShape cache_shape(const Target *t, const Type *q, const Type *k,
+                       const Type *v);
 /* Address of a head's block, in keys or values. */
 Val cache_block(Walk *w, const CacheShape *s, Val cache, Val block, Val head,
                 bool keys);

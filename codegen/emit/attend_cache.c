@@ -14,18 +14,19 @@ static TileKind score_kind(const Target *t, Dtype q, Dtype k)
     return k == TYPE_f16 ? TILE_half : TILE_f32;
 }
 
-CacheShape cache_shape(const Target *t, const Type *q, const Type *kv)
+CacheShape cache_shape(const Target *t, const Type *q, const Type *k,
+                       const Type *v)
 {
     Emit sizes = {.target = t, .lanes = t->width / 4};
-    CacheShape s = {.G = size_of(kv->dim[1]), .hd = size_of(kv->dim[2]),
-                    .dtype = kv->dtype};
+    CacheShape s = {.G = size_of(k->dim[1]), .hd = size_of(k->dim[2]),
+                    .vd = size_of(v->dim[2]), .dtype = k->dtype};
     s.H = q ? size_of(q->dim[1]) : s.G;
     s.group = s.H / s.G;
     s.cols = 2 * sizes.lanes;
     s.rows = 2 * s.cols;
     s.pair = s.dtype == TYPE_bf16 ? 2 : 1;
     s.k_pad = (s.hd + TILE_K - 1) / TILE_K * TILE_K;
-    s.v_panels = (s.hd + s.cols - 1) / s.cols;
+    s.v_panels = (s.vd + s.cols - 1) / s.cols;
     s.k_block = s.k_pad * s.rows;
     s.v_block = s.v_panels * s.rows * s.cols;
     s.score = tile_choose(&sizes,
@@ -43,14 +44,14 @@ static int64_t head_bytes(const CacheShape *s, bool keys, int64_t rows)
 
 int64_t attend_bytes(const Target *t, const Type *kv, bool keys, int64_t rows)
 {
-    CacheShape s = cache_shape(t, NULL, kv);
+    CacheShape s = cache_shape(t, NULL, kv, kv);
     return s.G * head_bytes(&s, keys, rows);
 }
 
 void attend_copy(const Target *t, const Type *kv, bool keys, int64_t length,
                  int64_t rows, const void *from, int64_t more, void *to)
 {
-    CacheShape s = cache_shape(t, NULL, kv);
+    CacheShape s = cache_shape(t, NULL, kv, kv);
     for (int64_t g = 0; g < s.G; g++)
         memcpy((char *)to + g * head_bytes(&s, keys, more),
                (const char *)from + g * head_bytes(&s, keys, rows),
@@ -85,13 +86,13 @@ static Val place(Emit *e, int64_t pair, int64_t width, Val outer, Val inner)
     return add(e, n, rest(e, outer, i64(e, pair)));
 }
 
-/* Element d of the row's keys or values. */
-static Val source(Append *a, const Buffer *b, Val row, Val d)
+/* Element d of the row's keys or values, `size` of them. */
+static Val source(Append *a, const Buffer *b, int64_t size, Val row, Val d)
 {
     Emit *e = a->w->e;
     Val token = sub(e, row, a->base);
     Val n = add(e, mul(e, token, i64(e, a->s.G)), a->head);
-    n = add(e, mul(e, n, i64(e, a->s.hd)), d);
+    n = add(e, mul(e, n, i64(e, size)), d);
     return at(e, ty_mem(e, a->s.dtype), walk_base(a->w, b), n);
 }
 
@@ -106,7 +107,7 @@ static void put_key_part(Append *a, Val to, Val row, Val in, Ty t,
     Loop d = loop_begin(e, "d", i64(e, first), i64(e, end), step);
     Val n = place(e, a->s.pair, a->s.rows, d.index, in);
     Val v = pad ? LLVMConstNull(t)
-                : load(e, t, source(a, k->k, row, d.index));
+                : load(e, t, source(a, k->k, a->s.hd, row, d.index));
     store(e, v, at(e, ty_mem(e, a->s.dtype), to, n));
     loop_end(e, d);
 }
@@ -139,10 +140,11 @@ static void put_value(Append *a, Val to, Val row, Val in, int64_t first)
 {
     Emit *e = a->w->e;
     Ty t = ty_mem(e, a->s.dtype);
-    Loop d = loop_begin(e, "d", i64(e, first), i64(e, a->s.hd), 1);
+    Loop d = loop_begin(e, "d", i64(e, first), i64(e, a->s.vd), 1);
     Val v = LLVMConstNull(t);
     if (row)
-        v = load(e, t, source(a, a->w->kernel->attend.v, row, d.index));
+        v = load(e, t, source(a, a->w->kernel->attend.v, a->s.vd, row,
+                              d.index));
     store(e, v, value_place(a, to, in, d.index));
     loop_end(e, d);
 }
@@ -152,14 +154,14 @@ static void put_value_pair(Append *a, Val to, Val row, Val in)
 {
     Emit *e = a->w->e;
     const Buffer *v = a->w->kernel->attend.v;
-    int64_t lanes = e->lanes, whole = a->s.hd / lanes * lanes;
+    int64_t lanes = e->lanes, whole = a->s.vd / lanes * lanes;
     Ty t = vec(ty_mem(e, a->s.dtype), e->lanes);
     Loop d = loop_begin(e, "d", i64(e, 0), i64(e, whole), lanes);
-    Val x = load(e, t, source(a, v, row, d.index));
+    Val x = load(e, t, source(a, v, a->s.vd, row, d.index));
     if (a->s.pair == 2) {
         Ty wide = vec(ty(e, TY_i32), e->lanes);
         Val next = add(e, row, i64(e, 1));
-        Val y = load(e, t, source(a, v, next, d.index));
+        Val y = load(e, t, source(a, v, a->s.vd, next, d.index));
         x = LLVMBuildZExt(e->at, x, wide, "");
         y = LLVMBuildZExt(e->at, y, wide, "");
         x = bit_or(e, x, shift_left(e, y, 16));
@@ -243,7 +245,8 @@ void emit_append(Walk *w, Emit *e, Plan *p, Kernel *k)
     named.name = intern_printf("%s_append", k->name);
     kernel_begin(w, e, p, &named);
     Append a = {.w = w, .s = cache_shape(e->target, &k->attend.q->type,
-                                         &k->attend.k->type)};
+                                         &k->attend.k->type,
+                                         &k->attend.v->type)};
     Val first;
     touched(&a, &first);
     Val heads = i64(e, a.s.G), task = kernel_task(w);

@@ -1,6 +1,6 @@
 /* The walker: the value of a node where its dims stand at given places. Moving
  * ops cost nothing here: they only change the places. */
-#include "codegen/emit/kernel.h"
+#include "codegen/emit/walk.h"
 #include <string.h>
 
 typedef struct {
@@ -18,7 +18,7 @@ void places_set(Places *p, const Dim *d, Val index, bool spread)
     p->at[i] = (Place){d, index, spread};
 }
 
-static const Place *place_of(const Places *p, const Dim *d)
+const Place *walk_place(const Places *p, const Dim *d)
 {
     for (int i = 0; i < p->n; i++)
         if (p->at[i].dim == d)
@@ -40,8 +40,7 @@ bool walk_varies(const Node *n, const Places *p)
     return false;
 }
 
-/* An index as a vector of i64, one a lane. */
-static Val all_lanes(Walk *w, const Place *at, int lanes)
+Val walk_lanes(Walk *w, const Place *at, int lanes)
 {
     if (width_of(at->index) > 1 || lanes == 1)
         return at->index;
@@ -91,7 +90,7 @@ void walk_unflatten(Walk *w, Places *p, int n, const Dim *const *d, Val flat,
         !(size_is_num(d[n - 1]->size, &size) &&
           (int64_t)size % p->lanes == 0)) {
         Place all = {NULL, flat, true};
-        flat = all_lanes(w, &all, p->lanes);
+        flat = walk_lanes(w, &all, p->lanes);
         spread = false;
     }
     for (int i = n - 1; i > 0; i--) {
@@ -139,7 +138,7 @@ static void add_dim(Walk *w, Where *to, const Place *at, Val stride, bool last,
     if (at->spread && last && lanes > 1) {
         to->contiguous = true;
     } else if (differs_by_lane(at) && lanes > 1) {
-        Val v = mul(e, all_lanes(w, at, lanes), splat(e, stride, lanes));
+        Val v = mul(e, walk_lanes(w, at, lanes), splat(e, stride, lanes));
         to->lanes = sum(e, to->lanes, v);
         return;
     }
@@ -154,7 +153,7 @@ static Where where_is(Walk *w, const Type *t, int first, int end,
     Where to = {0};
     Val stride = i64(e, 1);
     for (int i = end - 1; i >= first; i--) {
-        add_dim(w, &to, place_of(p, t->dim[i]), stride, i == end - 1,
+        add_dim(w, &to, walk_place(p, t->dim[i]), stride, i == end - 1,
                 p->lanes);
         if (i > first)
             stride = mul(e, stride, walk_size(w, t->dim[i]->size));
@@ -268,147 +267,6 @@ Val walk(Walk *w, const Node *n, const Places *p)
     return tree(w->e, n, p->lanes, walk_leaf, &s);
 }
 
-/* The place an index node's value says: a scalar where all lanes agree. */
-static Val walk_index(Walk *w, const Node *index, const Places *p)
-{
-    Emit *e = w->e;
-    Places one = *p;
-    if (!walk_varies(index, p)) {
-        one.lanes = 1;
-        one.mask = NULL;
-    }
-    return to_int(e, walk(w, index, &one), ty(e, TY_i64));
-}
-
-static Val at_gather(Walk *w, const Node *n, const Places *p)
-{
-    Places to = *p;
-    places_set(&to, n->dim[0], walk_index(w, n->arg[1], p), false);
-    return walk(w, n->arg[0], &to);
-}
-
-static Val at_slice(Walk *w, const Node *n, const Places *p)
-{
-    Places to = *p;
-    places_set(&to, n->dim[0], i64(w->e, (int64_t)n->num), false);
-    return walk(w, n->arg[0], &to);
-}
-
-static Val at_rename(Walk *w, const Node *n, const Places *p)
-{
-    Places to = *p;
-    const Place *from = place_of(p, n->dim[1]);
-    places_set(&to, n->dim[0], from->index, from->spread);
-    return walk(w, n->arg[0], &to);
-}
-
-static Val at_flatten(Walk *w, const Node *n, const Places *p)
-{
-    Places to = *p;
-    const Place *from = place_of(p, n->dim[0]);
-    walk_unflatten(w, &to, n->ndim - 1, n->dim + 1, from->index, from->spread);
-    return walk(w, n->arg[0], &to);
-}
-
-static Val at_split(Walk *w, const Node *n, const Places *p)
-{
-    Emit *e = w->e;
-    Places to = *p;
-    Place all = {NULL, NULL, false};
-    for (int i = 1; i < n->ndim; i++) {
-        const Place *from = place_of(p, n->dim[i]);
-        bool last = i == n->ndim - 1;
-        Val v = from->index;
-        if (from->spread && !last)
-            v = all_lanes(w, from, p->lanes);
-        if (all.index && width_of(all.index) > 1 && from->spread)
-            v = all_lanes(w, from, p->lanes);
-        else
-            all.spread |= from->spread && last;
-        if (all.index) {
-            Val s = walk_size(w, n->dim[i]->size);
-            int wide = width_of(all.index), mine = width_of(v);
-            Val up = mul(e, all.index, splat(e, s, wide));
-            if (wide < mine)
-                up = splat(e, up, mine);
-            else if (mine < wide)
-                v = splat(e, v, wide);
-            v = add(e, up, v);
-        }
-        all.index = v;
-    }
-    places_set(&to, n->dim[0], all.index, all.spread);
-    return walk(w, n->arg[0], &to);
-}
-
-static Val at_iota(Walk *w, const Node *n, const Places *p)
-{
-    Val v = all_lanes(w, place_of(p, n->dim[0]), p->lanes);
-    v = to_int(w->e, v, ty(w->e, TY_i32));
-    return splat(w->e, v, p->lanes / width_of(v));
-}
-
-static Val at_onehot(Walk *w, const Node *n, const Places *p)
-{
-    Emit *e = w->e;
-    Val is = walk(w, n->arg[0], p);
-    Val here = all_lanes(w, place_of(p, n->dim[0]), p->lanes);
-    Val hit = same(e, to_int(e, is, ty(e, TY_i64)), here);
-    return to_float(e, hit, ty(e, TY_f32));
-}
-
-static Val at_scalar(Walk *w, const Node *n, const Places *p)
-{
-    Emit *e = w->e;
-    double known;
-    Ty reg = ty_reg(e, n->type.dtype);
-    if (size_is_num(n->size, &known))
-        return num(vec(reg, p->lanes), known);
-    Val bits = walk_run(w, plan_size(w->plan, n->size, true));
-    Val v = float_of_bits(e, bits);
-    v = type_is_float(n->type.dtype) ? to_float(e, v, reg) : to_int(e, v, reg);
-    return splat(e, v, p->lanes);
-}
-
-/* cos (which 0) or sin (1) of token t's angle j, from a table [2, T, half]. */
-static Val angle(Walk *w, const Node *n, const Places *p, int which, Val j,
-                 bool spread)
-{
-    const Buffer *table = kernel_rope(w->kernel, n->rope);
-    const Place *token = place_of(p, n->type.dim[0]);
-    Places to = *p;
-    places_set(&to, table->type.dim[0], i64(w->e, which), false);
-    places_set(&to, table->type.dim[1], token->index, token->spread);
-    places_set(&to, table->type.dim[2], j, spread);
-    return walk_load(w, table, &to);
-}
-
-/* Elements j and j + rotary / 2 of a head turn by the token's angles: the
- * first half gets x cos - partner sin, the second x cos + partner sin. Where
- * vectors do not cross the halves, all stays contiguous. */
-static Val at_rope(Walk *w, const Node *n, const Places *p)
-{
-    Emit *e = w->e;
-    const Dim *hd = n->type.dim[2];
-    const Place *head = place_of(p, hd);
-    int64_t half = n->rope->rotary / 2;
-    bool uniform = p->lanes > 1 && head->spread && half % p->lanes == 0;
-    Val j = uniform ? head->index : all_lanes(w, head, p->lanes);
-    Val turns = less(e, j, like_bits(j, 2 * half));
-    Val first = less(e, j, like_bits(j, half));
-    Val up = add(e, j, like_bits(j, half));
-    Val down = sub(e, j, like_bits(j, half));
-    Places other = *p;
-    places_set(&other, hd, pick(e, first, up, pick(e, turns, down, j)),
-               uniform);
-    Val at_angle = pick(e, first, j, pick(e, turns, down, like_bits(j, 0)));
-    Val x = walk(w, n->arg[0], p), y = walk(w, n->arg[0], &other);
-    Val c = angle(w, n, p, 0, at_angle, uniform);
-    Val s = angle(w, n, p, 1, at_angle, uniform);
-    Val turned = mul_add(e, y, pick(e, first, neg(e, s), s), mul(e, x, c));
-    return round_to(e, n->type.dtype, pick(e, turns, turned, x));
-}
-
 static Val walk_leaf(Emit *e, const Node *n, int lanes, void *user)
 {
     Step *s = user;
@@ -422,15 +280,18 @@ static Val walk_leaf(Emit *e, const Node *n, int lanes, void *user)
     if (b)
         return walk_load(w, b, p);
     switch (n->op) {
-    case OP_gather: return at_gather(w, n, p);
-    case OP_slice: return at_slice(w, n, p);
-    case OP_rename: return at_rename(w, n, p);
-    case OP_flatten: return at_flatten(w, n, p);
-    case OP_split: return at_split(w, n, p);
-    case OP_iota: return at_iota(w, n, p);
-    case OP_onehot: return at_onehot(w, n, p);
-    case OP_scalar: return at_scalar(w, n, p);
-    case OP_rope: return at_rope(w, n, p);
+    case OP_gather: return walk_gather(w, n, p);
+    case OP_slice: return walk_slice(w, n, p);
+    case OP_rename: return walk_rename(w, n, p);
+    case OP_flatten: return walk_flatten(w, n, p);
+    case OP_split: return walk_split(w, n, p);
+    case OP_iota: return walk_iota(w, n, p);
+    case OP_onehot: return walk_onehot(w, n, p);
+    case OP_scalar: return walk_scalar(w, n, p);
+    case OP_rope: return walk_rope(w, n, p);
+    case OP_cut: return walk_cut(w, n, p);
+    case OP_join: return walk_join(w, n, p);
+    case OP_position: return walk_position(w, n, p);
     case OP_expand:
     case OP_order: return walk(w, n->arg[0], p);
     case OP_number: return NULL;

@@ -115,7 +115,8 @@ static void choose_matmul(const Emit *e, Kernel *k)
 static void choose_attend(const Target *t, Kernel *k)
 {
     Schedule *s = &k->schedule;
-    CacheShape c = cache_shape(t, &k->attend.q->type, &k->attend.k->type);
+    CacheShape c = cache_shape(t, &k->attend.q->type, &k->attend.k->type,
+                               &k->attend.v->type);
     int64_t cuts = (MIN_TASKS + c.G - 1) / c.G;
     set_one(&s->heads[0], (c.group + cuts - 1) / cuts);
     set_all(s->heads, (int)c.group);

@@ -126,6 +126,24 @@ static void select_first(Ranked *r, int64_t n, int64_t k)
     }
 }
 
+static void cumsum(void *const *arg, const int64_t *run, int64_t task,
+                   void *mem)
+{
+    const CallInfo *info = arg[2];
+    const Node *n = info->node;
+    Dtype from = n->arg[0]->type.dtype;
+    Along a = along(&n->type, n->dim[0], run);
+    (void)task, (void)mem;
+    for (int64_t o = 0; o < a.outer * a.inner; o++) {
+        int64_t at = o / a.inner * a.n * a.inner + o % a.inner;
+        double sum = 0;
+        for (int64_t i = 0; i < a.n; i++, at += a.inner) {
+            sum += type_load(from, arg[0], at);
+            type_store(n->type.dtype, arg[1], at, sum);
+        }
+    }
+}
+
 static void topk(void *const *arg, const int64_t *run, int64_t task, void *mem)
 {
     const CallInfo *info = arg[2];
@@ -174,24 +192,56 @@ static int64_t offset_of(const Node *n, const int64_t *run, bool in, int64_t i)
     return at;
 }
 
+/* Elements that stand together over n's dims. */
+static int64_t together(const Node *n, const int64_t *run)
+{
+    int64_t m = 1;
+    for (int i = 0; i < n->ndim; i++)
+        m *= size_of(n->dim[i], run);
+    return m;
+}
+
+/* Those of group g, from argument x. */
+static void gather_group(const Node *n, const void *x, const int64_t *run,
+                         int64_t g, Ranked *r)
+{
+    int64_t m = together(n, run), base = offset_of(n, run, false, g);
+    for (int64_t i = 0; i < m; i++) {
+        int64_t at = base + offset_of(n, run, true, i);
+        r[i] = (Ranked){type_load(n->arg[0]->type.dtype, x, at), at};
+    }
+}
+
+static void ranked(void *const *arg, const int64_t *run, int64_t task,
+                   void *mem)
+{
+    const CallInfo *info = arg[2];
+    const Node *n = info->node;
+    int64_t all = type_count(&n->type, run[0]), m = together(n, run);
+    Ranked *r = xmalloc((size_t)m * sizeof *r + 1);
+    float *out = arg[1];
+    (void)task, (void)mem;
+    for (int64_t g = 0; m && g < all / m; g++) {
+        gather_group(n, arg[0], run, g, r);
+        qsort(r, (size_t)m, sizeof *r, by_rank);
+        for (int64_t i = 0; i < m; i++)
+            out[r[i].index] = (float)i;
+    }
+    free(r);
+}
+
 static void largest(void *const *arg, const int64_t *run, int64_t task,
                     void *mem)
 {
     const CallInfo *info = arg[3];
     const Node *n = info->node;
-    int64_t all = type_count(&n->type, run[0]), m = 1;
-    for (int i = 0; i < n->ndim; i++)
-        m *= size_of(n->dim[i], run);
+    int64_t all = type_count(&n->type, run[0]), m = together(n, run);
     int64_t keep = kept(type_load(n->arg[1]->type.dtype, arg[1], 0), m);
     Ranked *r = xmalloc((size_t)m * sizeof *r + 1);
     (void)task, (void)mem;
     memset(arg[2], 0, (size_t)type_bytes(n->type.dtype, all));
     for (int64_t g = 0; m && g < all / m; g++) {
-        int64_t base = offset_of(n, run, false, g);
-        for (int64_t i = 0; i < m; i++) {
-            int64_t at = base + offset_of(n, run, true, i);
-            r[i] = (Ranked){type_load(n->arg[0]->type.dtype, arg[0], at), at};
-        }
+        gather_group(n, arg[0], run, g, r);
         if (keep)
             select_first(r, m, keep);
         for (int64_t i = 0; i < keep; i++)
@@ -206,6 +256,7 @@ ExecKernel call_kernel(const Node *n)
         [OP_uniform] = draw,     [OP_gaussian] = draw,
         [OP_shuffle] = shuffled, [OP_place] = place,
         [OP_topk] = topk,        [OP_largest] = largest,
+        [OP_rank] = ranked,      [OP_cumsum] = cumsum,
         [OP_repeat] = copy,
     };
     if (!kernel[n->op])

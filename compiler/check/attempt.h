@@ -41,9 +41,14 @@ bool is_asked(const Spec *s, const Ast *def); /* of a file asked for */
 bool check_text(const Ast *def); /* check_text.c; false: reported */
 const Ast *first_of(const Ast *def, AstKind kind);
 Model *symbolic_model(const Spec *s, const Ast *def);
-/* One pattern; with its parameters' defaults, or unknown. */
-bool try_pattern(Spec *s, const Ast *def, const Ast *call, bool defaults,
-                 Attempt *t);
+/* The modules that a transform's patterns match, at most `most`; a pattern that
+ * matches none is reported. */
+enum { MATCHED = 64 };
+int matched_modules(Spec *s, const Ast *def, const Ast **out,
+                    const Ast **by, int most); /* by: the pattern of each */
+/* One of them; with its parameters' defaults, or unknown. */
+bool try_pattern(Spec *s, const Ast *def, const Ast *module,
+                 const Ast *call, bool defaults, Attempt *t);
 bool transform_has(const Ast *def, const Ast *arg); /* claims.c */
 void lint_spec(Spec *s, const Rules *rules); /* lint.c */
 /* A transform, and the modules that it puts in with their parts. */

@@ -122,15 +122,54 @@ static bool attempt(Spec *s, const Ast *def, const Ast *module,
     return t->fresh && forward_node(t->m, t->m->weights, t->fresh, NULL, true);
 }
 
-bool try_pattern(Spec *s, const Ast *def, const Ast *call, bool defaults,
-                 Attempt *t)
+/* The pattern as if it named the module. */
+static const Ast *under_name(Arena *a, const Ast *call, const char *name)
 {
-    const Ast *module = spec_find(s, AST_module, call_name(call));
-    if (!module) {
-        error_at(call->src, call->kid[0]->loc, "no module `%s`%s",
-                 call_name(call), spec_hint(s, AST_module, call_name(call)));
-        return false;
+    if (!strcmp(call_name(call), name))
+        return call;
+    Ast *copy = arena_alloc(a, sizeof *copy), *word;
+    *copy = *call;
+    copy->kid = arena_alloc(a, (size_t)call->nkid * sizeof *copy->kid);
+    memcpy(copy->kid, call->kid, (size_t)call->nkid * sizeof *copy->kid);
+    word = arena_alloc(a, sizeof *word);
+    *word = *call->kid[0];
+    word->text = name;
+    copy->kid[0] = word;
+    return copy;
+}
+
+int matched_modules(Spec *s, const Ast *def, const Ast **out,
+                    const Ast **by, int most)
+{
+    const Ast *match = first_of(def, AST_match);
+    int n = 0;
+    for (int i = 0; n < most && i < match->kid[0]->nkid; i++) {
+        const Ast *call = match->kid[0]->kid[i];
+        bool any = false;
+        for (int j = 0; j < s->def.n && n < most; j++) {
+            if (s->def.at[j]->kind != AST_module ||
+                !pattern_fits(s, call, s->def.at[j]))
+                continue;
+            any = true;
+            out[n] = s->def.at[j];
+            by[n++] = under_name(s->arena, call, s->def.at[j]->text);
+            if (strcmp(call_name(call), "module"))
+                break;
+        }
+        if (!any)
+            error_at(call->src, call->kid[0]->loc, "no module `%s`%s",
+                     call_name(call),
+                     strcmp(call_name(call), "module")
+                         ? spec_hint(s, AST_module, call_name(call))
+                         : " has these parameters and takes x[.., D] to "
+                           "[.., D]");
     }
+    return n;
+}
+
+bool try_pattern(Spec *s, const Ast *def, const Ast *module,
+                 const Ast *call, bool defaults, Attempt *t)
+{
     for (int follow = 0; follow < FOLLOW_COUNT; follow++) {
         Hush h = hush(s);
         bool good = attempt(s, def, module, call, defaults, (Follow)follow, t);
@@ -204,11 +243,12 @@ static void check_transform(Spec *s, const Ast *def)
         try_whole(s, def);
         return;
     }
-    for (int i = 0; i < match->kid[0]->nkid; i++) {
-        const Ast *call = match->kid[0]->kid[i];
-        if (try_pattern(s, def, call, false, &t))
+    const Ast *module[MATCHED], *call[MATCHED];
+    int n = matched_modules(s, def, module, call, MATCHED);
+    for (int i = 0; i < n; i++) {
+        if (try_pattern(s, def, module[i], call[i], false, &t))
             check_rest(&t.scope, def);
-        try_pattern(s, def, call, true, &t);
+        try_pattern(s, def, module[i], call[i], true, &t);
     }
 }
 

@@ -319,13 +319,13 @@ void judge_transform(Judge *j, const Ast *def)
     const Ast *match = first_of(def, AST_match);
     if (!match || !worth_judging(def))
         return;
-    int n = match->kid[0]->nkid;
+    const Ast *module[MATCHED], *call[MATCHED];
+    int n = matched_modules(j->spec, def, module, call, MATCHED);
     for (int i = 0; i < n; i++) {
-        const Ast *call = match->kid[0]->kid[i];
         Attempt t;
-        if (try_pattern(j->spec, def, call, false, &t) &&
+        if (try_pattern(j->spec, def, module[i], call[i], false, &t) &&
             !j->spec->diags->errors)
-            judge_pattern(j, def, call, &t, n > 1 ? call_name(call) : NULL);
+            judge_pattern(j, def, call[i], &t, n > 1 ? module[i]->text : NULL);
     }
 }
 

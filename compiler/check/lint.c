@@ -32,9 +32,11 @@ static void lint_transform(Lint *l, const Ast *def)
 {
     const Ast *match = first_of(def, AST_match);
     const Ast *replace = first_of(def, AST_replace);
+    const Ast *module, *call;
     Attempt t;
     if (!match || !replace ||
-        !try_pattern(l->spec, def, match->kid[0]->kid[0], true, &t))
+        !matched_modules(l->spec, def, &module, &call, 1) ||
+        !try_pattern(l->spec, def, module, call, true, &t))
         return;
     lint_start(l, def, &t);
     lint_dead(l, t.m, t.fresh, replace->kid[0]);

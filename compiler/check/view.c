@@ -188,13 +188,13 @@ static int sketch_transform(Spec *s, const Ast *def, Sketch **out)
     int n = 0;
     if (!match)
         return 0;
-    *out = arena_alloc(s->arena, (size_t)(2 * match->kid[0]->nkid) *
-                                     sizeof **out);
-    for (int i = 0; i < match->kid[0]->nkid; i++) {
-        const Ast *call = match->kid[0]->kid[i];
-        const char *name = call_name(call);
+    const Ast *module[MATCHED], *call[MATCHED];
+    int matched = matched_modules(s, def, module, call, MATCHED);
+    *out = arena_alloc(s->arena, (size_t)(2 * matched + 1) * sizeof **out);
+    for (int i = 0; i < matched; i++) {
+        const char *name = module[i]->text;
         Attempt t;
-        if (!try_pattern(s, def, call, false, &t) ||
+        if (!try_pattern(s, def, module[i], call[i], false, &t) ||
             !sketch(&(*out)[n], t.m, t.match, name) ||
             !sketch(&(*out)[n + 1], t.m, t.fresh, name))
             return 0;

@@ -17,11 +17,23 @@ typedef enum {
 typedef struct Node Node;
 typedef struct Graph Graph;
 
+/* Rows of a file's tensor that are a weight: `as "qkv" transposed rows a .. b`.
+ * The tensor's first dims are the last `packed` of the stacked ones; of what is
+ * left the first (of the matrix turned, if `transposed`) counts the rows. */
+typedef struct {
+    const char *tensor; /* with a {} for each stacked dim that is not packed */
+    int packed;
+    bool transposed;
+    int64_t first, step, count; /* count 0: all rows */
+} FilePart;
+
 /* A weight: a tensor of a checkpoint, or what a transform makes. */
 typedef struct Weight {
     const char *path;  /* in the text: "layer[3].ffn.expert.gate" */
     const char *file;  /* the tensor: "model.layers.3.mlp.experts.{}.w1.weight";
-                        * a {} for each of the first `stacked` dims */
+                        * a {} for each of the first `stacked` dims; of a part
+                        * what it is of, and which */
+    const FilePart *part; /* NULL: a tensor of its own */
     int stacked;       /* leading dims that are arrays of modules */
     Type type;
     Node *value;       /* how a transform makes it; NULL: read from the file */
@@ -39,6 +51,7 @@ typedef enum {
 typedef struct {
     double theta;
     int rotary; /* leading elements of a head that turn; the rest pass */
+    double pairs; /* 1: elements 2j and 2j + 1 turn together */
     RopeKind kind;
     double factor, low, high, original;     /* as in Hugging Face configs */
     double beta_fast, beta_slow, attention; /* yarn; longrope's attention */
@@ -48,8 +61,8 @@ typedef struct {
     const Size *scaling, *share; /* what is not known of them; or NULL */
 } Rope;
 /* Fills inv_freq[rotary / 2]; *scale multiplies cos and sin (1 but for yarn
- * and longrope).
- * Elements j and j + rotary / 2 turn together, by pos * inv_freq[j]. */
+ * and longrope). Elements j and j + rotary / 2 (or 2j and 2j + 1) turn
+ * together, by pos * inv_freq[j]. */
 void rope_frequencies(const Rope *r, double *inv_freq, double *scale);
 
 /* One pass of a repeated layer: a body, and the weights for its slots. */
@@ -132,6 +145,12 @@ Graph *graph_new(Arena *a, const char *name);
 Node *graph_add(Graph *g, Node n);
 void graph_output(Graph *g, const char *name, Node *n);
 Node *graph_find_output(const Graph *g, const char *name); /* or NULL */
+/* Any of the ops that attend. */
+static inline bool op_attends(Op op)
+{
+    return op == OP_attend || op == OP_attend_sink || op == OP_attend_slope ||
+           op == OP_attend_bias;
+}
 int node_args(const Node *n); /* how many: op_info's, and a repeat's further */
 /* Why its rule refuses the node, or NULL with *type filled in. */
 const char *op_type(const Node *n, Type *type);
@@ -193,7 +212,8 @@ enum { /* flags: attributes that its nodes read, facts */
     HAS_weight = 32, /* or a slot */
     HAS_rope = 64,
     HAS_repeat = 128,
-    HAS_any = 255,
+    HAS_cap = 16384, /* a number, 0 where there is none */
+    HAS_any = 255 | 16384,
     IS_exact = 256,       /* a double has the value of any doubles */
     IS_exact_at_0 = 512,  /* of 0 */
     IS_commutative = 1024,

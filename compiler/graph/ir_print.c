@@ -194,6 +194,10 @@ static void print_value(IrText *p, const Node *n)
     }
     if (n->size)
         fprintf(p->out, "%ssize=%s", comma, size_text(n->size));
+    if (n->num != 0 && (op_info[n->op].flags & HAS_cap)) {
+        fprintf(p->out, "%scap=", comma);
+        ir_print_number(p->out, n->num);
+    }
     if (n->slot)
         fprintf(p->out, "%sslot=%d", comma, n->slot);
     if (n->weight)

@@ -119,6 +119,8 @@ static void read_keyed(IrReader *r, Node *n, const char *key, Loc loc)
         n->size = ir_size(r);
     else if (!strcmp(key, "slot"))
         n->slot = ir_int(r);
+    else if (!strcmp(key, "cap"))
+        n->num = ir_number(r);
     else if (n->op == OP_rope)
         read_rope(r, n, key, loc);
     else

@@ -58,7 +58,7 @@ static bool attrs_hold(const Node *n, Complaint *c)
         const char *what;
         bool there, may, must;
     } row[] = {
-        {"number", n->num != 0, has & HAS_num, false},
+        {"number", n->num != 0, has & (HAS_num | HAS_cap), false},
         {"size", n->size, has & (HAS_size | HAS_window), has & HAS_size},
         {"name", n->name, has & (HAS_name | HAS_title), has & HAS_name},
         {"weight", n->weight || n->slot, has & HAS_weight, has & HAS_weight},

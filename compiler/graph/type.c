@@ -1,6 +1,6 @@
 /* Dims and types, and each op's type rule: what it asks of its arguments and
  * what it gives. A rule returns why it refuses, or NULL. */
-#include "compiler/graph/graph.h"
+#include "compiler/graph/type_rules.h"
 #include <math.h>
 #include <string.h>
 
@@ -106,8 +106,7 @@ static int width(Dtype t)
     return t == TYPE_f64 ? 4 : t == TYPE_f32 ? 3 : type_is_float(t) ? 2 : 0;
 }
 
-/* Two float types give the wider (bf16 with f16: f32); others count as f32. */
-static Dtype wider(Dtype a, Dtype b)
+Dtype type_wider(Dtype a, Dtype b)
 {
     if (!type_is_float(a))
         return type_is_float(b) ? b : TYPE_f32;
@@ -159,11 +158,20 @@ static const char *rule_index(const Node *n, Type *out)
                : "to be an index of its dim over that dim";
 }
 
+static const char *rule_position(const Node *n, Type *out)
+{
+    *out = n->type;
+    return n->ndim == 1 && out->rank == 1 && out->dim[0] == n->dim[0] &&
+                   (out->index_of || type_is_float(out->dtype))
+               ? NULL
+               : "to be a place for each of its dim";
+}
+
 static const char *rule_map(const Node *n, Type *out)
 {
     out->dtype = n->arg[0]->type.dtype;
     for (int i = 0; i < node_args(n); i++)
-        out->dtype = wider(out->dtype, n->arg[i]->type.dtype);
+        out->dtype = type_wider(out->dtype, n->arg[i]->type.dtype);
     return join(n, out);
 }
 
@@ -176,7 +184,8 @@ static const char *rule_truth(const Node *n, Type *out)
 static const char *rule_select(const Node *n, Type *out)
 {
     const Type *a = &n->arg[1]->type, *b = &n->arg[2]->type;
-    out->dtype = a->dtype == b->dtype ? a->dtype : wider(a->dtype, b->dtype);
+    out->dtype = a->dtype == b->dtype ? a->dtype
+                                      : type_wider(a->dtype, b->dtype);
     out->index_of = a->index_of == b->index_of ? a->index_of : NULL;
     return join(n, out);
 }
@@ -199,14 +208,14 @@ static const char *rule_along(const Node *n, Type *out)
 {
     rule_same(n, out);
     out->index_of = NULL;
-    out->dtype = wider(out->dtype, out->dtype);
+    out->dtype = type_wider(out->dtype, out->dtype);
     return all_in(n, out);
 }
 
 static const char *rule_reduce(const Node *n, Type *out)
 {
     const Type *a = &n->arg[0]->type;
-    out->dtype = wider(a->dtype, a->dtype);
+    out->dtype = type_wider(a->dtype, a->dtype);
     for (int i = 0; i < a->rank; i++)
         if (!has_dim(n, a->dim[i]))
             add_dim(out, a->dim[i]);
@@ -234,6 +243,14 @@ static const char *rule_largest(const Node *n, Type *out)
     return all_in(n, out);
 }
 
+static const char *rule_rank(const Node *n, Type *out)
+{
+    *out = n->arg[0]->type;
+    out->dtype = TYPE_f32;
+    out->index_of = NULL;
+    return all_in(n, out);
+}
+
 static const char *rule_onehot(const Node *n, Type *out)
 {
     *out = n->arg[0]->type;
@@ -257,7 +274,7 @@ static const char *rule_place(const Node *n, Type *out)
 static const char *rule_contract(const Node *n, Type *out)
 {
     const Type *a = &n->arg[0]->type, *b = &n->arg[1]->type;
-    out->dtype = wider(a->dtype, b->dtype);
+    out->dtype = type_wider(a->dtype, b->dtype);
     for (int i = 0; i < a->rank; i++)
         if (!has_dim(n, a->dim[i]) && !add_dim(out, a->dim[i]))
             return "at most 8 dims";
@@ -297,7 +314,7 @@ static const char *rule_scatter(const Node *n, Type *out)
     const Type *a = &n->arg[0]->type, *b = &n->arg[1]->type;
     if (n->ndim != 1 || b->index_of != n->dim[0])
         return "an index of its dim";
-    out->dtype = wider(a->dtype, a->dtype);
+    out->dtype = type_wider(a->dtype, a->dtype);
     add_dim(out, n->dim[0]);
     for (int i = 0; i < b->rank; i++)
         if (type_dim(a, b->dim[i]) < 0)
@@ -401,27 +418,6 @@ static const char *rule_rename(const Node *n, Type *out)
         n->dim[0]->size != n->dim[1]->size)
         return "a dim of its argument and a new one of its size";
     out->dim[at] = n->dim[1];
-    return NULL;
-}
-
-static const char *rule_attend(const Node *n, Type *out)
-{
-    const Type *q = &n->arg[0]->type, *k = &n->arg[1]->type,
-               *v = &n->arg[2]->type;
-    if (q->rank != 3 || k->rank != 3 || v->rank != 3)
-        return "q [T, H, hd], k and v [T, G, hd]";
-    if (k->dim[0] != q->dim[0] || v->dim[0] != q->dim[0] ||
-        v->dim[1] != k->dim[1] || k->dim[2] != q->dim[2])
-        return "q, k, v with one T and hd, k and v with one G";
-    double H, G;
-    if (size_is_num(q->dim[1]->size, &H) && size_is_num(k->dim[1]->size, &G) &&
-        fmod(H, G) != 0)
-        return "query heads that the key heads divide";
-    double window;
-    if (n->size && size_is_num(n->size, &window) && window < 1)
-        return "a window of 1 or more";
-    *out = *q;
-    out->dim[2] = v->dim[2];
     return NULL;
 }
 

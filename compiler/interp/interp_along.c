@@ -85,3 +85,13 @@ bool run_softmax(Run *r, const Node *n, const Operand *in, Tensor *out)
     tensor_free(sum);
     return true;
 }
+
+bool run_cumsum(Run *r, const Node *n, const Operand *in, Tensor *out)
+{
+    const Tensor *a = in[0].t;
+    int64_t step = tensor_stride(a, n->dim[0]);
+    int64_t size = size_at(n->dim[0]->size, r->env->T);
+    for (int64_t i = 0; i < out->count; i++)
+        out->at[i] = a->at[i] + (i / step % size ? out->at[i - step] : 0);
+    return true;
+}

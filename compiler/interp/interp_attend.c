@@ -11,40 +11,76 @@ static double dot(const double *a, const double *b, int64_t n)
     return sum;
 }
 
-/* score[i] = softmax of scale q . k_(first + i), over `count` tokens. */
-static void scores(const double *q, const double *k, int64_t step, int64_t hd,
-                   int64_t count, double *score)
+/* What a query sees: `count` tokens, the last of them itself. */
+typedef struct {
+    const Node *n;
+    const Tensor *more; /* the fourth argument, or NULL */
+    int64_t h, count;
+} Seen;
+
+/* A score as the op has it, of what lies `back` steps behind. */
+static double adjusted(const Seen *s, double score, int64_t back)
 {
-    double top = -INFINITY, sum = 0;
-    for (int64_t i = 0; i < count; i++) {
+    const Tensor *m = s->more;
+    if (s->n->num > 0)
+        score = s->n->num * tanh(score / s->n->num);
+    if (s->n->op == OP_attend_slope)
+        score -= m->at[s->h] * (double)back;
+    if (s->n->op == OP_attend_bias) {
+        int64_t R = m->shape[1];
+        score += m->at[s->h * R + (back < R ? back : R - 1)];
+    }
+    return score;
+}
+
+/* score[i] = softmax of scale q . k_(first + i), over what is seen. */
+static void scores(const Seen *s, const double *q, const double *k,
+                   int64_t step, int64_t hd, double *score)
+{
+    bool sink = s->n->op == OP_attend_sink;
+    double top = sink ? s->more->at[s->h] : -INFINITY, sum = 0;
+    for (int64_t i = 0; i < s->count; i++) {
         score[i] = dot(q, k + i * step, hd) / sqrt((double)hd);
+        score[i] = adjusted(s, score[i], s->count - 1 - i);
         top = op_value(OP_maximum, score[i], top, 0);
     }
-    for (int64_t i = 0; i < count; i++)
+    if (sink)
+        sum = exp(s->more->at[s->h] - top);
+    for (int64_t i = 0; i < s->count; i++)
         sum += score[i] = exp(score[i] - top);
-    for (int64_t i = 0; i < count; i++)
+    for (int64_t i = 0; i < s->count; i++)
         score[i] /= sum;
 }
 
-/* Token t sees its sequence up to itself, and within a window the last
- * `window` of these. Query head h reads key head h / (H / G). */
+/* Token t sees its sequence up to itself: within a window the last of these,
+ * of pieces those of its own. */
+static int64_t sees(const Run *r, const Node *n, int64_t t)
+{
+    int64_t all = sequence_position(r->env, t) + 1;
+    if (!n->size)
+        return all;
+    int64_t size = size_at(n->size, r->env->T);
+    if (n->name) /* "chunk" */
+        return (all - 1) % size + 1;
+    return all < size ? all : size;
+}
+
+/* Query head h reads key head h / (H / G). */
 bool run_attend(Run *r, const Node *n, const Operand *in, Tensor *out)
 {
     const Tensor *q = in[0].t, *k = in[1].t, *v = in[2].t;
     int64_t H = q->shape[1], G = k->shape[1], hd = q->shape[2],
-            wide = v->shape[2], window = INT64_MAX;
-    if (n->size)
-        window = size_at(n->size, r->env->T);
+            wide = v->shape[2];
+    Seen s = {.n = n, .more = n->op == OP_attend ? NULL : in[3].t};
     double *score = xmalloc((size_t)q->shape[0] * sizeof *score + 1);
     for (int64_t t = 0; t < q->shape[0]; t++) {
-        int64_t see = sequence_position(r->env, t) + 1;
-        see = see < window ? see : window;
-        for (int64_t h = 0; h < H; h++) {
-            int64_t g = h / (H / G), first = (t - see + 1) * G + g;
-            double *to = out->at + (t * H + h) * wide;
-            scores(q->at + (t * H + h) * hd, k->at + first * hd, G * hd, hd,
-                   see, score);
-            for (int64_t i = 0; i < see; i++)
+        s.count = sees(r, n, t);
+        for (s.h = 0; s.h < H; s.h++) {
+            int64_t g = s.h / (H / G), first = (t - s.count + 1) * G + g;
+            double *to = out->at + (t * H + s.h) * wide;
+            scores(&s, q->at + (t * H + s.h) * hd, k->at + first * hd, G * hd,
+                   hd, score);
+            for (int64_t i = 0; i < s.count; i++)
                 for (int64_t j = 0; j < wide; j++)
                     to[j] += score[i] *
                              v->at[(first + i * G) * wide + j];
@@ -54,12 +90,15 @@ bool run_attend(Run *r, const Node *n, const Operand *in, Tensor *out)
     return true;
 }
 
-static void turn(const double *x, double *y, int64_t half, const double *cos_,
-                 const double *sin_)
+/* Element j of the half that leads turns with the one after it, or with that
+ * of the other half. */
+static void turn(const double *x, double *y, int64_t half, bool pairs,
+                 const double *cos_, const double *sin_)
 {
     for (int64_t j = 0; j < half; j++) {
-        y[j] = x[j] * cos_[j] - x[j + half] * sin_[j];
-        y[j + half] = x[j + half] * cos_[j] + x[j] * sin_[j];
+        int64_t a = pairs ? 2 * j : j, b = pairs ? a + 1 : j + half;
+        y[a] = x[a] * cos_[j] - x[b] * sin_[j];
+        y[b] = x[b] * cos_[j] + x[a] * sin_[j];
     }
 }
 
@@ -81,8 +120,8 @@ bool run_rope(Run *r, const Node *n, const Operand *in, Tensor *out)
             s[j] = sin(pos * freq[j]) * scale;
         }
         for (int64_t h = 0; h < H; h++)
-            turn(x->at + (t * H + h) * hd, out->at + (t * H + h) * hd, half, c,
-                 s);
+            turn(x->at + (t * H + h) * hd, out->at + (t * H + h) * hd, half,
+                 n->rope->pairs != 0, c, s);
     }
     free(freq);
     return true;

@@ -62,6 +62,19 @@ bool run_iota(Run *r, const Node *n, const Operand *in, Tensor *out)
     return true;
 }
 
+bool run_position(Run *r, const Node *n, const Operand *in, Tensor *out)
+{
+    (void)in;
+    int64_t last = INT64_MAX;
+    if (n->type.index_of)
+        last = size_at(n->type.index_of->size, r->env->T) - 1;
+    for (int64_t i = 0; i < out->count; i++) {
+        int64_t at = sequence_position(r->env, i);
+        out->at[i] = (double)(at < last ? at : last);
+    }
+    return true;
+}
+
 bool run_shuffle(Run *r, const Node *n, const Operand *in, Tensor *out)
 {
     (void)in;

@@ -68,3 +68,47 @@ bool run_scatter(Run *r, const Node *n, const Operand *in, Tensor *out)
         out->at[w.off[0] + step * (int64_t)b->at[w.off[1]]] += a->at[i];
     return true;
 }
+
+bool run_cut(Run *r, const Node *n, const Operand *in, Tensor *out)
+{
+    const Tensor *a = in[0].t;
+    int64_t from = size_at(n->size, r->env->T), T = r->env->T;
+    int64_t size = size_at(n->dim[0]->size, T);
+    if (from < 0 || from + size_at(n->dim[1]->size, T) > size)
+        return err_set(r->err, "%s: from %lld on for %s of %s, which has %lld",
+                       node_name(n), (long long)from,
+                       size_text(n->dim[1]->size), n->dim[0]->name,
+                       (long long)size);
+    Walk w = {0};
+    walk_dims(&w, out);
+    walk_follow(&w, 0, a, NULL);
+    for (int i = 0; i < w.n; i++)
+        if (w.dim[i] == n->dim[1])
+            w.stride[0][i] = tensor_stride(a, n->dim[0]);
+    int64_t base = from * tensor_stride(a, n->dim[0]);
+    for (int64_t i = 0; i < out->count; i++, walk_next(&w))
+        out->at[i] = a->at[base + w.off[0]];
+    return true;
+}
+
+/* The part of out where dim 2 goes from `from` on for t's dim `d`. */
+static void put_part(const Node *n, const Tensor *t, const Dim *d,
+                     int64_t from, Tensor *out)
+{
+    int64_t step = tensor_stride(out, n->dim[2]);
+    Walk w = {0};
+    walk_dims(&w, t);
+    walk_follow(&w, 0, out, NULL);
+    for (int i = 0; i < w.n; i++)
+        if (w.dim[i] == d)
+            w.stride[0][i] = step;
+    for (int64_t i = 0; i < t->count; i++, walk_next(&w))
+        out->at[from * step + w.off[0]] = t->at[i];
+}
+
+bool run_join(Run *r, const Node *n, const Operand *in, Tensor *out)
+{
+    put_part(n, in[0].t, n->dim[0], 0, out);
+    put_part(n, in[1].t, n->dim[1], size_at(n->dim[0]->size, r->env->T), out);
+    return true;
+}

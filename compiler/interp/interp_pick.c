@@ -61,17 +61,18 @@ static int64_t kept(double share, int64_t m)
     return keep > 0 ? keep < (double)m ? (int64_t)keep : m : 0;
 }
 
-bool run_largest(Run *r, const Node *n, const Operand *in, Tensor *out)
+/* For each group of elements that stand together over n->dim[]: they in order,
+ * largest first, to `put`; index: where each lies. */
+static void each_order(const Node *n, const Tensor *a,
+                       void (*put)(const Ranked *rank, int64_t m, void *user),
+                       void *user)
 {
-    (void)r;
-    const Tensor *a = in[0].t;
     Walk group = {0}, inside = {0};
     walk_part(&group, n, n->ndim, a, false);
     walk_part(&inside, n, n->ndim, a, true);
     walk_follow(&group, 0, a, NULL);
     walk_follow(&inside, 0, a, NULL);
     int64_t m = walk_steps(&inside), groups = walk_steps(&group);
-    int64_t keep = kept(in[1].t->at[0], m);
     Ranked *rank = xmalloc((size_t)m * sizeof *rank + 1);
     for (int64_t i = 0; i < groups; i++, walk_next(&group)) {
         for (int64_t j = 0; j < m; j++, walk_next(&inside)) {
@@ -79,10 +80,41 @@ bool run_largest(Run *r, const Node *n, const Operand *in, Tensor *out)
             rank[j] = (Ranked){a->at[at], at};
         }
         qsort(rank, (size_t)m, sizeof *rank, by_rank);
-        for (int64_t j = 0; j < keep; j++)
-            out->at[rank[j].index] = 1;
+        put(rank, m, user);
     }
     free(rank);
+}
+
+typedef struct {
+    double share;
+    Tensor *out;
+} Largest;
+
+static void put_largest(const Ranked *rank, int64_t m, void *user)
+{
+    const Largest *l = user;
+    for (int64_t j = 0; j < kept(l->share, m); j++)
+        l->out->at[rank[j].index] = 1;
+}
+
+bool run_largest(Run *r, const Node *n, const Operand *in, Tensor *out)
+{
+    (void)r;
+    Largest l = {in[1].t->at[0], out};
+    each_order(n, in[0].t, put_largest, &l);
+    return true;
+}
+
+static void put_rank(const Ranked *rank, int64_t m, void *user)
+{
+    for (int64_t j = 0; j < m; j++)
+        ((Tensor *)user)->at[rank[j].index] = (double)j;
+}
+
+bool run_rank(Run *r, const Node *n, const Operand *in, Tensor *out)
+{
+    (void)r;
+    each_order(n, in[0].t, put_rank, out);
     return true;
 }
 

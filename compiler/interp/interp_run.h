@@ -35,11 +35,14 @@ typedef struct {
 /* Fills out (zeroed); false with r->err set. */
 typedef bool Kernel(Run *r, const Node *n, const Operand *in, Tensor *out);
 Kernel run_input, run_weight, run_number, run_scalar, run_flag, run_iota,
-    run_shuffle, run_draw;                                /* interp_leaf.c */
+    run_position, run_shuffle, run_draw;  /* interp_leaf.c */
 Kernel run_map;                                           /* interp_map.c */
-Kernel run_sum, run_max, run_softmax, run_logsumexp;      /* interp_along.c */
-Kernel run_topk, run_largest, run_onehot, run_place;      /* interp_pick.c */
-Kernel run_gather, run_scatter, run_copy, run_slice, run_same; /* .._move.c */
+Kernel run_sum, run_max, run_softmax, run_logsumexp,
+    run_cumsum;                                           /* interp_along.c */
+Kernel run_topk, run_largest, run_rank, run_onehot,
+    run_place;                                            /* interp_pick.c */
+Kernel run_gather, run_scatter, run_copy, run_slice, run_same, run_cut,
+    run_join;                                             /* interp_move.c */
 Kernel run_contract;                                      /* .._contract.c */
 Kernel run_repeat, run_result;                            /* interp_repeat.c */
 Kernel run_attend, run_rope;                              /* interp_attend.c */

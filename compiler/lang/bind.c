@@ -299,6 +299,15 @@ static Model *bind_made(Arena *arena, Spec *spec, const Ast *t,
 
 /* ---- our own folders ---- */
 
+/* "[0.3,0.5]" */
+static const char *array_text(const cJSON *v, Arena *a)
+{
+    char *text = cJSON_PrintUnformatted(v);
+    const char *kept = arena_strn(a, text, strlen(text));
+    cJSON_free(text);
+    return kept;
+}
+
 static int args_of(const cJSON *params, Arena *a, Arg *arg)
 {
     int n = 0;
@@ -309,6 +318,7 @@ static int args_of(const cJSON *params, Arena *a, Arg *arg)
                            : cJSON_IsBool(v)
                                ? (cJSON_IsTrue(v) ? "true" : "false")
                            : cJSON_IsString(v) ? v->valuestring
+                           : cJSON_IsArray(v)  ? array_text(v, a)
                                                : "none";
         arg[n++] = (Arg){intern(v->string), intern(text)};
     }

@@ -1,5 +1,6 @@
 /* The built-in functions: one table, a row each. */
 #include "compiler/lang/builtin.h"
+#include <math.h>
 #include <string.h>
 
 typedef struct {
@@ -11,6 +12,15 @@ typedef struct {
 
 /* ---- elementwise ---- */
 
+/* log(4) is a number, too. */
+static const Size *of_number(Op op, const Size *a)
+{
+    double x;
+    bool known = op_info[op].nargs == 1 && size_is_num(a, &x) &&
+                 isfinite(op_value(op, x, 0, 0));
+    return known ? size_num(op_value(op, x, 0, 0)) : NULL;
+}
+
 /* What the op makes of sizes alone; NULL: a tensor. */
 static const Size *of_sizes(Op op, const Size *a, const Size *b)
 {
@@ -19,7 +29,7 @@ static const Size *of_sizes(Op op, const Size *a, const Size *b)
            : op == OP_sqrt    ? size_sqrt(a)
            : op == OP_minimum ? size_min(a, b)
            : op == OP_maximum ? size_max(a, b)
-                              : NULL;
+                              : of_number(op, a);
 }
 
 Val built_map(Scope *s, const Ast *call, int op)
@@ -109,6 +119,15 @@ static const Builtin builtins[] = {
     {"place",     1, 2, built_place, 0},
     {"largest",   2, 9, built_largest, 0},
     {"scatter",   2, 2, built_scatter, 0},
+    {"expand",    2, 9, built_expand, 0},
+    {"concat",    3, 9, built_concat, 0},
+    {"rename",    2, 9, built_rename, 0},
+    {"split",     4, 9, built_split, 0},
+    {"flatten",   4, 9, built_flatten, 0},
+    {"iota",      1, 1, built_iota, 0},
+    {"position",  1, 2, built_position, 0},
+    {"cumsum",    2, 2, built_order, OP_cumsum},
+    {"rank",      2, 9, built_order, OP_rank},
     {"gaussian",  1, 9, built_draw, OP_gaussian},
     {"random",    1, 9, built_draw, OP_uniform},
     {"normal",    1, 3, built_init, OP_gaussian},
@@ -116,8 +135,9 @@ static const Builtin builtins[] = {
     {"dropout",   2, 2, built_dropout, 0},
     {"shuffle",   1, 4, built_shuffle, 0},
     {"part",      3, 3, built_part, 0},
-    {"attend",    3, 4, built_attend, 0},
-    {"rope",      2, 4, built_rope, 0},
+    {"attend",    3, 9, built_attend, 0},
+    {"alibi",     1, 1, built_alibi, 0},
+    {"rope",      2, 5, built_rope, 0},
     {"has",       2, 2, built_has, 0},
 };
 

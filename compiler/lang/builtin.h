@@ -16,6 +16,8 @@ bool dims_of(Scope *s, const Ast *call, int from, const Type *t, Dims *out);
 /* "softmax over F, but this is [T, E]" */
 void dim_not_there(const Ast *call, const Ast *arg, const Type *t,
                    const Dim *d);
+/* The dim of that name that t has, else the one that the scope knows. */
+const Dim *dim_in(Scope *s, const Type *t, const char *name);
 /* The dim that a topk or such makes: one a name and size. */
 const Dim *new_dim(Scope *s, const char *name, const Size *size);
 
@@ -39,6 +41,15 @@ Val built_init(Scope *s, const Ast *call, int arg);
 Val built_dropout(Scope *s, const Ast *call, int arg);
 Val built_shuffle(Scope *s, const Ast *call, int arg);
 Val built_part(Scope *s, const Ast *call, int arg);
+Val built_expand(Scope *s, const Ast *call, int arg);
+Val built_concat(Scope *s, const Ast *call, int arg);
+Val built_rename(Scope *s, const Ast *call, int arg);
+Val built_split(Scope *s, const Ast *call, int arg);
+Val built_flatten(Scope *s, const Ast *call, int arg);
+Val built_iota(Scope *s, const Ast *call, int arg);
+Val built_position(Scope *s, const Ast *call, int arg);
+Val built_order(Scope *s, const Ast *call, int arg);
 Val built_attend(Scope *s, const Ast *call, int arg);
+Val built_alibi(Scope *s, const Ast *call, int arg);
 Val built_rope(Scope *s, const Ast *call, int arg);
 Val built_has(Scope *s, const Ast *call, int arg);

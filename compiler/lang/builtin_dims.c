@@ -47,6 +47,15 @@ static void dims_add(Dims *d, const Dim *one)
         d->at[d->n++] = one;
 }
 
+const Dim *dim_in(Scope *s, const Type *t, const char *name)
+{
+    const Dim *d = find_dim(s, name);
+    for (int i = 0; t && (!d || type_dim(t, d) < 0) && i < t->rank; i++)
+        if (!strcmp(t->dim[i]->name, name))
+            return t->dim[i];
+    return d;
+}
+
 bool dims_of(Scope *s, const Ast *call, int from, const Type *t,
                     Dims *out)
 {
@@ -58,7 +67,7 @@ bool dims_of(Scope *s, const Ast *call, int from, const Type *t,
                 dims_add(out, s->own[j]);
             continue;
         }
-        const Dim *d = arg->kind == AST_name ? find_dim(s, arg->text) : NULL;
+        const Dim *d = arg->kind == AST_name ? dim_in(s, t, arg->text) : NULL;
         if (!d && arg->kind != AST_name) {
             error_at(arg->src, arg->loc,
                      "the name of a dim is needed here%s%s",

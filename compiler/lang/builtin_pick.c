@@ -58,8 +58,8 @@ Val built_topk(Scope *s, const Ast *call, int unused)
     }
     const Dim *from = x->type.dim[x->type.rank - 1];
     if (o)
-        from = o->kid[0]->kind == AST_name ? find_dim(s, o->kid[0]->text)
-                                           : NULL;
+        from = o->kid[0]->kind == AST_name
+                   ? dim_in(s, &x->type, o->kid[0]->text) : NULL;
     if (!from)
         want_dim(s, o->kid[0]);
     else if (type_dim(&x->type, from) < 0)

@@ -82,6 +82,7 @@ struct Inst {
     const struct Applied *by; /* the transform that put it here, or NULL */
     const Ast *renames; /* its weights' names in files, or NULL */
     const Ast *site; /* where its module was called, for messages */
+    const Inst *like; /* whose parameters it has where none is given, or NULL */
 };
 
 /* ---- specs ---- */
@@ -204,6 +205,9 @@ Val eval_not(Scope *s, const Ast *e);
 Val eval_neg(Scope *s, const Ast *e);
 Val eval_cond(Scope *s, const Ast *e);
 Val eval_index(Scope *s, const Ast *e); /* eval_index.c */
+Val list_written(Scope *s, const Ast *e); /* list.c: [0.3, 0.5] */
+Val list_at(Scope *s, const Ast *e, const Val *list); /* t[l], t[N] */
+bool list_argument(const char *text, Val *out); /* false: it is no list */
 Val flag_value(Scope *s, const char *name);
 #define val_error ((Val){.kind = V_error})
 static inline Val val_node(Node *n)
@@ -363,6 +367,8 @@ const Dim *dim_T(void);
 bool is_builtin(const char *name);
 Val call_builtin(Scope *s, const Ast *call, const char *name);
 const char *builtin_nearest(const char *name);
+/* x[d: a .. b], of item `d: a .. b` */
+Node *take_range(Scope *s, Node *x, const Dim *d, const Ast *item);
 /* x[d: part(..)] */
 Node *take_place(Scope *s, Node *x, const Dim *d, Val place, const Ast *at);
 
@@ -377,6 +383,11 @@ Node *weight_node(Scope *s, const Slot *slot);
  * that it lacks. */
 Node *arrange(Graph *g, Node *n, int rank, const Dim *const *want);
 
+/* file_part.c: sets w->part, and w->file to a name of that part, where `as`
+ * asks for rows or a matrix turned, or where an array's tensors are one.
+ * `outer`: it stands in the block behind the part. False after a message. */
+bool file_part(Scope *s, Inst *inst, Weight *w, const Ast *as, bool outer);
+
 /* inst.c */
 Inst *inst_new(Model *m, const Spec *spec, const Ast *def, Inst *parent,
                const char *path, const char *file);
@@ -390,6 +401,18 @@ const Ast *inst_forward(const Inst *inst);
 const char *inst_nearest(const Inst *inst, const char *name);
 void inst_walk(Inst *inst, void (*visit)(Inst *, void *), void *user);
 const char *call_name(const Ast *call);
+/* The module that a call names: of the spec, or what a parameter or a match of
+ * that name is, which *like is then (else NULL). NULL after a message. */
+const Ast *module_called(Scope *s, const Ast *call, const Inst **like);
+/* A module by its name as a value; an argument for a parameter that is one;
+ * what stands for one that is unknown. Mistakes are reported.
+ * (module_param.c) */
+Val module_value(Scope *s, const Ast *name);
+Val module_argument(Scope *s, const Ast *arg);
+Val unknown_module(Scope *s);
+/* Modules that a pattern matches: the one it names, or of `module(D, F)` all
+ * whose first parameters have these names and that take x[.., D] to [.., D]. */
+bool pattern_fits(const Spec *s, const Ast *call, const Ast *module);
 const char *params_text(const Ast *params);
 const char *join_path(const char *a, const char *b);
 bool read_dims(Scope *s, const Ast *dims, Type *t);

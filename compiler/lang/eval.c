@@ -320,6 +320,7 @@ static Val eval_kind(Scope *s, const Ast *e)
     case AST_index:  return eval_index(s, e);
     case AST_dot:    return eval_dot(s, e);
     case AST_block:  return run_block(s, e);
+    case AST_list:   return list_written(s, e);
     case AST_named:  return eval(s, e->kid[0]);
     default:
         error_at(e->src, e->loc, "this cannot stand in an expression");

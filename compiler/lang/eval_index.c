@@ -1,5 +1,5 @@
 /* Indexing: expert[i], layer[l], x[T: t]. */
-#include "compiler/lang/elab.h"
+#include "compiler/lang/builtin.h"
 #include <math.h>
 #include <string.h>
 
@@ -56,12 +56,14 @@ static Val pick(Scope *s, const Ast *e, Part *p)
 
 static Node *take(Scope *s, Node *x, const Ast *item)
 {
-    const Dim *d = find_dim(s, item->text);
+    const Dim *d = dim_in(s, &x->type, item->text);
     if (!d || type_dim(&x->type, d) < 0) {
         error_at(item->src, item->name_loc, "no dim `%s` in %s", item->text,
                  dims_text(&x->type));
         return NULL;
     }
+    if (item->kid[0]->kind == AST_range)
+        return take_range(s, x, d, item);
     Val v = eval(s, item->kid[0]);
     if (v.kind == V_place)
         return take_place(s, x, d, v, item);
@@ -84,29 +86,6 @@ static Node *take(Scope *s, Node *x, const Ast *item)
     return i ? g_gather(s->g, x, d, i) : NULL;
 }
 
-/* layer_types[l]: an element of a list of the config. */
-static Val of_list(Scope *s, const Ast *e, const Val *list)
-{
-    const Ast *item = e->kid[1];
-    Val at = eval(s, item);
-    double i;
-    if (at.kind == V_error)
-        return at;
-    if (at.kind != V_size || e->nkid != 2 || item->kind == AST_named) {
-        error_at(item->src, item->loc,
-                 "a list of the config takes a number, as in types[l]");
-        return val_error;
-    }
-    if (!size_is_num(at.size, &i))
-        return val_size(size_sym("element"));
-    int n = cJSON_GetArraySize(list->json);
-    if (i >= 0 && i < n && i == floor(i))
-        return json_value(cJSON_GetArrayItem(list->json, (int)i));
-    error_at(item->src, item->loc, "%s has %d elements: there is none at %s",
-             list->field ? list->field : "the list", n, size_text(at.size));
-    return val_error;
-}
-
 Val eval_index(Scope *s, const Ast *e)
 {
     Val base = eval(s, e->kid[0]);
@@ -123,7 +102,7 @@ Val eval_index(Scope *s, const Ast *e)
         return val_error;
     }
     if (base.kind == V_json && cJSON_IsArray(base.json))
-        return of_list(s, e, &base);
+        return list_at(s, e, &base);
     if (base.kind == V_size && s->model->symbolic && e->nkid == 2 &&
         e->kid[1]->kind != AST_named)
         return val_size(size_sym("element")); /* of an unknown list */

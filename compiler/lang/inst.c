@@ -87,6 +87,12 @@ static bool has_default(const Ast *param)
 static bool bind_default(Scope *s, Inst *inst, const Ast *param,
                          const Ast *call)
 {
+    const Val *same = inst->like ? names_find(&inst->like->param, param->text)
+                                 : NULL;
+    if (same) {
+        set_param(s->model, inst, param, *same);
+        return true;
+    }
     if (!has_default(param)) {
         error_at(call->src, call->loc, "`%s` needs a value for `%s`",
                  inst->def->text, param->text);
@@ -95,7 +101,10 @@ static bool bind_default(Scope *s, Inst *inst, const Ast *param,
     }
     Scope own = {.spec = inst->spec, .model = s->model, .g = s->g,
                  .inst = inst, .site = call};
-    set_param(s->model, inst, param, eval(&own, param->kid[0]));
+    set_param(s->model, inst, param,
+              param->kind == AST_param_module
+                  ? module_value(&own, param->kid[0])
+                  : eval(&own, param->kid[0]));
     return true;
 }
 
@@ -170,7 +179,7 @@ bool inst_bind_args(Scope *s, Inst *inst, const Ast *call)
     }
     for (int i = 0; i < n; i++) {
         const Ast *arg = given[i];
-        if (!arg && !ok && !has_default(params->kid[i])) {
+        if (!arg && !ok && !has_default(params->kid[i]) && !inst->like) {
             set_param(s->model, inst, params->kid[i], val_error);
             continue;
         }
@@ -179,7 +188,8 @@ bool inst_bind_args(Scope *s, Inst *inst, const Ast *call)
             continue;
         }
         arg = arg->kind == AST_named ? arg->kid[0] : arg;
-        Val v = eval(s, arg);
+        Val v = params->kid[i]->kind == AST_param_module
+                    ? module_argument(s, arg) : eval(s, arg);
         if (v.kind == V_node && s->model->symbolic) /* depends on unknowns */
             v = val_size(made_unknown(s->model,
                                       intern_printf("%p", (void *)v.node),
@@ -210,11 +220,11 @@ static const char *fill_index(const char *text, int i)
     return intern_printf("%.*s%d%s", (int)(hole - text), text, i, hole + 2);
 }
 
-static const char *renamed(const Ast *renames, const char *name)
+static const Ast *renamed(const Ast *renames, const char *name)
 {
     for (int i = 0; renames && i < renames->nkid; i++)
         if (!strcmp(renames->kid[i]->text, name))
-            return renames->kid[i]->kid[0]->text;
+            return renames->kid[i]->kid[0];
     return NULL;
 }
 
@@ -272,7 +282,7 @@ static void add_weight(Scope *s, Inst *inst, const Ast *decl,
 {
     Slot slot = {.name = decl->text, .decl = decl};
     const Ast *as = decl->kid[1], *unless = decl->kid[2];
-    const char *name = renamed(renames, decl->text);
+    const Ast *name = renamed(renames, decl->text);
     if (inst_slot(inst, decl->text) || inst_part(inst, decl->text)) {
         error_at(decl->src, decl->name_loc, "there is a `%s` already",
                  decl->text);
@@ -283,12 +293,18 @@ static void add_weight(Scope *s, Inst *inst, const Ast *decl,
         slot.absent = left_out(s, unless);
     Weight *w = arena_alloc(s->model->arena, sizeof *w);
     w->path = join_path(inst->path, decl->text);
-    w->file = join_path(inst->file, name ? name : as ? as->text : decl->text);
+    if (name)
+        as = name;
+    w->file = join_path(inst->file, as ? as->text : decl->text);
     w->type.dtype = s->model->dtype;
     w->stacked = inst->nstack;
     for (int i = 0; i < inst->nstack; i++)
         w->type.dim[w->type.rank++] = inst->stack[i];
-    if (!read_dims(s, decl->kid[0], &w->type)) {
+    if (!slot.absent && !read_dims(s, decl->kid[0], &w->type)) {
+        names_set(s->model->arena, &inst->spoilt, decl->text, val_error);
+        return;
+    }
+    if (!slot.absent && !file_part(s, inst, w, as, name != NULL)) {
         names_set(s->model->arena, &inst->spoilt, decl->text, val_error);
         return;
     }
@@ -322,17 +338,6 @@ const Part *looped_part(const Inst *inst, const Ast *loop)
     return NULL;
 }
 
-static const Ast *module_of(Scope *s, const Ast *call)
-{
-    const char *name = call_name(call);
-    const Ast *def = name ? spec_find(s->spec, AST_module, name) : NULL;
-    if (!def)
-        error_at(call->src, call->kid[0]->loc, "no module `%s`%s",
-                 name ? name : "",
-                 name ? spec_hint(s->spec, AST_module, name) : "");
-    return def;
-}
-
 /* layer[L] or layer[l in L]: the count, the index's name or NULL */
 static const Ast *count_of(const Ast *decl, const char **index)
 {
@@ -364,7 +369,7 @@ static int array_count(Scope *s, Part *part, const Ast *count)
 }
 
 static Inst *build_element(Scope *s, Inst *inst, Part *part, const Ast *def,
-                           int i)
+                           const Inst *like, int i)
 {
     const Ast *decl = part->decl, *as = decl->kid[2];
     const char *file = as ? as->text
@@ -378,6 +383,7 @@ static Inst *build_element(Scope *s, Inst *inst, Part *part, const Ast *def,
                          join_path(inst->path, path),
                          join_path(inst->file, file));
     one->site = s->site;
+    one->like = like;
     if (part->array && !part->unrolled && one->nstack < MAX_RANK)
         one->stack[one->nstack++] = part->array;
     Scope call = {.spec = s->spec, .model = s->model, .g = s->g, .inst = inst,
@@ -410,7 +416,8 @@ static bool index_usable(const Part *part, const char *index)
 
 static void add_part(Scope *s, Inst *inst, const Ast *decl)
 {
-    const Ast *def = module_of(s, decl->kid[1]);
+    const Inst *like;
+    const Ast *def = module_called(s, decl->kid[1], &like);
     const char *index;
     const Ast *count = count_of(decl, &index);
     Part part = {.name = decl->text, .decl = decl, .n = 1};
@@ -420,6 +427,9 @@ static void add_part(Scope *s, Inst *inst, const Ast *decl)
         names_set(s->model->arena, &inst->spoilt, decl->text, val_error);
         return;
     }
+    if (decl->kid[2] && (decl->kid[2]->kid[0] || decl->kid[2]->kid[1]))
+        error_at(decl->src, decl->kid[2]->loc,
+                 "rows and `transposed` are said of a weight, not of a part");
     if (def && decl->kid[4] && left_out(s, decl->kid[4]))
         return;
     if (!def || s->depth > 50) {
@@ -439,7 +449,7 @@ static void add_part(Scope *s, Inst *inst, const Ast *decl)
     part.inst = arena_alloc(s->model->arena,
                             (size_t)(part.n + 1) * sizeof *part.inst);
     for (int i = 0; i < part.n; i++)
-        part.inst[i] = build_element(s, inst, &part, def, i);
+        part.inst[i] = build_element(s, inst, &part, def, like, i);
     if (part.n)
         list_push(s->model->arena, &inst->part, part);
     else

@@ -208,7 +208,10 @@ Inst *inst_unknown(Model *m, const Spec *spec, const Ast *def,
     Scope own = {.spec = spec, .model = m, .g = m->weights, .inst = inst};
     for (int i = 0; i < n; i++) {
         const Ast *p = params->kid[i];
-        if (p->nkid && p->kid[0] && (follow == FOLLOW_all ||
+        if (p->kind == AST_param_module)
+            set(m, inst, p, p->kid[0] ? module_value(&own, p->kid[0])
+                                      : unknown_module(&own));
+        else if (p->nkid && p->kid[0] && (follow == FOLLOW_all ||
                                (follow == FOLLOW_formulas &&
                                 p->kid[0]->kind == AST_binary)))
             set(m, inst, p, eval(&own, p->kid[0]));

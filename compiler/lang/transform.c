@@ -60,14 +60,48 @@ static Model *copy_model(Model *old)
 
 /* ---- matching ---- */
 
+static bool is_dims(const Ast *type, const char *last)
+{
+    const Ast *dims = type->kid[0];
+    return dims->nkid == 2 && dims->kid[0]->kind == AST_dots &&
+           dims->kid[1]->kind == AST_name && !strcmp(dims->kid[1]->text, last);
+}
+
+static const Ast *forward_of(const Ast *def)
+{
+    for (int i = 0; i < def->nkid; i++)
+        if (def->kid[i]->kind == AST_forward)
+            return def->kid[i];
+    return NULL;
+}
+
+bool pattern_fits(const Spec *spec, const Ast *call, const Ast *module)
+{
+    const Ast *params = module->kid[0], *forward = forward_of(module);
+    if (strcmp(call_name(call), "module")) {
+        const Ast *def = spec_find(spec, AST_module, call_name(call));
+        return def && def_alike(def, module);
+    }
+    if (!forward || call->nkid < 2 || params->nkid < call->nkid - 1 ||
+        call->kid[1]->kind != AST_name || forward->kid[0]->nkid != 1)
+        return false;
+    for (int i = 1; i < call->nkid; i++)
+        if (call->kid[i]->kind != AST_name ||
+            strcmp(call->kid[i]->text, params->kid[i - 1]->text))
+            return false;
+    const Ast *x = forward->kid[0]->kid[0];
+    return !x->kid[1] && is_dims(x->kid[0], call->kid[1]->text) &&
+           is_dims(forward->kid[1], call->kid[1]->text);
+}
+
 static const Ast *pattern_of(const Spec *spec, const Inst *inst,
                              const Ast *match)
 {
     const Ast *patterns = match->kid[0];
     for (int i = 0; i < patterns->nkid; i++) {
         const Ast *call = patterns->kid[i];
-        const Ast *def = spec_find(spec, AST_module, call_name(call));
-        if (def && def_alike(def, inst->def))
+        if (inst->def->kind == AST_module &&
+            pattern_fits(spec, call, inst->def))
             return call;
     }
     return NULL;
@@ -158,6 +192,9 @@ static void learn(Scope *s, const Inst *match, const Ast *item)
         w->path = join_path(match ? match->path : "", l->text);
         w->file = w->path;
         w->type.dtype = TYPE_f32;
+        for (int j = 0; match && j < match->nstack; j++)
+            w->type.dim[w->type.rank++] = match->stack[j];
+        w->stacked = w->type.rank;
         if (!read_dims(s, l->kid[0], &w->type)) {
             names_set(s->model->arena, &s->local, l->text, val_error);
             continue;
@@ -165,8 +202,7 @@ static void learn(Scope *s, const Inst *match, const Ast *item)
         Slot slot = {.name = l->text, .w = w};
         Left left = {.slot = &slot};
         Scope r = right_scope(s, &left);
-        Val v = eval(&r, l->kid[1]);
-        give(&r, &left, as_node(&r, v, TYPE_f32, l->kid[1]), l->kid[1]);
+        give(&r, &left, eval_node(&r, l->kid[1]), l->kid[1]);
         Node n = {.op = OP_learned, .type = w->type, .weight = slot.w};
         names_set(s->model->arena, &s->local, l->text,
                   val_node(graph_add(s->model->weights, n)));
@@ -255,19 +291,21 @@ static Inst *replaced(Scope *s, Inst *match, const Ast *replace,
                       Applied *applied)
 {
     const Ast *call = replace->kid[0], *as = replace->kid[1];
-    const Ast *def = spec_find(s->spec, AST_module, call_name(call));
-    if (!def) {
-        error_at(call->src, call->kid[0]->loc, "no module `%s`%s",
-                 call_name(call),
-                 spec_hint(s->spec, AST_module, call_name(call)));
+    const Inst *like;
+    const Ast *def = module_called(s, call, &like);
+    if (!def)
         return NULL;
-    }
     const char *file = match->file;
     if (as)
         file = join_path(match->parent ? match->parent->file : "", as->text);
     Inst *fresh = inst_new(s->model, s->spec, def, match->parent, match->path,
                            file);
     fresh->site = call;
+    fresh->like = like;
+    if (like) /* it has the names in files that this one had */
+        fresh->renames = like->renames;
+    fresh->nstack = match->nstack; /* inside arrays: each of them */
+    memcpy(fresh->stack, match->stack, sizeof fresh->stack);
     Scope args = *s;
     args.site = call;
     if (!inst_bind_args(&args, fresh, call))
@@ -337,16 +375,20 @@ Inst *transform_match(Scope *s, const Ast *def, Inst *match, Applied *applied)
 typedef struct {
     Scope *base;
     Shape *shape;
+    bool nested; /* inside a routed array, where it must stay */
     LIST(Inst *) found;
-    bool nested;
 } Search;
 
-static bool learns(const Ast *def)
+/* May what replaces a match stand in a routed array, row by row? */
+static bool routable(const Spec *spec, const Ast *replace)
 {
-    for (int i = 0; i < def->nkid; i++)
-        if (def->kid[i]->kind == AST_learn)
-            return true;
-    return false;
+    const char *name = replace ? call_name(replace->kid[0]) : NULL;
+    const Ast *def = name ? spec_find(spec, AST_module, name) : NULL;
+    const Ast *forward = def ? forward_of(def) : NULL, *dims;
+    if (!forward || !forward->kid[0]->nkid)
+        return true;
+    dims = forward->kid[0]->kid[0]->kid[0]->kid[0];
+    return dims->nkid && dims->kid[0]->kind == AST_dots;
 }
 
 static void search(Inst *inst, void *user)
@@ -356,8 +398,8 @@ static void search(Inst *inst, void *user)
     s.local = names_copy(s.model->arena, &f->base->local);
     if (!is_match(&s, f->shape, inst))
         return;
-    if (inst->nstack && (f->shape->replace || learns(f->shape->def))) {
-        f->nested = true; /* changed in place it may be, no more */
+    if (inst->nstack && !routable(f->base->spec, f->shape->replace)) {
+        f->nested = true;
         return;
     }
     list_push(f->base->model->arena, &f->found, inst);
@@ -380,15 +422,14 @@ static bool apply_matches(Scope *s, Shape *t, Applied *applied, Err *err)
 {
     Search f = {.base = s, .shape = t};
     inst_walk(s->model->root, search, &f);
-    if (!f.found.n && !f.nested)
-        {
-        Node *const *met;
-        return model_conditions(s->model, &met) || no_match(t, err);
-    }
-    if (!f.found.n)
+    if (!f.found.n && f.nested)
         return err_set(err, "transform `%s`: no module matches but inside "
-                            "routed arrays, where replacing is not possible",
-                       t->def->text);
+                            "routed arrays, where `%s` cannot stand: its "
+                            "forward does not take x[.., D]", t->def->text,
+                       call_name(t->replace->kid[0]));
+    if (!f.found.n)
+        return model_conditions(s->model, &(Node *const *){0}) ||
+               no_match(t, err);
     for (int i = 0; i < f.found.n; i++) {
         Scope one = *s;
         one.local = names_copy(s->model->arena, &s->local);

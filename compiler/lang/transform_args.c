@@ -7,6 +7,9 @@ Val arg_value(const char *text)
 {
     char *end;
     double v = strtod(text, &end);
+    Val list;
+    if (list_argument(text, &list))
+        return list;
     if (*text && !*end && isfinite(v))
         return val_size(size_num(v));
     if (!strcmp(text, "true") || !strcmp(text, "false"))

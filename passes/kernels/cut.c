@@ -98,8 +98,11 @@ bool cut_moves(const Node *n, int arg, Moved *m)
 {
     bool fits = true;
     if (arg == 0 && (n->op == OP_gather || n->op == OP_slice ||
-                     n->op == OP_rename || n->op == OP_split))
+                     n->op == OP_rename || n->op == OP_split ||
+                     n->op == OP_cut || n->op == OP_join))
         fits = moved_add(m, n->dim[0]);
+    else if (n->op == OP_join)
+        fits = moved_add(m, n->dim[1]);
     for (int i = 1; n->op == OP_flatten && i < n->ndim; i++)
         fits &= moved_add(m, n->dim[i]);
     if (n->op == OP_rope)
@@ -330,11 +333,10 @@ static void store_node(Cut *c, Node *n)
 Skeleton cut_own_skeleton(const Node *n)
 {
     switch (n->op) {
-    case OP_attend: return SKEL_attend;
     case OP_scatter: return SKEL_scatter;
     case OP_repeat:
     case OP_result: return SKEL_repeat;
-    default: return SKEL_call;
+    default: return op_attends(n->op) ? SKEL_attend : SKEL_call;
     }
 }
 

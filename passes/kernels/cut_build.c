@@ -135,8 +135,10 @@ static void attend_kernel(Cut *c, Node *n, Kernel *k)
     a->vals = cut_buffer(c, BUF_vals, n->arg[2]);
     a->pos = cut_positions(c, n->type.dim[0]);
     a->window = n->size ? size_at(n->size, 1) : 0;
-    Buffer *in[] = {a->q, a->k, a->v, a->keys, a->vals, a->pos};
-    for (size_t i = 0; i < COUNT(in); i++)
+    a->chunk = n->name != NULL;
+    a->more = n->op == OP_attend ? NULL : cut_stored(c, n->arg[3]);
+    Buffer *in[] = {a->q, a->k, a->v, a->keys, a->vals, a->pos, a->more};
+    for (size_t i = 0; i < COUNT(in) && in[i]; i++)
         kernel_reads(k, in[i]);
 }
 

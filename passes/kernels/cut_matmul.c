@@ -167,7 +167,8 @@ static bool whole_head(const Turn *t, const Node *rope)
 {
     double size;
     const Dim *hd = rope->type.dim[2];
-    return hd == t->head && size_is_num(hd->size, &size) &&
+    return hd == t->head && !rope->rope->pairs &&
+           size_is_num(hd->size, &size) &&
            rope->rope->rotary == size && rope->rope->rotary / 2 % t->run == 0;
 }
 

@@ -180,3 +180,11 @@ const Buffer *kernel_rope(const Kernel *k, const Rope *r)
             return k->in[i];
     BUG("%s: rope without its table", k->name);
 }
+
+const Buffer *kernel_positions(const Kernel *k)
+{
+    for (int i = 0; i < k->nin; i++)
+        if (k->in[i]->kind == BUF_pos)
+            return k->in[i];
+    BUG("%s: positions are not its own", k->name);
+}

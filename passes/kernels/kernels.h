@@ -89,7 +89,9 @@ typedef struct {
 typedef struct {
     Node *attend; /* the hole */
     Buffer *q, *k, *v, *keys, *vals, *pos;
+    Buffer *more;   /* the fourth argument, or NULL */
     int64_t window; /* 0: none */
+    bool chunk;     /* that is the length of pieces */
 } Attend;
 
 /* A row is one value for each of `row`'s dims; rows are independent. All
@@ -164,6 +166,7 @@ int kernel_results(const Kernel *k); /* outs of nodes: no route, no panels */
 bool kernel_panels(const Kernel *k); /* a matmul of two values? */
 bool pack_has(const Pack *p, const Dim *d); /* among its dims? */
 const Buffer *kernel_rope(const Kernel *k, const Rope *r); /* of `in` */
+const Buffer *kernel_positions(const Kernel *k);           /* the same */
 /* Place of a buffer in the function's argument array: in, then out. */
 int kernel_arg(const Kernel *k, const Buffer *b);
 /* A size's place in run[]; added if new. */

@@ -69,6 +69,8 @@ static void read_tree(Reader *r, Node *n)
     }
     if (n->op == OP_rope)
         kernel_reads(r->k, rope_table(r->c, n));
+    if (n->op == OP_position)
+        kernel_reads(r->k, cut_positions(r->c, n->dim[0]));
     for (int i = 0; i < node_args(n); i++)
         read_tree(r, n->arg[i]);
 }

@@ -13,7 +13,8 @@
 typedef enum {
     ROWS_plain,
     ROWS_paired, /* in each of `heads` blocks, row j * half + i is at 2i + j */
-    ROWS_by_part /* row (head, part, i) is at (part, head, i); parts q, k, v */
+    ROWS_by_part, /* row (head, part, i) is at (part, head, i); parts q, k, v */
+    ROWS_strided /* elements are row_step and col_step apart */
 } RowOrder;
 
 /* One tensor. Name, dtype and shape are as Hugging Face has them (row-major,
@@ -28,6 +29,7 @@ typedef struct {
     int64_t offset;        /* of its first byte in that file */
     RowOrder rows;         /* of a permuted one info.data is in file order */
     int heads;
+    int64_t row_step, col_step; /* elements, of ROWS_strided */
 } FileTensor;
 
 typedef struct Gguf Gguf; /* a GGUF file's metadata */
@@ -57,6 +59,24 @@ Checkpoint *checkpoint_open(const char *path, Err *err);
 void checkpoint_close(Checkpoint *c); /* NULL is fine */
 /* NULL: none of that name. */
 const FileTensor *checkpoint_find(const Checkpoint *c, const char *name);
+/* What of a tensor is a part of it (files_part.c). */
+typedef struct {
+    const char *name;  /* the part's */
+    int64_t at;        /* the matrix, of several one after the other */
+    int64_t matrices;  /* how many there are */
+    bool transposed;   /* rows are the matrix's columns */
+    int64_t first, step, count; /* rows; count 0: all */
+} TensorPart;
+/* The part as a tensor [rows, ..] of its own; false: t has no such part. */
+bool tensor_part(const FileTensor *t, const TensorPart *p, FileTensor *out);
+/* Rows and columns of one matrix of t, turned if the part is. */
+bool tensor_matrix(const TensorInfo *t, const TensorPart *p, int64_t *rows,
+                   int64_t *cols);
+/* Puts one tensor more under a name that is free; leaves those that `keep`. */
+bool checkpoint_add(Checkpoint *c, FileTensor t, Err *err);
+void checkpoint_keep(Checkpoint *c,
+                     bool (*keep)(const FileTensor *t, void *user),
+                     void *user);
 /* Calls it otherwise; the new name must be free. */
 void checkpoint_rename(Checkpoint *c, const char *from, const char *to);
 /* FNV-1a over config, every file's header and size: cheap, and different for

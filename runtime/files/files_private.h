@@ -49,8 +49,6 @@ void json_keep_numbers(cJSON *root, const char *text); /* for json_text */
 /* ---- parts of opening (files.c) ---- */
 
 bool path_exists(const char *path);
-/* Appends; false if a tensor of that name is there. */
-bool checkpoint_add(Checkpoint *c, FileTensor t, Err *err);
 /* Elements and bytes of a shape; false if that is more than a file can hold
  * or its rows are no whole blocks. */
 bool shape_bytes(const TensorInfo *t, int64_t *count, int64_t *bytes);

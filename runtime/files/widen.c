@@ -206,6 +206,20 @@ static int64_t elements(const FileTensor *t)
     return n;
 }
 
+/* Elements at .. at + n - 1 of a row whose neighbours lie apart. */
+static void read_apart(const FileTensor *t, int64_t row, int64_t at, int64_t n,
+                       Dtype to, void *out)
+{
+    int64_t from = row * t->row_step + at * t->col_step;
+    if (t->col_step == 1) {
+        read_run(t, from, n, to, out);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        read_run(t, from + i * t->col_step, 1, to,
+                 (char *)out + type_bytes(to, i));
+}
+
 /* Of parts of it: a piece at a time in f32, then as asked. */
 static void read_made(const FileTensor *t, int64_t first, int64_t count,
                       Dtype to, void *out)
@@ -240,7 +254,10 @@ void tensor_read(const FileTensor *t, int64_t first, int64_t count, Dtype to,
     for (int64_t n; count; count -= n, first += n, out = step(out, to, n)) {
         int64_t row = first / width, at = first % width;
         n = count < width - at ? count : width - at;
-        read_run(t, row_in_file(t, row) * width + at, n, to, out);
+        if (t->rows == ROWS_strided)
+            read_apart(t, row, at, n, to, out);
+        else
+            read_run(t, row_in_file(t, row) * width + at, n, to, out);
     }
 }
 

@@ -352,6 +352,51 @@ def part_golden():
     interpreter()
 
 
+# Families of models, and what is made of each: a copy, and (where it has a
+# dense swiglu) XFT's and PESC's layers, which compute the same at the start.
+FAMILIES = {
+    "phi3": "xft pesc", "gemma2": "", "gemma3": "", "olmo2": "xft",
+    "granite": "xft pesc", "granitemoe": "", "gpt2": "", "falcon": "",
+    "llama4_text": "xft", "deepseek_v2": "xft", "deepseek_v3": "xft",
+    "glm4_moe": "xft", "phimoe": "", "smollm3": "xft", "gpt_oss": ""}
+
+
+def family_values(name, model, g, *flags):
+    near(name + ": nll", nll_of_ids(name, model, g["ids"], *flags),
+         g["mean_nll"], 1e-5)
+    rows = logits(name, model, g["ids"], *flags)
+    all_near(name + ": last logits", rows[-1], g["logits_last"], 2e-4)
+    want = g["greedy_ids"]
+    if 2 in want:
+        want = want[:want.index(2) + 1]
+    got = greedy(name, model, g["greedy_prompt"], len(g["greedy_ids"]), *flags)
+    ok(name + ": greedy ids", got == want, "%s, not %s" % (got, want))
+
+
+def family(kind, transforms):
+    g = golden("hf_tiny2", kind, "golden.json")
+    model = os.path.join(DATA, "hf_tiny2", kind)
+    for target in "cpu", "interp":
+        family_values("%s, %s" % (kind, target), model, g, "--target", target)
+    out = kind + "_copy"
+    apply(kind, "copy", model, out)
+    p = subprocess.run([COMPARE, model, out], capture_output=True, text=True)
+    ok(kind + ": a copy, every weight bit for bit",
+       p.returncode == 0 and " 0 differ" in p.stdout, p.stdout + p.stderr)
+    for transform in transforms.split():
+        out = "%s_%s" % (kind, transform)
+        apply(out, transform, model, out)
+        family_values(out, out, g)
+        shutil.rmtree(out, ignore_errors=True)
+
+
+def part_families():
+    if not os.path.isdir(os.path.join(DATA, "hf_tiny2")):
+        return skip("families", "no data at " + DATA)
+    for kind, transforms in FAMILIES.items():
+        family(kind, transforms)
+
+
 def part_transforms():
     narrow("bf16")
     narrow("f16")

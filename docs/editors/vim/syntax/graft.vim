@@ -16,8 +16,10 @@ syntax keyword graftBuiltin exp log sqrt rsqrt tanh sigmoid silu gelu gelu_tanh
 syntax keyword graftBuiltin relu softplus cdf abs sin cos acos floor ceil stop
 syntax keyword graftBuiltin minimum maximum f64 f32 bf16 f16 clamp sum max
 syntax keyword graftBuiltin softmax logsumexp mean norm cv2 dot size topk count
-syntax keyword graftBuiltin place largest scatter gaussian random normal
-syntax keyword graftBuiltin uniform dropout shuffle part attend rope has
+syntax keyword graftBuiltin place largest scatter expand concat rename split
+syntax keyword graftBuiltin flatten iota position cumsum rank gaussian random
+syntax keyword graftBuiltin normal uniform dropout shuffle part attend alibi
+syntax keyword graftBuiltin rope has
 syntax keyword graftConstant true false none zeros ones training
 " after a dot, and before : and =, the words of the language are names
 syntax match graftMember "\.\h\w*"
