@@ -103,7 +103,8 @@ Val list_at(Scope *s, const Ast *e, const Val *list)
         return val_error;
     }
     const Dim *d = item->kind == AST_name ? find_dim(s, item->text) : NULL;
-    if (d && n && (!size_is_num(d->size, &size) || size == n))
+    if (d && n && cJSON_IsNumber(list->json->child) &&
+        (!size_is_num(d->size, &size) || size == n))
         return over_dim(s, list->json, d);
     if (!size_is_num(at.size, &i))
         return val_size(size_sym("element"));
