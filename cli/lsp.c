@@ -19,7 +19,7 @@ static const struct argp argp = {
 
 int command_lsp(int argc, char **argv)
 {
-    Common common;
+    Common common = {0};
     options_parse(&argp, argc, argv, NULL, &common);
     return lsp_serve(stdin, stdout);
 }
