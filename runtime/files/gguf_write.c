@@ -111,10 +111,10 @@ static bool too_large(const Writer *w, const GgufPlace *p, const void *data,
                       int64_t bytes)
 {
     Dtype from = w->tensor[w->current].dtype;
-    int64_t n = bytes / type_bytes(from, 1), bad = 0;
     double most = largest_of(p->to);
     if (from == p->to || !type_is_float(from) || isinf(most))
         return false;
+    int64_t n = bytes / type_bytes(from, 1), bad = 0;
 #pragma omp parallel for reduction(+ : bad) if (n > 1 << 16)
     for (int64_t i = 0; i < n; i++) {
         double v = fabs(type_load(from, data, i));
