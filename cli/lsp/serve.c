@@ -38,14 +38,25 @@ static void publish(const Server *s, Document *d)
 
 /* ---- documents ---- */
 
+/* Those that name the file in a `use` are looked at again. */
+static void changed(Server *s, const Document *d)
+{
+    const char *slash = strrchr(d->path, '/');
+    const char *name = slash ? slash + 1 : d->path;
+    char use[300];
+    snprintf(use, sizeof use, "use %.*s", (int)strcspn(name, "."), name);
+    for (int i = 0; i < s->open.n; i++)
+        s->open.at[i].changed |= &s->open.at[i] == d ||
+                                 strstr(s->open.at[i].text, use) != NULL;
+}
+
 static void set_text(Server *s, Document *d, const char *text)
 {
     free(d->text);
     d->text = strdup(text);
     if (!d->text)
         die("no memory for a text");
-    for (int i = 0; i < s->open.n; i++) /* others may use it */
-        s->open.at[i].changed = true;
+    changed(s, d);
 }
 
 static void did_open(Server *s, const cJSON *params)
@@ -111,10 +122,9 @@ static void did_close(Server *s, const cJSON *params)
     Document *d = uri ? find(s, uri) : NULL;
     if (!d)
         return;
+    changed(s, d);
     forget(d);
     *d = s->open.at[--s->open.n];
-    for (int i = 0; i < s->open.n; i++)
-        s->open.at[i].changed = true;
 }
 
 /* ---- requests ---- */
