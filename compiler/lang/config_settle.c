@@ -112,8 +112,10 @@ bool config_settle(const char *class, const cJSON *raw, Settled *out,
                      .aside = cJSON_CreateObject()};
     const ConfigArch *a = config_arch_of(class, NULL);
     config_settle_length(out->config);
-    if (!a)
+    if (!a) {
+        config_complete_rope(out->config);
         return true;
+    }
     set_class(out->config, class);
     fill(a, out);
     one_name(out->config);

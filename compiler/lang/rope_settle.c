@@ -140,6 +140,13 @@ static const cJSON *rope_of(const cJSON *config)
     return cJSON_IsObject(rope) ? rope : get(config, "rope_parameters");
 }
 
+void config_complete_rope(cJSON *config)
+{
+    cJSON *rope = (cJSON *)rope_of(config); /* ours */
+    if (cJSON_IsObject(rope))
+        complete(config, rope);
+}
+
 void config_settle_length(cJSON *config)
 {
     double length = number(config, CONFIG_LENGTH, 0);
