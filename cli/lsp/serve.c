@@ -30,6 +30,7 @@ static void look(const Server *s, Document *d)
 static void publish(const Server *s, Document *d)
 {
     look(s, d);
+    d->untold = false;
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "method", "textDocument/publishDiagnostics");
     cJSON_AddItemToObject(o, "params", answer_diagnostics(s, d));
@@ -45,9 +46,11 @@ static void changed(Server *s, const Document *d)
     const char *name = slash ? slash + 1 : d->path;
     char use[300];
     snprintf(use, sizeof use, "use %.*s", (int)strcspn(name, "."), name);
-    for (int i = 0; i < s->open.n; i++)
-        s->open.at[i].changed |= &s->open.at[i] == d ||
-                                 strstr(s->open.at[i].text, use) != NULL;
+    for (int i = 0; i < s->open.n; i++) {
+        Document *o = &s->open.at[i];
+        if (o == d || strstr(o->text, use))
+            o->changed = o->untold = true;
+    }
 }
 
 static void set_text(Server *s, Document *d, const char *text)
@@ -251,7 +254,7 @@ int lsp_serve(FILE *in, FILE *out)
     for (char *text; !s.ended && (text = rpc_read(in)); free(text)) {
         handle(&s, text);
         for (int i = 0; !s.ended && i < s.open.n; i++)
-            if (s.open.at[i].changed && idle(in))
+            if (s.open.at[i].untold && idle(in))
                 publish(&s, &s.open.at[i]);
     }
     for (int i = 0; i < s.open.n; i++)

@@ -25,6 +25,7 @@ typedef struct {
 typedef struct {
     char *uri, *path, *text;
     bool changed;  /* since the analysis */
+    bool untold;   /* what is wrong with it was not sent since */
     Analysis *now; /* of the text as it was last looked at */
 } Document;
 
