@@ -142,26 +142,28 @@ static bool make_ready(Engine *e, const char *path, Err *err)
     return e->common->target == TARGET_interp || compile(e, err);
 }
 
-Engine *engine_open(const char *path, const Common *common, bool last_only,
-                    Err *err)
+static Engine *engine_new(Engine asked, const char *path, Err *err)
 {
     Engine *e = xmalloc(sizeof *e);
-    *e = (Engine){.common = common, .last_only = last_only};
+    *e = asked;
     if (make_ready(e, path, err))
         return e;
     engine_close(e);
     return NULL;
 }
 
+Engine *engine_open(const char *path, const Common *common, bool last_only,
+                    Err *err)
+{
+    Engine asked = {.common = common, .last_only = last_only};
+    return engine_new(asked, path, err);
+}
+
 Engine *engine_open_effects(const char *path, const Common *common, bool stats,
                             Err *err)
 {
-    Engine *e = xmalloc(sizeof *e);
-    *e = (Engine){.common = common, .losses = true, .stats = stats};
-    if (make_ready(e, path, err))
-        return e;
-    engine_close(e);
-    return NULL;
+    Engine asked = {.common = common, .losses = true, .stats = stats};
+    return engine_new(asked, path, err);
 }
 
 static void unmake(Engine *e)

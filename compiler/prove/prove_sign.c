@@ -157,9 +157,14 @@ static bool poly_positive(Prover *p, const Term *t)
     return above;
 }
 
+static bool arg_positive(void *prover, const void *arg)
+{
+    return arg && term_positive(prover, arg);
+}
+
 bool term_positive(Prover *p, const Term *t)
 {
-    bool above[MAX_ARGS] = {false};
+    void *arg[MAX_ARGS] = {NULL};
     switch (t->kind) {
     case TERM_poly:
         return poly_positive(p, t);
@@ -168,8 +173,8 @@ bool term_positive(Prover *p, const Term *t)
     case TERM_fun:
     case TERM_bind:
         for (int i = 0; i < t->narg; i++)
-            above[i] = term_positive(p, t->arg[i]);
-        return op_positive(t->op, above[0], above[1], above[2]);
+            arg[i] = t->arg[i];
+        return op_positive_by(t->op, arg, arg_positive, p);
     default:
         return false;
     }
