@@ -43,7 +43,7 @@ bool config_settle(const char *class, const cJSON *raw, Settled *out,
                    Err *err);
 void config_settled_free(Settled *s);
 cJSON *json_keep(Arena *a, const cJSON *from); /* a copy in the arena */
-/* What scaled rope takes from other fields, where no row says more. */
+/* What scaled rope takes from other fields, of any architecture. */
 void config_complete_rope(cJSON *config);
 
 /* rope_settle.c: theta, scaling and share of `config`, in place. */

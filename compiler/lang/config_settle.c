@@ -105,6 +105,19 @@ static void sort_out(const ConfigArch *a, Settled *s)
     }
 }
 
+/* As the architecture's row has it. */
+static bool settle_by(const ConfigArch *a, const char *class, Settled *s,
+                      Err *err)
+{
+    set_class(s->config, class);
+    fill(a, s);
+    one_name(s->config);
+    if (refused(a, s->config, err))
+        return false;
+    sort_out(a, s);
+    return config_settle_rope(a, s->config, err);
+}
+
 bool config_settle(const char *class, const cJSON *raw, Settled *out,
                    Err *err)
 {
@@ -112,20 +125,12 @@ bool config_settle(const char *class, const cJSON *raw, Settled *out,
                      .aside = cJSON_CreateObject()};
     const ConfigArch *a = config_arch_of(class, NULL);
     config_settle_length(out->config);
-    if (!a) {
-        config_complete_rope(out->config);
-        return true;
+    if (a && !settle_by(a, class, out, err)) {
+        config_settled_free(out);
+        return false;
     }
-    set_class(out->config, class);
-    fill(a, out);
-    one_name(out->config);
-    if (!refused(a, out->config, err)) {
-        sort_out(a, out);
-        if (config_settle_rope(a, out->config, err))
-            return true;
-    }
-    config_settled_free(out);
-    return false;
+    config_complete_rope(out->config);
+    return true;
 }
 
 void config_settled_free(Settled *s)

@@ -129,8 +129,6 @@ bool config_settle_rope(const ConfigArch *a, cJSON *config, Err *err)
                  number(rope, "partial_rotary_factor",
                         number(config, a->part_field, a->part)));
     put_theta(a, config, rope, theta);
-    if (rope)
-        complete(config, rope);
     return true;
 }
 
