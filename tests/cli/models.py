@@ -358,14 +358,28 @@ FAMILIES = {
     "phi3": "xft pesc", "gemma2": "", "gemma3": "", "olmo2": "xft",
     "granite": "xft pesc", "granitemoe": "", "gpt2": "", "falcon": "",
     "llama4_text": "xft", "deepseek_v2": "xft", "deepseek_v3": "xft",
-    "glm4_moe": "xft", "phimoe": "", "smollm3": "xft", "gpt_oss": ""}
+    "glm4_moe": "xft", "phimoe": "", "smollm3": "xft", "gpt_oss": "",
+    "phi3_longrope": "", "llama_yarn": "", "llama_dynamic": "",
+    "llama_biases": "", "qwen2_layer_types": "", "qwen3_moe_mixed": ""}
+# Rope that changes with the text's length: eval's windows are shorter than the
+# golden text, and ids made without a cache are not what a cache gives.
+BY_LENGTH = ("phi3_longrope", "llama_dynamic")
+
+
+def nll_of_rows(rows, ids):
+    return math.fsum(math.log(math.fsum(map(math.exp, row))) - row[i]
+                     for row, i in zip(rows, ids[1:])) / (len(ids) - 1)
 
 
 def family_values(name, model, g, *flags):
-    near(name + ": nll", nll_of_ids(name, model, g["ids"], *flags),
-         g["mean_nll"], 1e-5)
     rows = logits(name, model, g["ids"], *flags)
     all_near(name + ": last logits", rows[-1], g["logits_last"], 2e-4)
+    near(name + ": nll of the logits", nll_of_rows(rows, g["ids"]),
+         g["mean_nll"], 1e-5)
+    if name.split(",")[0] in BY_LENGTH:
+        return
+    near(name + ": nll", nll_of_ids(name, model, g["ids"], *flags),
+         g["mean_nll"], 1e-5)
     want = g["greedy_ids"]
     if 2 in want:
         want = want[:want.index(2) + 1]
