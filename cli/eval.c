@@ -178,6 +178,8 @@ int command_eval(int argc, char **argv)
                 score(&v, &common, e, &ids, &s, &err);
     if (fine && s.tokens > 0)
         print(&common, e, &s);
+    if (fine && v.stats && !effects_have_stats(e))
+        report_note(&common, "no module of this model has a `stat`");
     if (fine && s.stopped)
         report_note(&common, "stopped after %lld tokens; run it again for all",
                     (long long)s.tokens);

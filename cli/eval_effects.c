@@ -33,6 +33,15 @@ void effects_add(Effects *s, const Engine *e, int tokens)
     s->tokens += tokens;
 }
 
+bool effects_have_stats(const Engine *e)
+{
+    const Effect *f;
+    for (int n = engine_effects(e, &f); n > 0; n--, f++)
+        if (!is_loss(f))
+            return true;
+    return false;
+}
+
 static void print_row(const double *at, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)

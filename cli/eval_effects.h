@@ -8,6 +8,7 @@ typedef struct {
 } Effects;
 /* After a run of so many tokens: stats are added up, losses weighted. */
 void effects_add(Effects *s, const Engine *e, int tokens);
+bool effects_have_stats(const Engine *e);
 void effects_print(const Effects *s, const Engine *e);
 void effects_json(const Effects *s, const Engine *e, cJSON *to);
 void effects_free(Effects *s);

@@ -77,6 +77,8 @@ PY
     ! grep -q 'loss\|stat' out
     ok "$t: kernels of y alone do not make them"
 done
+run eval tiny --ids $ids --stats
+says err "a model without stats" 'no module of this model has a `stat`'
 run eval all --ids $ids --stats --json --length 4
 python3 - 2>err <<'PY'
 import json
