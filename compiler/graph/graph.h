@@ -145,12 +145,6 @@ Graph *graph_new(Arena *a, const char *name);
 Node *graph_add(Graph *g, Node n);
 void graph_output(Graph *g, const char *name, Node *n);
 Node *graph_find_output(const Graph *g, const char *name); /* or NULL */
-/* Any of the ops that attend. */
-static inline bool op_attends(Op op)
-{
-    return op == OP_attend || op == OP_attend_sink || op == OP_attend_slope ||
-           op == OP_attend_bias;
-}
 int node_args(const Node *n); /* how many: op_info's, and a repeat's further */
 /* Why its rule refuses the node, or NULL with *type filled in. */
 const char *op_type(const Node *n, Type *type);
@@ -212,8 +206,8 @@ enum { /* flags: attributes that its nodes read, facts */
     HAS_weight = 32, /* or a slot */
     HAS_rope = 64,
     HAS_repeat = 128,
-    HAS_cap = 16384, /* a number, 0 where there is none */
-    HAS_any = 255 | 16384,
+    HAS_cap = 65536, /* a number, 0 where there is none; of what attends */
+    HAS_any = 255 | HAS_cap,
     IS_exact = 256,       /* a double has the value of any doubles */
     IS_exact_at_0 = 512,  /* of 0 */
     IS_commutative = 1024,
@@ -224,6 +218,9 @@ enum { /* flags: attributes that its nodes read, facts */
     IS_by_rows = 32768    /* along a dim that it does not name, each element
                            * needs only those at its place */
 };
+_Static_assert(!(HAS_any & (IS_exact | IS_exact_at_0 | IS_commutative |
+                            IS_test | IS_order | IS_same_by_0 |
+                            IS_same_by_1 | IS_by_rows)), "flags overlap");
 typedef enum { CLASS_leaf, CLASS_map, CLASS_reduce, CLASS_along, CLASS_move,
                CLASS_other } OpClass;
 typedef enum { WORK_given, WORK_in_place, WORK_rows, WORK_own } OpWork;

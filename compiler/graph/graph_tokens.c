@@ -1,21 +1,10 @@
 /* What a graph does with the tokens in flight: does one depend on later ones,
  * and how many must there be? */
 #include "compiler/graph/graph.h"
-#include <string.h>
 
 static bool counts_tokens(const Dim *d)
 {
     return size_has(d->size, "T");
-}
-
-/* Nodes that outputs need, by id. */
-static void reach(const Node *n, bool *seen)
-{
-    if (seen[n->id])
-        return;
-    seen[n->id] = true;
-    for (int i = 0; i < node_args(n); i++)
-        reach(n->arg[i], seen);
 }
 
 /* Runs see on every node that the outputs of g and of its bodies need, until
@@ -23,19 +12,18 @@ static void reach(const Node *n, bool *seen)
 static bool any_node(const Graph *g, bool (*see)(const Node *, void *),
                      void *user)
 {
-    bool *seen = xmalloc((size_t)g->node.n + 1), found = false;
-    memset(seen, 0, (size_t)g->node.n + 1);
-    for (int i = 0; i < g->output.n; i++)
-        reach(g->output.at[i].node, seen);
+    Arena scratch = {0};
+    const bool *needed = graph_needed(g, &scratch);
+    bool found = false;
     for (int i = 0; !found && i < g->node.n; i++) {
         const Node *n = g->node.at[i];
-        if (!seen[i])
+        if (!needed[i])
             continue;
         found = see(n, user);
         for (int j = 0; n->op == OP_repeat && !found && j < n->repeat->n; j++)
             found = any_node(n->repeat->at[j].body, see, user);
     }
-    free(seen);
+    arena_free(&scratch);
     return found;
 }
 

@@ -336,7 +336,8 @@ Skeleton cut_own_skeleton(const Node *n)
     case OP_scatter: return SKEL_scatter;
     case OP_repeat:
     case OP_result: return SKEL_repeat;
-    default: return op_attends(n->op) ? SKEL_attend : SKEL_call;
+    default:
+        return op_info[n->op].flags & HAS_cap ? SKEL_attend : SKEL_call;
     }
 }
 
