@@ -94,9 +94,8 @@ static bool is_builtin_name(const char *name)
     return false;
 }
 
-cJSON *answer_hover(const Server *s, const Document *d, int at)
+cJSON *answer_hover(const Document *d, int at)
 {
-    (void)s;
     const Ast *chain[256];
     int n = d->now->tree ? analysis_chain(d->now, at, chain, 256) : 0;
     const Ast *e = n ? chain[n - 1] : NULL;

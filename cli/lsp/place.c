@@ -18,10 +18,10 @@ static int number(const cJSON *o, const char *name)
     return cJSON_IsNumber(n) && n->valuedouble >= 0 ? n->valueint : 0;
 }
 
-int place_at(const Server *s, const char *text, const cJSON *position)
+int place_at(const Server *s, const char *text, const cJSON *at_line)
 {
-    int line = number(position, "line"), at = 0;
-    int column = number(position, "character");
+    int line = number(at_line, "line"), at = 0;
+    int column = number(at_line, "character");
     for (; line > 0 && text[at]; at++)
         line -= text[at] == '\n';
     while (column > 0 && text[at] && text[at] != '\n') {
@@ -33,7 +33,7 @@ int place_at(const Server *s, const char *text, const cJSON *position)
     return at;
 }
 
-cJSON *place_position(const Server *s, const char *text, int at)
+static cJSON *position(const Server *s, const char *text, int at)
 {
     int line = 0, column = 0;
     for (int i = 0; i < at && text[i];) {
@@ -52,8 +52,7 @@ cJSON *place_position(const Server *s, const char *text, int at)
 cJSON *place_range(const Server *s, const char *text, Loc loc)
 {
     cJSON *o = cJSON_CreateObject();
-    cJSON_AddItemToObject(o, "start", place_position(s, text, loc.at));
-    cJSON_AddItemToObject(o, "end",
-                          place_position(s, text, loc.at + loc.len));
+    cJSON_AddItemToObject(o, "start", position(s, text, loc.at));
+    cJSON_AddItemToObject(o, "end", position(s, text, loc.at + loc.len));
     return o;
 }

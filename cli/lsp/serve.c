@@ -185,7 +185,7 @@ static bool about(Server *s, const char *method, const cJSON *params,
         return true;
     look(s, d);
     int at = place_at(s, d->text, cJSON_GetObjectItem(params, "position"));
-    *answer = which == 0   ? answer_hover(s, d, at)
+    *answer = which == 0   ? answer_hover(d, at)
               : which == 1 ? answer_definition(s, d, at)
               : which == 2 ? answer_symbols(s, d)
               : which == 3 ? answer_format(s, d)

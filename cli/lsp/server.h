@@ -56,7 +56,6 @@ char *path_uri(const char *path);
 /* ---- places (place.c) ---- */
 
 int place_at(const Server *s, const char *text, const cJSON *position);
-cJSON *place_position(const Server *s, const char *text, int at);
 cJSON *place_range(const Server *s, const char *text, Loc loc);
 
 /* ---- what is known (analysis.c) ---- */
@@ -84,7 +83,7 @@ void analysis_members(const Ast *def, Visit *visit, void *user);
 /* ---- answers: JSON, or NULL (answer.c, complete.c) ---- */
 
 cJSON *answer_diagnostics(const Server *s, const Document *d);
-cJSON *answer_hover(const Server *s, const Document *d, int at);
+cJSON *answer_hover(const Document *d, int at);
 cJSON *answer_definition(const Server *s, const Document *d, int at);
 cJSON *answer_symbols(const Server *s, const Document *d);
 cJSON *answer_format(const Server *s, const Document *d);
