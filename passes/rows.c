@@ -29,7 +29,8 @@ Graph *pass_last(const Graph *g, Arena *a, const PassOptions *o)
 typedef struct {
     Graph *to;
     const Dim *d;
-    Node *index; /* a scalar */
+    Node *index;  /* a scalar */
+    Node **known; /* by the id of a node of `to`: what it is at the index */
 } Pick;
 
 /* Does row i of n need only row i of its arguments? */
@@ -82,6 +83,8 @@ static Node *sink(const Pick *p, const Node *n, const Type *want)
 
 static Node *pick(const Pick *p, Node *n)
 {
+    if (p->known[n->id])
+        return p->known[n->id];
     Node plain = {.op = OP_gather, .arg = {n, p->index}, .ndim = 1,
                   .dim = {p->d}};
     Type want;
@@ -89,7 +92,7 @@ static Node *pick(const Pick *p, Node *n)
     if (why)
         BUG("rows: gather needs %s", why);
     Node *sunk = sink(p, n, &want);
-    return sunk ? sunk : graph_add(p->to, plain);
+    return p->known[n->id] = sunk ? sunk : graph_add(p->to, plain);
 }
 
 static Node *pick_early(Graph *to, Node n, const Node *old, void *user)
@@ -98,8 +101,11 @@ static Node *pick_early(Graph *to, Node n, const Node *old, void *user)
     if (n.op != OP_gather || n.arg[1]->type.rank ||
         (n.arg[1]->op != OP_number && n.arg[1]->op != OP_scalar))
         return graph_add(to, n);
-    Pick p = {to, n.dim[0], n.arg[1]};
+    Arena scratch = {0};
+    Pick p = {to, n.dim[0], n.arg[1],
+              arena_alloc(&scratch, (size_t)to->node.n * sizeof *p.known)};
     Node *made = pick(&p, n.arg[0]);
+    arena_free(&scratch);
     if (!made->label)
         made->label = n.label;
     return made;

@@ -129,6 +129,14 @@ int engine_effects(const Engine *e, const Effect **out)
     return e->effect.n;
 }
 
+/* Is it logits: numbers for each token, as many for one as for another? */
+static bool is_logits(const Type *t)
+{
+    return type_is_float(t->dtype) && t->rank == 2 &&
+           t->dim[0]->size == size_sym("T") &&
+           size_is_num(t->dim[1]->size, NULL);
+}
+
 static bool make_ready(Engine *e, const char *path, Err *err)
 {
     if (!loaded_open(&e->loaded, path, e->common, err))
@@ -137,6 +145,9 @@ static bool make_ready(Engine *e, const char *path, Err *err)
     const Node *y = e->graph ? graph_find_output(e->graph, "y") : NULL;
     if (!y)
         return err_set(err, "%s: the model returns nothing", path);
+    if (!is_logits(&y->type))
+        return err_set(err, "%s: the model returns %s; logits are [T, V], with "
+                            "V a number", path, type_text(&y->type));
     e->vocabulary = (int)type_count(&y->type, 1);
     e->whole = graph_looks_ahead(e->graph);
     return e->common->target == TARGET_interp || compile(e, err);
