@@ -11,6 +11,11 @@
 typedef struct {
     const char *name, *params; /* as the text declares them */
     Kernel *kernel;
+    int part;            /* of a matmul's column segments */
+    bool append;         /* an attend's first: rows are added to its caches */
+    bool state, draws;   /* after the sizes: int base, int capacity (rows in
+                          * the caches, and for how many there is room); then
+                          * u64 draw, the key of a draw */
     int threads, shared; /* of a block: threads, bytes of dynamic memory */
     const Size *grid[3];
     int nsize;
@@ -25,12 +30,11 @@ typedef struct {
     LIST(CudaKernel) kernel; /* in the order they run; of a body once */
 } CudaText;
 
-/* Prints the kernels of g: maps, matmuls, grouped matmuls, routes. What else
- * the plan holds (attention, scatters, draws) has a comment in its place. */
-CudaText *cuda_text(const Graph *g, bool training);
+/* Prints the kernels of g. NULL with err set, which names the kernel: one has
+ * no CUDA text. */
+CudaText *cuda_text(const Graph *g, bool training, Err *err);
 /* The same from a plan; it must outlive the text, and its weights are packed
- * for CUDA from now on. NULL with err set: they stay quantised, or a matmul
- * computes its rows as it loads them. */
+ * for CUDA from now on. */
 CudaText *cuda_text_plan(Plan *p, Err *err);
 void cuda_free(CudaText *t);
 /* The same as what an emulator calls, each kernel under its name with an array
