@@ -54,7 +54,7 @@ static bool show_kernels(const Show *s, Loaded *l, Err *err)
 {
     if (s->common.target != TARGET_cuda)
         return show_program(s, l, TEXT_kernels, err);
-    CudaText *t = cuda_text(model_graph(l->model, &l->arena), false, err);
+    CudaText *t = cuda_text(model_graph(l->model, &l->arena), NULL, err);
     if (t)
         kernels_print(t->plan, stdout);
     cuda_free(t);
@@ -79,7 +79,7 @@ static bool show_asm(const Show *s, Loaded *l, Err *err)
 static bool show_cuda(const Show *s, Loaded *l, Err *err)
 {
     (void)s;
-    CudaText *t = cuda_text(model_graph(l->model, &l->arena), false, err);
+    CudaText *t = cuda_text(model_graph(l->model, &l->arena), NULL, err);
     if (t)
         fputs(t->text, stdout);
     cuda_free(t);

@@ -144,13 +144,18 @@ static void print_function(CudaText *t, Plan *plan, CudaKernel to, FILE *out)
     fclose(c.out);
     to.params = params(&c);
     cu_head(&c, out, first, nout);
-    Cu line = {.arena = &t->arena, .out = out};
+    char *own;
+    FILE *f = open_memstream(&own, &len);
+    Cu line = {.arena = &t->arena, .out = f};
     cu_line(&line, "GRAFT_KERNEL(%d, %d) %s(%s)", to.threads,
             is_matmul(k) ? 4 : 2, to.name, to.params);
-    fputs("{\n", out);
-    sizes(&c, out);
-    fputs(text, out);
-    fputs("}\n", out);
+    fputs("{\n", f);
+    sizes(&c, f);
+    fprintf(f, "%s}\n", text);
+    fclose(f);
+    fputs(own, out);
+    to.text = arena_printf(&t->arena, "%s", own);
+    free(own);
     free(text);
     list_push(&t->arena, &t->kernel, to);
 }
@@ -197,11 +202,14 @@ static void print_plan(CudaText *t, Plan *p, FILE *out)
         kernel(t, p, p->kernel.at[i], out);
 }
 
+const char text_cuda_includes[] = "#include \"graft_dev.h\"\n"
+                                  "#include \"graft_math.h\"\n";
+
 static void print_text(CudaText *t)
 {
     size_t len;
     FILE *out = open_memstream(&t->text, &len);
-    fputs("#include \"graft_dev.h\"\n#include \"graft_math.h\"\n", out);
+    fputs(text_cuda_includes, out);
     print_plan(t, t->plan, out);
     fclose(out);
 }
@@ -223,10 +231,10 @@ static CudaText *printed(CudaText *t, Err *err)
     return NULL;
 }
 
-CudaText *cuda_text(const Graph *g, bool training, Err *err)
+CudaText *cuda_text(const Graph *g, const PassOptions *o, Err *err)
 {
     CudaText *t = text_new();
-    PassOptions po = {.training = training};
+    const PassOptions po = o ? *o : (PassOptions){0};
     CutOptions co = {.lanes = 8, .vectors = 1, .pair = 1};
     t->plan = kernels_cut(passes_run(g, &t->arena, &po), &t->arena, &co);
     return printed(t, err);
