@@ -31,8 +31,8 @@ typedef struct {
     LIST(CudaKernel) kernel; /* in the order they run; of a body once */
 } CudaText;
 
-/* Prints the kernels of g; o may be NULL. NULL with err set, which names the kernel: one has
- * no CUDA text. */
+/* Prints the kernels of g; o may be NULL. NULL with err set, which names the
+ * kernel: one has no CUDA text. */
 CudaText *cuda_text(const Graph *g, const PassOptions *o, Err *err);
 /* The same from a plan; it must outlive the text, and its weights are packed
  * for CUDA from now on. */

@@ -42,8 +42,9 @@ static const Node *weight_of(const Node *n)
 
 static const char *product_rule(Cu *c, const Node *n, int inside)
 {
-    const char *s = cu_text(c, "%s @ %s", cu_short_name(c, weight_of(n->arg[0])),
-                            cu_short_name(c, weight_of(n->arg[1])));
+    const Node *x = weight_of(n->arg[0]), *w = weight_of(n->arg[1]);
+    const char *s = cu_text(c, "%s @ %s", cu_short_name(c, x),
+                            cu_short_name(c, w));
     return inside ? cu_text(c, "(%s)", s) : s;
 }
 

@@ -1,5 +1,5 @@
 /* Skeletons scatter and pack as CUDA C: values added up where an index says, in
- * the order of its elements; a value in the order in which a matmul reads it. */
+ * the order of its elements; a value in the order that a matmul reads. */
 #include "codegen/cuda/cuda_text.h"
 #include "codegen/emit/kernel.h"
 

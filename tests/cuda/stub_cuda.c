@@ -83,6 +83,13 @@ int cuDeviceGetAttribute(int *value, int what, int device)
     return 0;
 }
 
+int cuDeviceTotalMem_v2(size_t *bytes, int device)
+{
+    (void)device;
+    *bytes = memory();
+    return 0;
+}
+
 int cuDevicePrimaryCtxRetain(void **context, int device)
 {
     (void)device;
