@@ -1,7 +1,7 @@
 /* How kernels are emitted: what their functions look like, and the walker that
  * writes expression trees over dims. Private to codegen. */
 #pragma once
-#include "codegen/program/program.h"
+#include "passes/kernels/kernels.h"
 #include "codegen/emit/emit.h"
 
 /* A kernel is two functions:

@@ -171,7 +171,7 @@ Program *program_new(const CpuOptions *o)
 {
     Program *p = xmalloc(sizeof *p);
     *p = (Program){.o = *o};
-    p->target = o->target ? o->target : target_host();
+    p->target = o->target ? o->target : target_measured();
     if (p->o.threads < 1)
         p->o.threads = exec_cores();
     return p;
