@@ -2,7 +2,15 @@
 #pragma once
 #include "compiler/check/attempt.h"
 
-typedef enum { R_error, R_model, R_data, R_text, R_number, R_list, R_truth } Kind;
+typedef enum {
+    R_error,
+    R_model,
+    R_data,
+    R_text,
+    R_number,
+    R_list,
+    R_truth
+} Kind;
 extern const char *const recipe_kind_name[];
 
 typedef struct {
