@@ -57,6 +57,7 @@ void places_set(Places *p, const Dim *d, Val index, bool spread);
 Val walk(Walk *w, const Node *n, const Places *p);
 /* Element (or the lanes) of buffer b at these places. */
 Val walk_load(Walk *w, const Buffer *b, const Places *p);
+Val walk_at(Walk *w, const Buffer *b, const Places *p); /* where: of scalars */
 void walk_store(Walk *w, const Buffer *b, const Places *p, Val v);
 Val walk_base(Walk *w, const Buffer *b);   /* pointer to the buffer */
 Val walk_size(Walk *w, const Size *s);     /* i64 */
