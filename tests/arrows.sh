@@ -24,8 +24,7 @@ compiler/check: compiler/lang compiler/prove +compiler/lang/elab.h
 compiler/check: +compiler/prove/term.h
 passes: compiler/prove compiler/check +compiler/prove/pattern.h
 passes/kernels: passes dsl
-codegen/emit: passes/kernels codegen/jit codegen/program
-codegen/emit: +codegen/jit/measure.h
+codegen/emit: passes/kernels
 codegen/jit: codegen/emit runtime +codegen/emit/attend.h
 codegen/jit: +codegen/emit/matmul.h +codegen/emit/kernel.h
 codegen/program: codegen/jit runtime +codegen/jit/machine.h
