@@ -1,5 +1,5 @@
-/* For tests of gradients: values that move, and central differences in the exact
- * interpreter: of the sum of r y for fixed random r, element by element. */
+/* For tests of gradients: values that move, and central differences in the
+ * exact interpreter: of the sum of r y for fixed r, element by element. */
 #pragma once
 #include "compiler/grad/rules.h"
 #include "tests/graph_kit.h"
