@@ -73,13 +73,11 @@ static bool trees_fit(const Plan *p, const Kernel *k, Err *err)
     size_t n = (size_t)p->graph->node.n + 1;
     bool *seen = xmalloc(n), fine = true;
     memset(seen, 0, n);
-    bool moves = k->skeleton == SKEL_scatter || k->skeleton == SKEL_pack;
     if (k->skeleton == SKEL_scatter)
         for (int i = 0; fine && i < 2; i++)
             fine = tree_fits(k, k->node->arg[i], seen, err);
-    else if (moves)
-        fine = tree_fits(k, k->node, seen, err);
-    for (int i = 0; fine && !moves && i < k->nout; i++)
+    bool rows = k->skeleton != SKEL_scatter && k->skeleton != SKEL_pack;
+    for (int i = 0; fine && rows && i < k->nout; i++)
         if (k->out[i]->node && k->out[i]->kind != BUF_route)
             fine = tree_fits(k, k->out[i]->node, seen, err);
     free(seen);

@@ -59,13 +59,34 @@ void cuda_scatter(Cu *c)
 
 /* ---- pack: rows of a column, all of K side by side, zeros behind ---- */
 
+/* Where an element goes: which part, column and place of K it is of. */
+static void find_element(Cu *c, const Pack *k, int rows)
+{
+    cu_line(c, "i64 element = item %% depth, row = item / depth;");
+    cu_line(c, "i64 batch = row / %d;", rows);
+    cu_line(c, "row %%= %d;", rows);
+    if (k->parts > 1)
+        cu_line(c, "int part = (int)(row / %d %% %d);", k->cols, k->parts);
+    cu_line(c, k->parts > 1 ? "int col = (int)(row / %d * %d + row %% %d);"
+                            : "int col = (int)row;",
+            k->cols * k->parts, k->cols, k->cols);
+}
+
+static const char *value_of(Cu *c, const Pack *k, const CuPlaces *p)
+{
+    const char *s = cu_value(c, k->part[k->parts - 1], p);
+    for (int i = k->parts - 2; i >= 0; i--)
+        s = cu_text(c, "part == %d ? %s : %s", i, cu_value(c, k->part[i], p),
+                    s);
+    return s;
+}
+
 void cuda_pack(Cu *c)
 {
     const Pack *k = &c->kernel->out[0]->pack;
-    const Node *n = c->kernel->node;
     const char *to = cu_arg(c, c->kernel->out[0]), *K = cu_long(c, k->nk, k->k);
     int64_t columns = size_at(cu_size_of(k->nn, k->n), 1);
-    int rows = (int)((columns + k->cols - 1) / k->cols * k->cols);
+    int rows = (int)((columns + k->cols - 1) / k->cols * k->cols) * k->parts;
     const Size *padded = size_mul(
         size_ceil(size_div(cu_size_of(k->nk, k->k), size_num(PACK_K))),
         size_num(PACK_K));
@@ -75,17 +96,14 @@ void cuda_pack(Cu *c)
     cu_items(c, size_mul(size_mul(cu_size_of(k->nb, k->b), size_num(rows)),
                          padded),
              cu_text(c, "%s * %d * depth", cu_long(c, k->nb, k->b), rows));
-    cu_line(c, "i64 element = item %% depth, row = item / depth;");
-    cu_line(c, "int col = (int)(row %% %d);", rows);
-    cu_line(c, "i64 batch = row / %d;", rows);
+    find_element(c, k, rows);
     cu_open(c, "if (element >= %s || col >= %d)", K, (int)columns);
-    bool f = k->dtype == TYPE_f16;
-    cu_line(c, f ? "%s[item] = f2h(0);" : "%s[item] = 0;", to);
+    cu_line(c, "%s[item] = %s;", to, cu_narrowed(c, k->dtype, "0.0f"));
     cu_line(c, "return;");
     cu_close(c);
     cu_unflatten(c, &p, k->nb, k->b, "batch", true);
     cu_unflatten(c, &p, k->nn, k->n, "col", false);
     cu_unflatten(c, &p, k->nk, k->k, "element", true);
-    const char *x = cu_value(c, n, &p);
-    cu_line(c, "%s[item] = %s;", to, cu_narrowed(c, k->dtype, x));
+    cu_line(c, "%s[item] = %s;", to,
+            cu_narrowed(c, k->dtype, value_of(c, k, &p)));
 }
