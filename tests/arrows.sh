@@ -35,7 +35,8 @@ codegen/build: codegen/program compiler/lang +codegen/program/cpu.h
 runtime/run: base
 runtime/tokens: runtime/files +runtime/files/files_private.h
 runtime/files: base runtime/tokens +runtime/tokens/tokenizer_impl.h
-runtime: runtime/run runtime/tokens runtime/files
+runtime/data: runtime/tokens runtime/files
+runtime: runtime/run runtime/tokens runtime/files runtime/data
 cli/common: base dsl
 cli/driver: cli/common codegen/program compiler/check runtime
 cli/tools: cli/driver codegen/cuda
