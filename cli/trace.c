@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { KEY_beside = 1, KEY_ids, KEY_csv, KEY_svg, KEY_length };
+enum { KEY_beside = 1, KEY_ids, KEY_style, KEY_csv, KEY_svg, KEY_length };
 
 typedef struct {
     const char *model[2]; /* the second: or NULL */
@@ -15,12 +15,16 @@ typedef struct {
     const char *csv, *svg;
     int32_t *ids; /* in place of data, malloc'ed; or NULL */
     int count;
+    const char *style;
     int length; /* of a window */
 } Args;
 
 static const struct argp_option options[] = {
     {"beside", KEY_beside, "MODEL", 0, "A second model on the same data", 1},
     {"ids", KEY_ids, "1,2,3", 0, "Token ids in place of data", 1},
+    {"style", KEY_style, "STYLE", 0,
+     "How instructions are put: a style's name or file (the model's chat "
+     "template)", 1},
     {"length", KEY_length, "N", 0,
      "Tokens of a window (1024, or the model's limit)", 1},
     {"csv", KEY_csv, "FILE", 0, "Write all numbers as a table", 1},
@@ -46,6 +50,7 @@ static error_t key(int k, char *arg, struct argp_state *state)
         free(a->ids);
         a->ids = option_ids(state, arg, &a->count);
         break;
+    case KEY_style:  a->style = arg; break;
     case KEY_csv:    a->csv = arg; break;
     case KEY_svg:    a->svg = arg; break;
     case KEY_length:
@@ -65,7 +70,7 @@ static const struct argp argp = {
     options, key, "MODEL DATA...",
     "Show which experts a model's routing chooses: how often each one is, its "
     "mean weight, and how even the choices are, per layer and file of data. "
-    "DATA is a text.",
+    "DATA is a text, or JSON (.jsonl, .json) of token ids or instructions.",
     NULL, NULL, NULL};
 
 /* ---- the measuring ---- */
@@ -123,22 +128,6 @@ static void add_routes(Arena *a, const Effect *f, int n,
     t->routes = all.n;
 }
 
-static bool read_text(Engine *e, const char *path, Ids *out, Err *err)
-{
-    size_t len;
-    const Tokenizer *t = engine_tokenizer(e, err);
-    char *text = t ? read_file(path, &len, err) : NULL;
-    bool fine = text && tokenizer_encode(t, text, len, ENCODE_prompt, out, err);
-    if (text && !fine) {
-        Err why = *err;
-        err_set(err, "%s: %s", path, why.text);
-    }
-    free(text);
-    if (fine && !out->n)
-        return err_set(err, "%s: holds no token", path);
-    return fine && ids_in_range(e, out->at, out->n, err);
-}
-
 /* A window of n tokens; its sums are added. */
 static bool run_window(Engine *e, const int32_t *ids, int n, float *logits,
                        double *const *sum, Err *err)
@@ -154,39 +143,40 @@ static bool run_window(Engine *e, const int32_t *ids, int n, float *logits,
     return true;
 }
 
-static bool run_all(Engine *e, const Common *common, const Ids *ids,
-                    int length, double *const *sum, Err *err)
+static bool run_all(Engine *e, const Common *common, const Data *d,
+                    int longest, double *const *sum, Err *err)
 {
     size_t row = (size_t)engine_vocabulary(e) * sizeof(float);
-    float *logits = xmalloc((size_t)length * row);
-    Progress p = progress_begin(common, "trace", "tokens", (int64_t)ids->n);
+    float *logits = xmalloc((size_t)longest * row);
+    Progress p = progress_begin(common, "trace", "tokens", d->tokens);
     bool fine = true;
-    for (size_t at = 0; fine && at < ids->n; at += (size_t)length) {
-        int n = ids->n - at < (size_t)length ? (int)(ids->n - at) : length;
-        fine = run_window(e, ids->at + at, n, logits, sum, err);
+    int64_t done = 0;
+    for (int i = 0; fine && i < d->example.n; i++) {
+        const Example *x = &d->example.at[i];
+        fine = run_window(e, x->id, x->n, logits, sum, err);
         if (fine && rt_interrupted)
             fine = err_set(err, "stopped");
-        progress_at(&p, (int64_t)at + n);
+        progress_at(&p, done += x->n);
     }
     progress_end(&p);
     free(logits);
     return fine;
 }
 
-static int window_length(const Args *a, const Engine *e, size_t tokens)
+static int longest_of(const Data *d)
 {
-    int limit = engine_limit(e), length = a->length ? a->length : 1024;
-    if (limit > 0 && length > limit)
-        length = limit;
-    return (size_t)length > tokens ? (int)tokens : length;
+    int n = 0;
+    for (int i = 0; i < d->example.n; i++)
+        n = d->example.at[i].n > n ? d->example.at[i].n : n;
+    return n;
 }
 
-static bool trace_ids(const Args *a, const Common *common, Engine *e,
-                      const Ids *ids, Traces *all, Trace *t, Err *err)
+static bool trace_data(const Common *common, Engine *e, const Data *d,
+                       Traces *all, Trace *t, Err *err)
 {
     const Effect *f;
-    int length = window_length(a, e, ids->n);
-    if (!engine_for(e, length, err))
+    int longest = longest_of(d);
+    if (!engine_for(e, longest, err))
         return false;
     int n = engine_effects(e, &f);
     if (!n)
@@ -195,12 +185,47 @@ static bool trace_ids(const Args *a, const Common *common, Engine *e,
     double **sum = arena_alloc(&all->arena, (size_t)n * sizeof *sum);
     for (int i = 0; i < n; i++)
         sum[i] = arena_alloc(&all->arena, (size_t)f[i].count * sizeof **sum);
-    t->tokens = (int64_t)ids->n;
-    if (!run_all(e, common, ids, length, sum, err))
+    t->tokens = d->tokens;
+    if (!run_all(e, common, d, longest, sum, err))
         return false;
     add_routes(&all->arena, f, n, (const double *const *)sum, t);
     list_push(&all->arena, &all->trace, *t);
     return true;
+}
+
+static int window_length(const Args *a, const Engine *e)
+{
+    int limit = engine_limit(e), length = a->length ? a->length : 1024;
+    return limit > 0 && length > limit ? limit : length;
+}
+
+/* --ids as examples: windows. */
+static bool given_ids(const Args *a, const Engine *e, Data *d, Err *err)
+{
+    int length = window_length(a, e);
+    if (!ids_in_range(e, a->ids, (size_t)a->count, err))
+        return false;
+    for (int at = 0; at < a->count; at += length) {
+        int left = a->count - at;
+        Example x = {.n = left < length ? left : length, .id = a->ids + at};
+        list_push(&d->arena, &d->example, x);
+    }
+    d->tokens = a->count;
+    return true;
+}
+
+/* On the data at place i, or on --ids. */
+static bool trace_one(const Args *a, const Common *common, Engine *e, int i,
+                      Traces *all, Trace *t, Err *err)
+{
+    Data d = {0};
+    t->data = a->ids ? "--ids" : a->data[i];
+    bool fine = (a->ids ? given_ids(a, e, &d, err)
+                        : examples_open(e, t->data, a->style,
+                                        window_length(a, e), &d, err)) &&
+                trace_data(common, e, &d, all, t, err);
+    data_free(&d);
+    return fine;
 }
 
 static bool trace_model(const Args *a, const Common *common, const char *model,
@@ -208,18 +233,9 @@ static bool trace_model(const Args *a, const Common *common, const char *model,
 {
     Engine *e = engine_open_routing(model, common, err);
     bool fine = e != NULL;
-    for (int i = 0; i < a->sets && fine; i++) {
-        Ids ids = {0};
-        Trace t = {.model = model, .data = a->data[i]};
-        fine = read_text(e, a->data[i], &ids, err) &&
-               trace_ids(a, common, e, &ids, all, &t, err);
-        ids_free(&ids);
-    }
-    if (a->ids && fine) {
-        const Ids ids = {.at = a->ids, .n = (size_t)a->count};
-        Trace t = {.model = model, .data = "--ids"};
-        fine = ids_in_range(e, ids.at, ids.n, err) &&
-               trace_ids(a, common, e, &ids, all, &t, err);
+    for (int i = 0; i < (a->ids ? 1 : a->sets) && fine; i++) {
+        Trace t = {.model = model};
+        fine = trace_one(a, common, e, i, all, &t, err);
     }
     engine_close(e);
     return fine;

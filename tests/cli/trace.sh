@@ -110,4 +110,64 @@ ends 2 "neither data nor ids" trace half
 ends 2 "both" trace half x.txt --ids 1
 ends 1 "a file that is not there" trace half none.txt
 ends 1 "a folder that is not there" trace half --ids 1 --csv no/where.csv
+
+# ---- data with labels, beside goldens of PyTorch's ----
+printf '{"ids": [1,2,3], "labels": [-100,-100,3]}\n{"ids": [4,5]}\n' >d.jsonl
+ends 0 "eval on labels" eval tiny --data d.jsonl --json
+cp out some
+ends 0 "eval on ids" eval tiny --ids 4,5 --json
+cp out two
+ends 0 "all of three" eval tiny --ids 1,2,3 --json
+python3 - 2>err <<'PY'
+import json, math
+some, two, three = (json.load(open(p)) for p in ("some", "two", "out"))
+assert some["tokens"] == 2 and two["tokens"] == 1 and three["tokens"] == 2
+assert "stderr" not in two
+# x, y: the losses of 3 behind 1 2, and of 5 behind 4
+y = two["nll"]
+x = 2 * some["nll"] - y
+first = 2 * three["nll"] - x
+for v, pair in (some, (x, y)), (three, (x, first)):
+    m = sum(pair) / 2
+    sd = math.sqrt(sum((p - m) ** 2 for p in pair))  # over n - 1 = 1
+    assert abs(v["stderr"] - sd / math.sqrt(2)) < 1e-6, (v, pair)
+PY
+ok "the mean over labels and its standard error"
+printf '{"ids": [1,2,999999]}\n' >bad.jsonl
+ends 1 "an id that the model has not" eval tiny --data bad.jsonl
+says err "its file and line" 'bad.jsonl:1'
+ends 1 "the same in trace" trace half bad.jsonl
+ends 2 "a text and data" eval tiny --data d.jsonl --nll d.jsonl
+for t in xft_adamw xft_router switch_aux olmoe qwen2_moe deepseek pesc; do
+    if [ ! -f "$data/train/$t/golden.json" ]; then
+        skip "$t: usage and loss of the first step" "no $data/train"
+        continue
+    fi
+    python3 - "$data/train" $t >base 2>err <<'PY'
+import json, os, sys
+root, t = sys.argv[1:]
+g = json.load(open(f"{root}/{t}/golden.json"))
+lines = open(f"{root}/{t}/data.jsonl").readlines()
+open("first.jsonl", "w").writelines(lines[:g["settings"]["batch"]])
+at = os.path.join(root, g["base"])
+print(at if os.path.exists(at) else os.path.join(root, "..", g["base"]))
+PY
+    base=$(cat base)
+    "$graft" trace "$base" first.jsonl --csv t.csv --quiet >/dev/null 2>err &&
+        "$graft" eval "$base" --data first.jsonl --json >out 2>>err &&
+        python3 - "$data/train/$t/golden.json" 2>>err <<'PY'
+import csv, json, sys
+g = json.load(open(sys.argv[1]))
+usage = {}
+for r in csv.DictReader(open("t.csv", newline="")):
+    usage.setdefault(int(r["layer"]), []).append(int(r["chosen"]))
+got = [usage[k] for k in sorted(usage)]
+want = [u for u in g["first_usage"] if u]
+assert got == want, (got, want)
+nll = json.load(open("out"))["nll"]
+loss = g["history"][0]["loss"]
+assert abs(nll - loss) < 2e-5 * abs(loss), (nll, loss)
+PY
+    ok "$t: usage and loss of the first step"
+done
 exit $((failures > 0))
