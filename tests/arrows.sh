@@ -24,8 +24,7 @@ compiler/check: compiler/lang compiler/prove +compiler/lang/elab.h
 compiler/check: +compiler/prove/term.h
 passes: compiler/prove compiler/check +compiler/prove/pattern.h
 passes/kernels: passes dsl
-codegen/emit: passes/kernels codegen/jit codegen/program
-codegen/emit: +codegen/jit/measure.h
+codegen/emit: passes/kernels
 codegen/jit: codegen/emit runtime +codegen/emit/attend.h
 codegen/jit: +codegen/emit/matmul.h +codegen/emit/kernel.h
 codegen/program: codegen/jit runtime +codegen/jit/machine.h
@@ -36,7 +35,8 @@ codegen/build: codegen/program compiler/lang +codegen/program/cpu.h
 runtime/run: base
 runtime/tokens: runtime/files +runtime/files/files_private.h
 runtime/files: base runtime/tokens +runtime/tokens/tokenizer_impl.h
-runtime: runtime/run runtime/tokens runtime/files
+runtime/data: runtime/tokens runtime/files
+runtime: runtime/run runtime/tokens runtime/files runtime/data
 cli/common: base dsl
 cli/driver: cli/common codegen/program compiler/check runtime
 cli/tools: cli/driver codegen/cuda

@@ -193,7 +193,7 @@ static void test_cases(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
-        Setup s = setup(&cases[i], target_host(), 1 + (int)(i & 1));
+        Setup s = setup(&cases[i], target_measured(), 1 + (int)(i & 1));
         rig_run(&s.rig, i & 1);
         check(&s);
         done(&s);
@@ -241,7 +241,7 @@ static void test_steps(void **state)
     for (size_t i = 1; i < COUNT(cases); i++) {
         if (cases[i].cuts[0])
             continue;
-        Setup s = setup(&cases[i], target_host(), 2);
+        Setup s = setup(&cases[i], target_measured(), 2);
         int T = s.c->T;
         size_t bytes = (size_t)type_bytes(s.c->t, (int64_t)T * s.c->H * s.vd);
         void *y = s.rig.at[s.out->id], *whole = xmalloc(bytes);
@@ -266,7 +266,7 @@ static void test_nan(void **state)
 {
     (void)state;
     Case c = {40, 2, 1, 16, 0, TYPE_f32, {0}, 0, 0, 0, 0, 0};
-    Setup s = setup(&c, target_host(), 1);
+    Setup s = setup(&c, target_measured(), 1);
     for (int i = 0; i < s.rig.plan->buffer.n; i++)
         if (s.rig.plan->buffer.at[i]->node &&
             s.rig.plan->buffer.at[i]->kind == BUF_input &&

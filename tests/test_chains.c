@@ -146,6 +146,10 @@ static void good_config(const cJSON *c, bool text)
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(c, "note")), 2);
 }
 
+/* Configs of models that were read: they live as long as these. */
+static cJSON *configs[4];
+static int nconfigs;
+
 static Side written_and_read(Side *from, Diags *diags, const char *what)
 {
     Written w;
@@ -159,7 +163,9 @@ static Side written_and_read(Side *from, Diags *diags, const char *what)
         fail_msg("%s: %s", what, err.text);
     to.model = m;
     store(from, &to);
-    free(w.text); /* the config lives as long as the model */
+    free(w.text);
+    assert_true((size_t)nconfigs < COUNT(configs));
+    configs[nconfigs++] = w.config;
     return to;
 }
 
@@ -267,6 +273,8 @@ static bool pair(const Ast *first, const Ast *second)
             same_logits(&memory, &again, what);
         }
     }
+    while (nconfigs)
+        cJSON_Delete(configs[--nconfigs]);
     cJSON_Delete(c);
     diags_free(&diags);
     arena_free(&arena);

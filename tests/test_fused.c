@@ -156,7 +156,7 @@ static void some(const Target *t, size_t step)
 static void rows_on_load(void **state)
 {
     (void)state;
-    some(target_host(), 1);
+    some(target_measured(), 1);
 }
 
 static void rows_on_load_by_plain_vectors(void **state)
@@ -215,7 +215,7 @@ static Kit *rope_graph(const Turned *s, bool stored)
 static void rope_behind_sums(void **state)
 {
     (void)state;
-    const Target *target[] = {target_host(), target_generic()};
+    const Target *target[] = {target_measured(), target_generic()};
     for (size_t i = 0; i < COUNT(turned); i++)
         for (size_t j = 0; j < 2; j++) {
             const Turned *s = &turned[i];

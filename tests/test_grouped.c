@@ -69,7 +69,7 @@ static Setup setup(const Case *c, int threads)
     graph_output(k->g, "h", h);
     graph_output(k->g, "y",
                  g_contract(k->g, h, g_gather(k->g, d, E, i), 1, &F));
-    s.rig = rig_new(k, target_host(), threads);
+    s.rig = rig_new(k, target_measured(), threads);
     rig_load(k, &s.rig, threads & 1);
     return s;
 }

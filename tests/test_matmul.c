@@ -121,7 +121,7 @@ static void test_shapes(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++)
-        check_plain(&cases[i], target_host());
+        check_plain(&cases[i], target_measured());
 }
 
 static void test_generic(void **state)
@@ -200,9 +200,10 @@ static Target with_amx(void)
 {
     static const AmxCalls calls = {amx_set, amx_get, amx_put, amx_dots,
                                    amx_done};
-    Target t = *target_host();
+    Target t = *target_measured();
     if (!t.amx)
         t.amx_calls = &calls;
+    t.tiles = true;
     return t;
 }
 
@@ -240,7 +241,7 @@ static void test_counts(void **state)
 {
     Target t = with_amx();
     (void)state;
-    check_counts(target_host());
+    check_counts(target_measured());
     if (t.width == 64)
         check_counts(&t);
 }
@@ -301,7 +302,7 @@ static void test_trees(void **state)
         s.N = dim("M", c->N / 2 + 1);
         Node *z = times(&s, "third", &third);
         graph_output(g, "z", z);
-        Rig r = rig_new(s.kit, target_host(), 2);
+        Rig r = rig_new(s.kit, target_measured(), 2);
         rig_load(s.kit, &r, i & 1);
         rig_run(&r, i & 1);
         const Buffer *y = rig_result(&r, "y");
@@ -354,7 +355,7 @@ static void test_bits(void **state)
         Setup s = setup(c, 37);
         double *w;
         graph_output(s.kit->g, "y", times(&s, "w", &w));
-        Rig r = rig_new(s.kit, target_host(), 1);
+        Rig r = rig_new(s.kit, target_measured(), 1);
         rig_load(s.kit, &r, false);
         last_row(&r, c, 37, 1, 0, all);
         last_row(&r, c, 37, 2, 0, two);
@@ -384,7 +385,7 @@ static void test_heads(void **state)
                         o);
     graph_output(s.kit->g, "y", y);
     graph_output(s.kit->g, "z", g_contract(s.kit->g, y, back, 2, d));
-    Rig r = rig_new(s.kit, target_host(), 2);
+    Rig r = rig_new(s.kit, target_measured(), 2);
     rig_load(s.kit, &r, true);
     rig_run(&r, false);
     const Buffer *by = rig_result(&r, "y"), *bz = rig_result(&r, "z");

@@ -213,10 +213,10 @@ static void check(const Setup *s, const char *target)
 
 static Target narrower(int width, const char *features, bool vnni)
 {
-    Target t = *target_host();
+    Target t = *target_measured();
     t.width = width;
     t.features = features;
-    t.masks = t.bf16_dot = t.amx = false;
+    t.masks = t.bf16_dot = t.dots = t.amx = t.tiles = false;
     t.vnni = vnni;
     if (width == 16)
         t.fma = t.f16c = false;
@@ -226,7 +226,7 @@ static Target narrower(int width, const char *features, bool vnni)
 /* All that this machine can run; those with fused multiply-adds come first. */
 static int targets(Target list[8], const char *names[8], int *fused)
 {
-    const Target *host = target_host();
+    const Target *host = target_measured();
     int n = 0;
 #define ADD(name, target) (names[n] = name, list[n++] = target)
     ADD("this machine", *host);
@@ -346,7 +346,7 @@ static void test_files(void **state)
 static void test_not_numbers(void **state)
 {
     (void)state;
-    Setup s = setup(cases[2], target_host(), ONE, NULL);
+    Setup s = setup(cases[2], target_measured(), ONE, NULL);
     const Buffer *y = rig_result(&s.rig, "y");
     for (int i = 0; i < s.rig.plan->buffer.n; i++) {
         const Buffer *b = s.rig.plan->buffer.at[i];
@@ -373,12 +373,12 @@ static void test_schedules(void **state)
     for (size_t i = 0; i < SHAPES * COUNT(cases); i++) {
         Case c = cases[i / SHAPES];
         Shape shape = (Shape)(i % SHAPES);
-        Setup s = setup(c, target_host(), shape, NULL);
+        Setup s = setup(c, target_measured(), shape, NULL);
         rig_run(&s.rig, false);
         Pins pins = {.arena = &s.kit->arena};
-        random_pins(&d, target_host(), s.rig.plan, &pins);
+        random_pins(&d, target_measured(), s.rig.plan, &pins);
         kit_pins = &pins;
-        Setup o = setup(c, target_host(), shape, NULL);
+        Setup o = setup(c, target_measured(), shape, NULL);
         rig_run(&o.rig, false);
         kit_pins = NULL;
         assert_memory_equal(s.rig.at[rig_result(&s.rig, "y")->id],

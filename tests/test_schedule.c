@@ -32,7 +32,7 @@ static void any_schedule(Ctx *c, Node *y)
     for (int i = 0; i < TRIES; i++) {
         Arena a = {0};
         Pins pins = {.arena = &a};
-        random_pins(&d, target_host(), program_plan(plain->p), &pins);
+        random_pins(&d, target_measured(), program_plan(plain->p), &pins);
         if (getenv("SHOW"))
             pins_print(&pins, "tried", 100, stderr);
         o.pins = &pins;

@@ -51,28 +51,30 @@ static void no_features(void **state)
 static void half_as_wide(void **state)
 {
     (void)state;
-    Target t = *target_host();
+    Target t = *target_measured();
     if (t.width < 64 || !t.x86) {
         print_message("not a machine with AVX-512: skipped\n");
         return;
     }
     t.features = "+avx2,+fma,+f16c,+bmi,+bmi2";
     t.width = 32;
-    t.masks = t.bf16_dot = t.vnni = t.amx = false;
+    t.masks = t.vnni = false;
+    t.bf16_dot = t.dots = t.amx = t.tiles = false;
     agree_on(&t);
 }
 
 static void quarter_as_wide(void **state)
 {
     (void)state;
-    Target t = *target_host();
+    Target t = *target_measured();
     if (t.width < 32 || !t.x86) {
         print_message("not a machine with AVX2: skipped\n");
         return;
     }
     t.features = "+sse4.1";
     t.width = 16;
-    t.fma = t.f16c = t.masks = t.bf16_dot = t.vnni = t.amx = false;
+    t.fma = t.f16c = t.masks = t.vnni = false;
+    t.bf16_dot = t.dots = t.amx = t.tiles = false;
     agree_on(&t);
 }
 

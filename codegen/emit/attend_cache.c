@@ -10,7 +10,7 @@ static int64_t size_of(const Dim *d)
 static TileKind score_kind(const Target *t, Dtype q, Dtype k)
 {
     if (k == TYPE_bf16)
-        return q == TYPE_bf16 && tile_dots(t) ? TILE_dot : TILE_wide;
+        return q == TYPE_bf16 && t->dots ? TILE_dot : TILE_wide;
     return k == TYPE_f16 ? TILE_half : TILE_f32;
 }
 

@@ -20,9 +20,13 @@ typedef struct Target {
     bool bf16_dot; /* vdpbf16ps exists (use is the schedule's choice) */
     bool vnni;     /* vpdpbusd exists */
     bool amx;      /* tiles of bf16 exist and this process may use them */
+    /* these are faster than what does without: target_measured knows of this
+     * machine; of another what is likely */
+    bool dots, tiles;
     const struct AmxCalls *amx_calls; /* tests: functions in their place */
 } Target;
-const Target *target_host(void);    /* this machine; kept for good */
+/* This machine's instructions, not how fast they are; kept for good. */
+const Target *target_host(void);
 const Target *target_generic(void); /* the same triple, no features */
 bool target_has(const Target *t, const char *feature); /* "+avx2" */
 const char *target_text(const Target *t); /* "x86-64-v3"; targets.c */

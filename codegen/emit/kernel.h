@@ -1,7 +1,7 @@
 /* How kernels are emitted: what their functions look like, and the walker that
  * writes expression trees over dims. Private to codegen. */
 #pragma once
-#include "codegen/program/program.h"
+#include "passes/kernels/kernels.h"
 #include "codegen/emit/emit.h"
 
 /* A kernel is two functions:
@@ -57,6 +57,7 @@ void places_set(Places *p, const Dim *d, Val index, bool spread);
 Val walk(Walk *w, const Node *n, const Places *p);
 /* Element (or the lanes) of buffer b at these places. */
 Val walk_load(Walk *w, const Buffer *b, const Places *p);
+Val walk_at(Walk *w, const Buffer *b, const Places *p); /* where: of scalars */
 void walk_store(Walk *w, const Buffer *b, const Places *p, Val v);
 Val walk_base(Walk *w, const Buffer *b);   /* pointer to the buffer */
 Val walk_size(Walk *w, const Size *s);     /* i64 */

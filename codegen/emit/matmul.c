@@ -14,9 +14,9 @@ TileKind matmul_kind(const Target *t, const Matmul *m, const Pack *p)
         return TILE_half;
     if (p->dtype != TYPE_bf16 || p->pair != 2)
         BUG("a weight packed as %s by %d", type_info[p->dtype].name, p->pair);
-    if (m->x->type.dtype == TYPE_bf16 && tile_amx(t))
+    if (m->x->type.dtype == TYPE_bf16 && t->tiles)
         return TILE_amx;
-    bool dots = m->x->type.dtype == TYPE_bf16 && tile_dots(t);
+    bool dots = m->x->type.dtype == TYPE_bf16 && t->dots;
     return dots ? TILE_dot : TILE_wide;
 }
 

@@ -75,8 +75,6 @@ Val tile_function(Emit *e, const Tile *t, int rows);
 /* sum + the products of each lane's pair of bf16 (lanes are i32). */
 Val dot_pairs(Emit *e, Val sum, Val x, Val w);
 /* Whether bf16 by bf16 goes through dot products: they exist and pay. */
-bool tile_dots(const Target *t);
-bool tile_amx(const Target *t); /* AMX is there, right and pays */
 int tile_chunk_bytes(const Tile *t);
 int tile_chunk(const Tile *t);           /* elements of x in a chunk */
 int64_t tile_w_bytes(const Emit *e, const Tile *t); /* of w a chunk */

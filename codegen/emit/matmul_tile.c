@@ -1,7 +1,5 @@
 /* Tiles: the innermost loops of every matmul and of attention. */
 #include "codegen/emit/matmul.h"
-#include "codegen/jit/measure.h"
-#include <math.h>
 
 enum { UNITS = CHUNK / 4 }; /* 32-bit units of x in a chunk */
 
@@ -39,24 +37,6 @@ const char *tile_name(TileKind kind)
                                         "q4",  "q4s",  "q5",   "q5s", "q8",
                                         "q4k", "q5k",  "q6k"};
     return names[kind];
-}
-
-/* Of this machine what is known; of another that it pays, unless it has AMX:
- * where that was measured, dot products had a quarter of FMA's speed. */
-bool tile_dots(const Target *t)
-{
-    if (!t->bf16_dot || t->features != target_host()->features)
-        return t->bf16_dot && !t->amx;
-    const Peaks *p = machine_multiplies();
-    return p->dot > 1.2 * p->fma;
-}
-
-bool tile_amx(const Target *t)
-{
-    if (t->amx_calls || !t->amx || t->features != target_host()->features)
-        return t->amx_calls || t->amx;
-    const Peaks *p = machine_multiplies();
-    return p->amx > 1.2 * fmax(p->fma, p->dot);
 }
 
 static int registers(const Target *t)

@@ -225,6 +225,18 @@ Val walk_load(Walk *w, const Buffer *b, const Places *p)
     return splat(e, load_as(e, t, 1, from, NULL), p->lanes);
 }
 
+Val walk_at(Walk *w, const Buffer *b, const Places *p)
+{
+    Emit *e = w->e;
+    Val base = walk_base(w, b);
+    if (b->stacked) {
+        Val tensor = where_is(w, &b->type, 0, b->stacked, p).scalar;
+        base = load(e, ty_ptr(e), at(e, ty_ptr(e), base, tensor));
+    }
+    Where to = where_is(w, &b->type, b->stacked, b->type.rank, p);
+    return at(e, ty_mem(e, b->type.dtype), base, to.scalar);
+}
+
 static void store_each(Walk *w, const Buffer *b, const Places *p, Val v)
 {
     Emit *e = w->e;

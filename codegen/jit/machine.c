@@ -6,6 +6,7 @@
 #include "codegen/emit/emit.h"
 #include "codegen/jit/measure.h"
 #include "runtime/runtime.h"
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -130,9 +131,19 @@ static const MachineModel *know(bool all)
     return &k.m;
 }
 
-const Peaks *machine_multiplies(void)
+const Target *target_measured(void)
 {
-    return &know(false)->one;
+    static Target t;
+    const Target *host = target_host();
+    bool choice = host->bf16_dot || host->amx;
+    const Peaks *p = choice ? &know(false)->one : NULL;
+#pragma omp critical(graft_target)
+    if (!t.triple) {
+        t = *host;
+        t.dots = t.bf16_dot && p->dot > 1.2 * p->fma;
+        t.tiles = t.amx && p->amx > 1.2 * fmax(p->fma, p->dot);
+    }
+    return &t;
 }
 
 const MachineModel *machine_model(void)

@@ -33,6 +33,8 @@ typedef struct {
 /* Measured once a machine, then kept in the user's cache folder. */
 const MachineModel *machine_model(void);
 
+/* This machine, with what of it is fast: for CpuOptions.target; kept. */
+const struct Target *target_measured(void);
 /* Machines that code can be made for besides this one (targets.c), for
  * CpuOptions.target: a name, or NULL after the last; and by name, or NULL. */
 const char *target_name(int i);

@@ -8,5 +8,3 @@ Peaks measure_multiplies(void); /* of one thread, without `read`: quick */
 void measure_machine(MachineModel *m);
 
 uint64_t machine_hash(void); /* names what is kept of this machine */
-/* Of one thread, without `read`: measured once a machine. */
-const Peaks *machine_multiplies(void);

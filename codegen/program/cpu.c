@@ -125,7 +125,8 @@ bool program_cut(Program *p, const Graph *g, Err *err)
                       .stored = p->o.stored, .user = p->o.user};
     CutOptions co = {.lanes = p->target->width / 4,
                      .vectors = 1, .pair = 2, .on_load = true, .halves = true,
-                     .picks = true, .stored = p->o.stored,
+                     .picks = true, .moving = p->o.moving,
+                     .stored = p->o.stored,
                      .keeps = pack_keeps, .user = p->o.user};
     p->limits = graph_limits(g, &p->arena);
     if (!limits_hold_always(&p->limits, err))
@@ -173,7 +174,7 @@ Program *program_new(const CpuOptions *o)
 {
     Program *p = xmalloc(sizeof *p);
     *p = (Program){.o = *o};
-    p->target = o->target ? o->target : target_host();
+    p->target = o->target ? o->target : target_measured();
     if (p->o.threads < 1)
         p->o.threads = exec_cores();
     return p;

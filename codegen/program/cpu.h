@@ -2,6 +2,7 @@
 #pragma once
 #include "codegen/jit/jit.h"
 #include "codegen/emit/kernel.h"
+#include "codegen/program/program.h"
 #include "codegen/program/steps.h"
 #include "runtime/runtime.h"
 

@@ -56,7 +56,7 @@ ProgramWork kernel_work(const Kernel *k, int64_t T)
 {
     ProgramWork w = {0};
     if (k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped)
-        add_matmul(&w, target_host(), k, T);
+        add_matmul(&w, target_measured(), k, T);
     else if (k->skeleton == SKEL_attend)
         add_attend(&w, k, trial_before(T), T);
     for (int i = 0; i < k->nin + k->nout; i++) {

@@ -16,6 +16,8 @@ typedef struct {
      * gives all tensors of w as, or w's own. NULL: all widened. */
     StoredType *stored;
     void *user;
+    bool moving;          /* weights change from run to run: they are read where
+                           * WeightSource.in_place has them */
     bool keep_text;       /* for program_print */
     const Pins *pins;     /* schedules that must be; NULL: none */
     const char *cache;    /* folder of compiled code and of schedules that were
@@ -38,8 +40,9 @@ void program_free(Program *p);
 typedef struct {
     void *user;
     /* The tensor where it lies, if that is of type `want` and aligned; NULL
-     * (the function too may be NULL): `read` it. Must stay until program_free
-     * or the next program_load. */
+     * (the function too may be NULL): `read` it, once. Must stay until
+     * program_free or the next program_load. CpuOptions.moving: tensors of a
+     * stacked weight then lie one behind the other. */
     const void *(*in_place)(void *user, const Weight *w, int64_t index,
                             Dtype want);
     /* Elements first .. first + count - 1 as `to`; quantised (CpuOptions.

@@ -2,6 +2,7 @@
 #pragma once
 #include "compiler/lang/lang.h"
 #include "compiler/prove/prove.h"
+#include "compiler/check/train_options.h" /* options of recipes */
 
 /* ---- checking a spec (check.c) ---- */
 

@@ -2,12 +2,21 @@
 #pragma once
 #include "compiler/check/attempt.h"
 
-typedef enum { R_error, R_model, R_data, R_text, R_number, R_list } Kind;
+typedef enum {
+    R_error,
+    R_model,
+    R_data,
+    R_text,
+    R_number,
+    R_list,
+    R_truth
+} Kind;
 extern const char *const recipe_kind_name[];
 
 typedef struct {
     Kind kind;
     Model *model; /* also of a list's elements */
+    bool folder;  /* it is as loaded: the folder may have a text of its own */
 } RVal;
 
 typedef struct {

@@ -183,7 +183,8 @@ void cut_pack_kernel(Cut *c, Buffer *panels)
     k->skeleton = SKEL_pack;
     k->node = panels->node;
     k->name = kernel_name(c, k, k->node);
-    kernel_reads(k, cut_stored(c, k->node));
+    for (int i = 0; i < panels->pack.parts; i++)
+        kernel_reads(k, cut_stored(c, panels->pack.part[i]));
     k->out[k->nout++] = panels;
     list_push(c->arena, &c->plan->kernel, k);
 }

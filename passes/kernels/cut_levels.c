@@ -65,6 +65,16 @@ static void fill_routes(Plan *p)
     }
 }
 
+/* Weights are put in order only just before they are read. */
+static void delay_packs(Plan *p)
+{
+    for (int i = 0; i < p->kernel.n; i++) {
+        Kernel *k = p->kernel.at[i];
+        int last = k->skeleton == SKEL_pack ? latest(p, k) : -1;
+        k->level = last > k->level ? last : k->level;
+    }
+}
+
 /* Within a level what others wait for comes first: routes; repeats last. */
 static int turn(const Kernel *k)
 {
@@ -126,6 +136,7 @@ void cut_levels(Plan *p)
 {
     find_levels(p);
     fill_routes(p);
+    delay_packs(p);
     sort_levels(p);
     split_levels(p);
     cut_lives(p);

@@ -144,7 +144,7 @@ bool contract_joins(const Node *a, const Node *b)
 
 static Dtype stored_type(const Cut *c, const Node *w)
 {
-    if (!c->o->stored)
+    if (!c->o->stored || c->o->moving)
         return w->type.dtype;
     /* pass `stored` has made all passes of a body alike */
     const Iteration *pass = w->slot ? graph_pass_of(c->above, c->g) : NULL;
@@ -243,7 +243,8 @@ static void keep_stored(const Cut *c, Pack *p)
 
 static Buffer *packed(Cut *c, const Group *g, const Contract *k)
 {
-    Buffer *b = cut_buffer(c, k->panels ? BUF_panels : BUF_packed, k->w);
+    bool panels = k->panels || c->o->moving;
+    Buffer *b = cut_buffer(c, panels ? BUF_panels : BUF_packed, k->w);
     Pack *p = &b->pack;
     *p = k->pack;
     p->parts = g->nholes;
@@ -257,7 +258,7 @@ static Buffer *packed(Cut *c, const Group *g, const Contract *k)
         contract_read(g->hole[i], &part);
         p->part[i] = part.w;
     }
-    if (k->panels)
+    if (panels)
         cut_pack_kernel(c, b);
     else
         keep_stored(c, p);

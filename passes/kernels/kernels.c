@@ -48,7 +48,9 @@ bool kernel_hole(const Kernel *k, const Node *n)
 
 bool kernel_panels(const Kernel *k)
 {
-    for (int i = 0; k->skeleton == SKEL_matmul && i < k->matmul.nparts; i++)
+    if (k->skeleton != SKEL_matmul && k->skeleton != SKEL_grouped)
+        return false;
+    for (int i = 0; i < k->matmul.nparts; i++)
         if (k->matmul.part[i].w->kind == BUF_panels)
             return true;
     return false;

@@ -20,8 +20,9 @@ typedef enum {
     BUF_pos,    /* i32 [T] */
     BUF_keys,   /* an attend's cache: [G, capacity, hd] of the type of k */
     BUF_vals,
-    BUF_panels, /* a value in the order a matmul reads it, as a BUF_packed is;
-                 * made anew in each run: see Pack, SKEL_pack */
+    BUF_panels, /* a value, or weights as they lie, in the order a matmul reads
+                 * them, as a BUF_packed is; made anew in each run: see Pack,
+                 * SKEL_pack */
 } BufferKind;
 
 /* How a weight is packed: N its own dims, K those summed, B those matched up
@@ -39,7 +40,7 @@ typedef struct {
                   * then those as far into its high half (rope turns both) */
     Dtype dtype;
     int parts;
-    Node *part[4]; /* OP_weight; of BUF_panels the one value, in memory */
+    Node *part[4]; /* OP_weight; of BUF_panels also one value, in memory */
 } Pack;
 
 /* A value is row-major in the order of its type's dims, without gaps. Types:
@@ -163,7 +164,7 @@ Buffer *kernel_result(const Kernel *k, const char *name);
 bool kernel_takes(const Kernel *k, const char *name);
 bool kernel_hole(const Kernel *k, const Node *n);
 int kernel_results(const Kernel *k); /* outs of nodes: no route, no panels */
-bool kernel_panels(const Kernel *k); /* a matmul of two values? */
+bool kernel_panels(const Kernel *k); /* a matmul that reads panels? */
 bool pack_has(const Pack *p, const Dim *d); /* among its dims? */
 const Buffer *kernel_rope(const Kernel *k, const Rope *r); /* of `in` */
 const Buffer *kernel_positions(const Kernel *k);           /* the same */
@@ -180,6 +181,8 @@ typedef struct {
     bool on_load;     /* matmuls can compute rows of x as they load them */
     bool halves;      /* and have both halves of a head in a panel */
     bool picks;       /* routes can compute the map that picks their index */
+    bool moving;      /* weights change from run to run: they are read where
+                       * they lie, and put in order in each run */
     /* Weights that stay as they are stored, as PassOptions had it, and whether
      * kernels can read a pack's weights so. NULL: all are widened. */
     StoredType *stored;

@@ -17,7 +17,7 @@
  * what it uses twice has a line of its own (let), as have a matmul's rows that
  * it computes as it loads them. So trees say what is read. A pack is
  * [B..][N]/cols[K]/pair; /n+n: columns of both halves of a head. Panels are a
- * value in that order, which a kernel (pack) made. */
+ * value or weights in that order, which a kernel (pack) made. */
 #include "passes/kernels/cut.h"
 #include <string.h>
 
@@ -165,13 +165,18 @@ static void print_pack(const Printer *p, const Pack *k)
         fprintf(p->out, "/%d", k->pair);
 }
 
+static void print_weights(const Printer *p, const Pack *k)
+{
+    for (int i = 0; i < k->parts; i++)
+        fprintf(p->out, "%s%s", i ? " | " : "", name_of(p, k->part[i]));
+}
+
 static void print_part(const Printer *p, const MatmulPart *m)
 {
     const Pack *k = &m->w->pack;
     begin_line(p, m->contract[0], 4);
     fputs(m->w->kind == BUF_panels ? "panels " : "weights ", p->out);
-    for (int i = 0; i < k->parts; i++)
-        fprintf(p->out, "%s%s", i ? " | " : "", name_of(p, k->part[i]));
+    print_weights(p, k);
     for (int i = 0; i < k->parts; i++)
         fprintf(p->out, "%s<%s>", i ? " | " : " for ",
                 name_of(p, m->contract[i]));
@@ -236,7 +241,8 @@ static void print_head(const Printer *p)
     } else if (k->skeleton == SKEL_repeat) {
         print_bodies(p);
     } else if (k->skeleton == SKEL_pack) {
-        fprintf(p->out, " %s", name_of(p, k->node));
+        fputc(' ', p->out);
+        print_weights(p, &k->out[0]->pack);
         print_pack(p, &k->out[0]->pack);
     }
     fputc('\n', p->out);

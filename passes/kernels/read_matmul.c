@@ -112,36 +112,53 @@ static void read_pack(PlanReader *r, const Pack *follows, Pack *p)
         p->pair = ir_int(ir);
 }
 
-/* NODE as TYPE [..][..]/n[..]: of a pack kernel */
+/* A | B as TYPE [..][..]/n[..]: of a pack kernel */
 void read_pack_head(PlanReader *r)
 {
     Kernel *k = r->k;
-    Node *n = k->node = read_node(r);
-    if (r->ir.failed)
+    Node *part[MAX_HOLES];
+    int n = read_list(r, false, part);
+    if (!n)
         return;
-    Buffer *b = cut_buffer(&r->cut, BUF_panels, n);
+    k->node = part[0];
+    Buffer *b = cut_buffer(&r->cut, BUF_panels, k->node);
     read_pack(r, NULL, &b->pack);
-    b->pack.parts = 1;
-    b->pack.part[0] = n;
-    kernel_reads(k, cut_stored(&r->cut, n));
+    b->pack.parts = n;
+    memcpy(b->pack.part, part, sizeof part);
+    for (int i = 0; i < n; i++)
+        kernel_reads(k, cut_stored(&r->cut, part[i]));
     k->out[k->nout++] = b;
 }
 
-/* The panels that a kernel above has made of w, as the pack has it. */
-static Buffer *find_panels(PlanReader *r, Node *w, const Pack *p, Loc loc)
+static bool same_parts(const Pack *a, const Pack *b)
+{
+    bool same = a->parts == b->parts;
+    for (int i = 0; same && i < a->parts; i++)
+        same = a->part[i] == b->part[i];
+    return same;
+}
+
+static bool same_form(const Pack *a, const Pack *b)
+{
+    return a->cols == b->cols && a->halves == b->halves &&
+           a->pair == b->pair && a->dtype == b->dtype &&
+           dims_same(a->nb, a->b, b->nb, b->b) &&
+           dims_same(a->nn, a->n, b->nn, b->n) &&
+           dims_same(a->nk, a->k, b->nk, b->k);
+}
+
+/* The panels that a kernel above has made as the pack has it. */
+static Buffer *find_panels(PlanReader *r, const Pack *p, Loc loc)
 {
     const Plan *plan = r->cut.plan;
     for (int i = plan->buffer.n - 1; i >= 0 && !r->ir.failed; i--) {
         Buffer *b = plan->buffer.at[i];
         const Pack *q = &b->pack;
-        if (b->kind == BUF_panels && b->node == w && q->cols == p->cols &&
-            q->pair == p->pair && q->dtype == p->dtype &&
-            dims_same(q->nb, q->b, p->nb, p->b) &&
-            dims_same(q->nn, q->n, p->nn, p->n) &&
-            dims_same(q->nk, q->k, p->nk, p->k))
+        if (b->kind == BUF_panels && same_parts(q, p) && same_form(q, p))
             return b;
     }
-    ir_mistake(&r->ir, loc, "no kernel above packs %s so", read_name_of(r, w));
+    ir_mistake(&r->ir, loc, "no kernel above packs %s so",
+               read_name_of(r, p->part[0]));
     return NULL;
 }
 
@@ -180,9 +197,8 @@ void read_weights(PlanReader *r, bool panels)
     for (int i = 0; i < n && !ir->failed; i++)
         if (read_contract(r, part.contract[i], weight[i], &c, loc) && !i)
             first = c;
-    if (!ir->failed && (first.panels != panels || (panels && n > 1)))
-        ir_mistake(ir, loc, "needs %s", first.panels ? "panels of one value"
-                                                     : "weights");
+    if (!ir->failed && first.panels && (!panels || n > 1))
+        ir_mistake(ir, loc, "needs panels of one value");
     if (ir->failed)
         return;
     if (!m->nparts)
@@ -190,18 +206,15 @@ void read_weights(PlanReader *r, bool panels)
     m->part[m->nparts] = part;
     if (!joins(r, &m->part[m->nparts], n, loc))
         return;
-    if (panels) {
-        Pack pack;
-        read_pack(r, &first.pack, &pack);
-        part.w = find_panels(r, first.w, &pack, loc);
-        if (!part.w)
-            return;
-    } else {
-        part.w = cut_buffer(&r->cut, BUF_packed, first.w);
-        read_pack(r, &first.pack, &part.w->pack);
-        part.w->pack.parts = n;
-        memcpy(part.w->pack.part, weight, sizeof weight);
-    }
+    Pack pack;
+    read_pack(r, &first.pack, &pack);
+    pack.parts = n;
+    memcpy(pack.part, weight, sizeof weight);
+    part.w = panels ? find_panels(r, &pack, loc)
+                    : cut_buffer(&r->cut, BUF_packed, first.w);
+    if (!part.w)
+        return;
+    part.w->pack = pack;
     m->part[m->nparts++] = part;
 }
 

@@ -213,7 +213,7 @@ static bool part_holds(Verify *v, const MatmulPart *p, const Contract *first)
         const Node *n = p->contract[i];
         if (n->op != OP_contract || !contract_read(n, &c) ||
             !contract_same_rows(first, &c) || c.w != p->w->pack.part[i] ||
-            (p->w->kind == BUF_panels) != c.panels ||
+            (c.panels && (p->w->kind != BUF_panels || i)) ||
             (i && !contract_joins(p->contract[0], n)))
             return verify_refuse(v, "%s is no product of these rows",
                                  verify_name(n));
@@ -283,31 +283,39 @@ static bool matmul_holds(Verify *v)
 
 /* ---- panels ---- */
 
-static bool panels_hold(Verify *v)
+/* A weight's panels have all of its dims, whose sizes are known but K's. */
+static bool panel_holds(Verify *v, const Pack *p, Node *n)
 {
-    const Kernel *k = v->k;
-    const Buffer *b = k->out[0];
-    const Pack *p = &b->pack;
-    const Type *t = &k->node->type;
+    const Type *t = &n->type;
     double size;
-    if (k->nout != 1 || b->kind != BUF_panels || b->node != k->node ||
-        p->parts != 1 || p->part[0] != k->node || p->halves)
-        return verify_refuse(v, "stores no panels of its value");
-    if (!kernel_leaf(k, k->node))
-        return verify_refuse(v, "does not read %s", verify_name(k->node));
+    if (!kernel_leaf(v->k, n))
+        return verify_refuse(v, "does not read %s", verify_name(n));
     if (p->nb + p->nn + p->nk != t->rank || p->nn < 1 || p->nk < 1)
         return verify_refuse(v, "packs other dims than %s has",
-                             verify_name(k->node));
+                             verify_name(n));
     for (int i = 0; i < t->rank; i++)
         if (!pack_has(p, t->dim[i]))
             return verify_refuse(v, "does not pack dim %s", t->dim[i]->name);
         else if (!dim_among(t->dim[i], p->nk, p->k) &&
                  (!size_is_num(t->dim[i]->size, &size) || size < 1))
             return verify_refuse(v, "dim %s of %s is not known",
-                                 t->dim[i]->name, verify_name(k->node));
-    if (p->dtype != t->dtype || p->cols < 1 || p->cols > 4096)
-        return verify_refuse(v, "packs %d columns as %s", p->cols,
-                             type_info[p->dtype].name);
+                                 t->dim[i]->name, verify_name(n));
+    return (p->dtype == t->dtype && p->cols >= 1 && p->cols <= 4096) ||
+           verify_refuse(v, "packs %d columns as %s", p->cols,
+                         type_info[p->dtype].name);
+}
+
+static bool panels_hold(Verify *v)
+{
+    const Kernel *k = v->k;
+    const Buffer *b = k->out[0];
+    const Pack *p = &b->pack;
+    if (k->nout != 1 || b->kind != BUF_panels || b->node != k->node ||
+        p->parts < 1 || p->parts > MAX_HOLES || p->part[0] != k->node)
+        return verify_refuse(v, "stores no panels of its value");
+    for (int i = 0; i < p->parts; i++)
+        if (!panel_holds(v, p, p->part[i]))
+            return false;
     return true;
 }
 

@@ -76,7 +76,7 @@ int64_t panels_bytes(const Pack *p, int64_t T)
         k *= size_at(p->k[i]->size, T);
     int64_t panels = (count_of(p->nn, p->n) + p->cols - 1) / p->cols;
     return count_of(p->nb, p->b) * panels * ((k + PACK_K - 1) / PACK_K) *
-           PACK_K * type_bytes(p->dtype, p->cols);
+           PACK_K * type_bytes(p->dtype, (int64_t)p->cols * p->parts);
 }
 
 int64_t pack_column(const Pack *p, int64_t at)
