@@ -241,7 +241,8 @@ static bool may_inline(Cut *c, const Node *n, const Use *u)
 {
     (void)c;
     if (u->group->skeleton == SKEL_repeat || u->group->skeleton == SKEL_call ||
-        u->group->skeleton == SKEL_attend || u->group->skeleton == SKEL_route)
+        u->group->skeleton == SKEL_attend || u->group->skeleton == SKEL_route ||
+        u->group->skeleton == SKEL_back)
         return false;
     return node_kind(n) != NODE_reduce || may_reduce(n, u);
 }
@@ -336,9 +337,46 @@ Skeleton cut_own_skeleton(const Node *n)
     case OP_scatter: return SKEL_scatter;
     case OP_repeat:
     case OP_result: return SKEL_repeat;
-    default:
-        return op_info[n->op].flags & HAS_cap ? SKEL_attend : SKEL_call;
+    case OP_attend:
+    case OP_attend_sink:
+    case OP_attend_slope:
+    case OP_attend_bias:
+    case OP_attend_lse: return SKEL_attend;
+    case OP_attend_dq:
+    case OP_attend_dk:
+    case OP_attend_dv: return SKEL_back;
+    default: return SKEL_call;
     }
+}
+
+/* The lse of what attends to the same. */
+static bool lse_of(const Node *lse, const Node *n)
+{
+    int rank = lse->arg[2]->type.rank;
+    Op op = rank == 0   ? OP_attend
+            : rank == 1 ? OP_attend_slope
+                        : OP_attend_bias;
+    return lse->op == OP_attend_lse && n->op == op && n->arg[0] == lse->arg[0] &&
+           n->arg[1] == lse->arg[1] && n->num == lse->num &&
+           n->size == lse->size && n->name == lse->name &&
+           (!rank || n->arg[3] == lse->arg[2]);
+}
+
+bool cut_beside(const Node *n, const Node *first)
+{
+    bool back = cut_own_skeleton(n) == SKEL_back && n != first &&
+                cut_own_skeleton(first) == SKEL_back && n->num == first->num &&
+                n->size == first->size && n->name == first->name;
+    for (int i = 0; back && i < node_args(n); i++)
+        back = n->arg[i] == first->arg[i];
+    return back || lse_of(n, first);
+}
+
+bool cut_reads_arg(const Node *n, int arg)
+{
+    bool more = (cut_own_skeleton(n) == SKEL_back && arg == 6) ||
+                (n->op == OP_attend_lse && arg == 2);
+    return !more || n->arg[arg]->type.rank;
 }
 
 /* A repeat's group, which its results are met before. */
@@ -352,6 +390,26 @@ static Group *repeat_group(Cut *c, Node *repeat)
     return g;
 }
 
+/* The group of what n's kernel stores first, if that is another node. */
+static Group *beside_group(Cut *c, const Node *n)
+{
+    for (int i = c->g->node.n - 1; i >= 0; i--) {
+        Node *first = c->g->node.at[i];
+        Info *info = &c->info[i];
+        if (!info->needed || !cut_beside(n, first))
+            continue;
+        if (!info->home && first->op == OP_attend_lse)
+            continue;
+        if (!info->home && lse_of(n, first)) {
+            info->stored = true;
+            store_in(c, first, group_new(c, SKEL_attend));
+        }
+        if (info->home)
+            return info->home;
+    }
+    return NULL;
+}
+
 static void own_kernel(Cut *c, Node *n)
 {
     Skeleton s = cut_own_skeleton(n);
@@ -360,10 +418,16 @@ static void own_kernel(Cut *c, Node *n)
         store_in(c, n, repeat_group(c, n->arg[0]));
         return;
     }
-    Group *g = s == SKEL_repeat ? repeat_group(c, n) : group_new(c, s);
+    Group *g = s == SKEL_repeat ? repeat_group(c, n) : c->info[n->id].home;
+    if (!g && (s == SKEL_attend || s == SKEL_back))
+        g = beside_group(c, n);
+    if (!g)
+        g = group_new(c, s);
     if (!c->info[n->id].home)
         store_in(c, n, g);
     for (int i = 0; i < node_args(n); i++) {
+        if (!cut_reads_arg(n, i))
+            continue;
         c->info[n->arg[i]->id].stored |= s != SKEL_scatter;
         use(c, n->arg[i], g, &nowhere);
     }
