@@ -1,5 +1,4 @@
 /* graft generate: continues a text, or token ids, with a model. */
-#include "cli/chat.h"
 #include "cli/model_args.h"
 #include <limits.h>
 #include <string.h>
@@ -268,9 +267,11 @@ static bool get_text(Work *w, Generate *g, Err *err)
     if (!g->chat || (g->file && !g->read))
         return g->m.text || g->m.ids;
     const Tokenizer *t = engine_tokenizer(w->engine, err);
-    g->dressed = t ? chat_prompt(engine_checkpoint(w->engine), t, g->style,
-                                 g->system, g->m.text, err)
-                   : NULL;
+    ChatFormat *f = t ? chat_format(engine_checkpoint(w->engine), g->style,
+                                    err)
+                      : NULL;
+    g->dressed = f ? chat_prompt(f, t, g->system, g->m.text, err) : NULL;
+    chat_format_free(f);
     g->m.text = g->dressed;
     g->m.whole = true;
     return g->dressed;

@@ -18,6 +18,7 @@ dsl: base
 stdlib: base
 compiler/graph: base
 compiler/interp: compiler/graph
+compiler/grad: compiler/graph
 compiler/prove: dsl compiler/interp
 compiler/lang: dsl stdlib compiler/graph
 compiler/check: compiler/lang compiler/prove +compiler/lang/elab.h
@@ -35,7 +36,8 @@ codegen/build: codegen/program compiler/lang +codegen/program/cpu.h
 runtime/run: base
 runtime/tokens: runtime/files +runtime/files/files_private.h
 runtime/files: base runtime/tokens +runtime/tokens/tokenizer_impl.h
-runtime: runtime/run runtime/tokens runtime/files
+runtime/data: runtime/tokens runtime/files
+runtime: runtime/run runtime/tokens runtime/files runtime/data
 cli/common: base dsl
 cli/driver: cli/common codegen/program compiler/check runtime
 cli/tools: cli/driver codegen/cuda

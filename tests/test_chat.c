@@ -1,6 +1,6 @@
 /* Chat formats against what transformers renders: tests/tokens/chat.json has
  * templates with what they made of messages. */
-#include "cli/chat.h"
+#include "runtime/data/chat.h"
 #include "tests/tokenizer_kit.h"
 #include <cjson/cJSON.h>
 #include <unistd.h>
@@ -40,13 +40,21 @@ static Tokenizer *two_tokens(void)
     return t;
 }
 
+static char *prompt(const Checkpoint *c, const Tokenizer *t, const char *style,
+                    const char *system, const char *user, Err *err)
+{
+    ChatFormat *f = chat_format(c, style, err);
+    char *made = f ? chat_prompt(f, t, system, user, err) : NULL;
+    chat_format_free(f);
+    return made;
+}
+
 static void check_render(const Checkpoint *c, const Tokenizer *t,
                          const char *name, const cJSON *r)
 {
     Err err = {""};
     const char *want = get(r, "text");
-    char *made =
-        chat_prompt(c, t, NULL, get(r, "system"), get(r, "user"), &err);
+    char *made = prompt(c, t, NULL, get(r, "system"), get(r, "user"), &err);
     if (want && (!made || strcmp(made, want)))
         fail_msg("%s: found \"%s\" (%s), wanted \"%s\"", name,
                  made ? made : "nothing", err.text, want);
@@ -90,21 +98,21 @@ static void others(void **state)
     Err err;
     Checkpoint c = {.path = folder};
     Tokenizer *t = two_tokens();
-    assert_null(chat_prompt(&c, t, NULL, NULL, "a", &err));
+    assert_null(prompt(&c, t, NULL, NULL, "a", &err));
     assert_non_null(strstr(err.text, "it has no chat template; --style"));
     put_file("chat_template.jinja", "{{ messages }}");
-    assert_null(chat_prompt(&c, t, NULL, NULL, "a", &err));
+    assert_null(prompt(&c, t, NULL, NULL, "a", &err));
     assert_non_null(strstr(err.text, "its chat template is none of chatml"));
     put_file("style.json", "{\"user\": \"{bos}Q: {}\\n\", \"open\": \"A:\"}");
     char style[200];
     snprintf(style, sizeof style, "%s", in_folder("style.json"));
-    char *made = chat_prompt(&c, t, style, NULL, "a{}", &err);
+    char *made = prompt(&c, t, style, NULL, "a{}", &err);
     assert_string_equal(made, "<b>Q: a{}\nA:");
     free(made);
-    assert_null(chat_prompt(&c, t, style, "s", "a", &err));
+    assert_null(prompt(&c, t, style, "s", "a", &err));
     assert_non_null(strstr(err.text, "has no system's message"));
     put_file("style.json", "[1]");
-    assert_null(chat_prompt(&c, t, style, NULL, "a", &err));
+    assert_null(prompt(&c, t, style, NULL, "a", &err));
     assert_non_null(strstr(err.text, "user and open"));
     unlink(in_folder("chat_template.jinja"));
     unlink(style);

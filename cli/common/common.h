@@ -25,6 +25,7 @@ typedef struct {
     Dtype dtype;    /* f32, bf16; f64 only with TARGET_interp */
     bool stores;    /* set before parsing: it is what is written, f16 and q8_0
                        too */
+    const char *base;     /* --base: what adapters were trained on, or NULL */
     const char *schedule; /* a file of pinned schedules, or NULL */
     bool runs; /* set before parsing: --quantize may be given */
     bool compiled; /* set before parsing: it is about compiled code */

@@ -12,7 +12,7 @@ typedef struct {
 } Dim;
 const Dim *dim_new(const char *name, const Size *size); /* kept for good */
 
-enum { MAX_ARGS = 16 };
+enum { MAX_ARGS = 32 };
 typedef struct {
     Dtype dtype;              /* f64 f32 bf16 f16; i32 an index; bool */
     const Dim *index_of;      /* i32: which dim it points into */

@@ -11,7 +11,7 @@ static double dot(const double *a, const double *b, int64_t n)
     return sum;
 }
 
-double attend_score(const Seen *s, const double *q, const double *k,
+double seen_score(const Seen *s, const double *q, const double *k,
                     int64_t back, double *slope)
 {
     double score = dot(q, k, s->hd) / sqrt((double)s->hd), t = 0;
@@ -37,7 +37,7 @@ static void scores(const Seen *s, const Tensor *sink, const double *q,
 {
     double top = sink ? sink->at[s->h] : -INFINITY, sum = 0;
     for (int64_t i = 0; i < s->count; i++) {
-        score[i] = attend_score(s, q, k + i * step, s->count - 1 - i, NULL);
+        score[i] = seen_score(s, q, k + i * step, s->count - 1 - i, NULL);
         top = op_value(OP_maximum, score[i], top, 0);
     }
     if (sink)

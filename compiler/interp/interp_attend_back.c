@@ -24,7 +24,7 @@ bool run_attend_lse(Run *r, const Node *n, const Operand *in, Tensor *out)
             int64_t first = (t - s.count + 1) * G + s.h / (H / G);
             double top = -INFINITY, sum = 0;
             for (int64_t i = 0; i < s.count; i++) {
-                score[i] = attend_score(&s, q->at + (t * H + s.h) * hd,
+                score[i] = seen_score(&s, q->at + (t * H + s.h) * hd,
                                         k->at + (first + i * G) * hd,
                                         s.count - 1 - i, NULL);
                 top = op_value(OP_maximum, score[i], top, 0);
@@ -60,7 +60,7 @@ static void score_at(Score *c)
     const double *g = row(c->g, c->t, h), *y = row(c->y, c->t, h),
                  *v = row(c->v, c->i, kv);
     double sum = 0, slope;
-    double score = attend_score(&c->s, row(c->q, c->t, h), row(c->k, c->i, kv),
+    double score = seen_score(&c->s, row(c->q, c->t, h), row(c->k, c->i, kv),
                                 c->t - c->i, &slope);
     for (int64_t j = 0; j < c->wide; j++)
         sum += g[j] * (v[j] - y[j]);

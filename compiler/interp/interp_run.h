@@ -76,7 +76,7 @@ typedef struct {
 int64_t attend_sees(const Run *r, const Node *n, int64_t t);
 /* The score of what lies `back` steps behind; *slope (or NULL): how it moves
  * with q . k / sqrt(hd). */
-double attend_score(const Seen *s, const double *q, const double *k,
+double seen_score(const Seen *s, const double *q, const double *k,
                     int64_t back, double *slope);
 
 /* Nested loops, the last the innermost, and for each of a few tensors the
