@@ -135,7 +135,7 @@ static void use_args(Cut *c, const Node *n, Group *g, const Moved *m)
 
 /* ---- groups ---- */
 
-static Group *group_new(Cut *c, Skeleton s)
+Group *cut_group_new(Cut *c, Skeleton s)
 {
     Group *g = arena_alloc(c->arena, sizeof *g);
     g->skeleton = s;
@@ -272,7 +272,7 @@ static bool inline_everywhere(Cut *c, const Node *n)
 
 static const Moved nowhere;
 
-static void store_in(Cut *c, Node *n, Group *g)
+void cut_store_in(Cut *c, Node *n, Group *g)
 {
     c->info[n->id].home = g;
     list_push(c->arena, &g->out, n);
@@ -326,57 +326,9 @@ static void store_node(Cut *c, Node *n)
 {
     Group *g = host_of(c, n);
     if (!g)
-        g = group_new(c, SKEL_map);
-    store_in(c, n, g);
+        g = cut_group_new(c, SKEL_map);
+    cut_store_in(c, n, g);
     compute_in(c, n, g, &nowhere);
-}
-
-Skeleton cut_own_skeleton(const Node *n)
-{
-    switch (n->op) {
-    case OP_scatter: return SKEL_scatter;
-    case OP_repeat:
-    case OP_result: return SKEL_repeat;
-    case OP_attend:
-    case OP_attend_sink:
-    case OP_attend_slope:
-    case OP_attend_bias:
-    case OP_attend_lse: return SKEL_attend;
-    case OP_attend_dq:
-    case OP_attend_dk:
-    case OP_attend_dv: return SKEL_back;
-    default: return SKEL_call;
-    }
-}
-
-/* The lse of what attends to the same. */
-static bool lse_of(const Node *lse, const Node *n)
-{
-    int rank = lse->arg[2]->type.rank;
-    Op op = rank == 0   ? OP_attend
-            : rank == 1 ? OP_attend_slope
-                        : OP_attend_bias;
-    return lse->op == OP_attend_lse && n->op == op && n->arg[0] == lse->arg[0] &&
-           n->arg[1] == lse->arg[1] && n->num == lse->num &&
-           n->size == lse->size && n->name == lse->name &&
-           (!rank || n->arg[3] == lse->arg[2]);
-}
-
-bool cut_beside(const Node *n, const Node *first)
-{
-    bool back = cut_own_skeleton(n) == SKEL_back && n != first &&
-                cut_own_skeleton(first) == SKEL_back && n->num == first->num &&
-                n->size == first->size && n->name == first->name;
-    for (int i = 0; back && i < node_args(n); i++)
-        back = n->arg[i] == first->arg[i];
-    return back || lse_of(n, first);
-}
-
-bool cut_reads_arg(const Node *n, int arg)
-{
-    bool more = (cut_own_skeleton(n) == SKEL_back && arg == 6) ||
-                (n->op == OP_attend_lse && arg == 2);
-    return !more || n->arg[arg]->type.rank;
 }
 
 /* A repeat's group, which its results are met before. */
@@ -384,30 +336,10 @@ static Group *repeat_group(Cut *c, Node *repeat)
 {
     Group *g = c->info[repeat->id].home;
     if (!g) {
-        g = group_new(c, SKEL_repeat);
-        store_in(c, repeat, g);
+        g = cut_group_new(c, SKEL_repeat);
+        cut_store_in(c, repeat, g);
     }
     return g;
-}
-
-/* The group of what n's kernel stores first, if that is another node. */
-static Group *beside_group(Cut *c, const Node *n)
-{
-    for (int i = c->g->node.n - 1; i >= 0; i--) {
-        Node *first = c->g->node.at[i];
-        Info *info = &c->info[i];
-        if (!info->needed || !cut_beside(n, first))
-            continue;
-        if (!info->home && first->op == OP_attend_lse)
-            continue;
-        if (!info->home && lse_of(n, first)) {
-            info->stored = true;
-            store_in(c, first, group_new(c, SKEL_attend));
-        }
-        if (info->home)
-            return info->home;
-    }
-    return NULL;
 }
 
 static void own_kernel(Cut *c, Node *n)
@@ -415,16 +347,16 @@ static void own_kernel(Cut *c, Node *n)
     Skeleton s = cut_own_skeleton(n);
     if (n->op == OP_result) {
         c->info[n->arg[0]->id].stored = true;
-        store_in(c, n, repeat_group(c, n->arg[0]));
+        cut_store_in(c, n, repeat_group(c, n->arg[0]));
         return;
     }
     Group *g = s == SKEL_repeat ? repeat_group(c, n) : c->info[n->id].home;
     if (!g && (s == SKEL_attend || s == SKEL_back))
-        g = beside_group(c, n);
+        g = cut_beside_group(c, n);
     if (!g)
-        g = group_new(c, s);
+        g = cut_group_new(c, s);
     if (!c->info[n->id].home)
-        store_in(c, n, g);
+        cut_store_in(c, n, g);
     for (int i = 0; i < node_args(n); i++) {
         if (!cut_reads_arg(n, i))
             continue;
@@ -487,8 +419,8 @@ static void matmul(Cut *c, Node *n)
     contract_read(n, &k);
     Group *g = epilogue_of(c, n);
     if (!g) {
-        g = group_new(c, SKEL_matmul);
-        store_in(c, n, g);
+        g = cut_group_new(c, SKEL_matmul);
+        cut_store_in(c, n, g);
     }
     g->skeleton = k.index ? SKEL_grouped : SKEL_matmul;
     g->hole[g->nholes++] = n;
@@ -521,8 +453,8 @@ static void decide(Cut *c, Node *n)
 /* A leaf that is an output is copied. */
 static void copy_leaf(Cut *c, Node *n)
 {
-    Group *g = group_new(c, SKEL_map);
-    store_in(c, n, g);
+    Group *g = cut_group_new(c, SKEL_map);
+    cut_store_in(c, n, g);
     use(c, n, g, &nowhere);
 }
 

@@ -121,7 +121,12 @@ void cut_own_kernel(Cut *c, Node *n, Kernel *k);
 /* May n be a further result of the kernel whose first is the other? Does a
  * kernel of n read that argument? (No number stands in memory for nothing.) */
 bool cut_beside(const Node *n, const Node *first);
+bool cut_all_beside(const Kernel *k); /* its further results, but a repeat's */
 bool cut_reads_arg(const Node *n, int arg);
+/* The group of what n's kernel stores first, if that is another node. */
+Group *cut_beside_group(Cut *c, const Node *n);
+Group *cut_group_new(Cut *c, Skeleton s);
+void cut_store_in(Cut *c, Node *n, Group *g);
 /* rewritten.c: an op that no kernel has, in terms of others. */
 bool cut_rewrites(Op op);
 Node *cut_rewritten(Graph *to, Node n);

@@ -309,10 +309,7 @@ static void own_end(PlanReader *r)
     Kernel *k = r->k;
     Node *n = k->out[0]->node;
     int64_t window = k->attend.window;
-    bool beside = true;
-    for (int i = 1; i < k->nout && n->op != OP_repeat; i++)
-        beside = beside && cut_beside(k->out[i]->node, n);
-    if (!beside || n->op == OP_result ||
+    if (!cut_all_beside(k) || n->op == OP_result ||
         node_kind(n) != NODE_own ||
         cut_own_skeleton(n) != k->skeleton) {
         ir_mistake(&r->ir, r->loc, "%s needs one result, of an op that is a "

@@ -330,15 +330,6 @@ static bool reads_args(Verify *v, const Node *n)
     return true;
 }
 
-/* One result; repeats have theirs, attention what stands beside it. */
-static bool results_beside(const Kernel *k)
-{
-    for (int i = 1; i < k->nout && k->skeleton != SKEL_repeat; i++)
-        if (!cut_beside(k->out[i]->node, k->out[0]->node))
-            return false;
-    return true;
-}
-
 /* Each output of a body goes somewhere. */
 static bool outputs_taken(Verify *v)
 {
@@ -372,7 +363,7 @@ static bool own_holds(Verify *v)
 {
     const Kernel *k = v->k;
     const Node *n = k->out[0]->node;
-    if (!results_beside(k) ||
+    if (!cut_all_beside(k) ||
         n->op == OP_result || node_kind(n) != NODE_own ||
         cut_own_skeleton(n) != k->skeleton)
         return verify_refuse(v, "is not of the op it stores");
