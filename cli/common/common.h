@@ -68,6 +68,15 @@ PRINTF(2, 3) void report_note(const Common *common, const char *fmt, ...);
  * else `status`. */
 int report_end(int status);
 
+/* ---- the terminal (terminal.c) ---- */
+
+/* From now on what is printed cannot command the terminal. */
+void terminal_guard(void);
+/* What goes to stdout is data: it is left as it is, unless people see it. */
+void terminal_exact(void);
+/* For our own commands to the terminal. */
+FILE *terminal_stderr(void);
+
 /* ---- files of text (report.c) ---- */
 
 /* All of a file's text, or of stdin's where path is "-"; malloc'ed and

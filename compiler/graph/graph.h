@@ -164,12 +164,23 @@ Graph *graph_at(Arena *a, int n, Node *const *node, int nsym,
 /* Does a token's result depend on later ones, or on how many are in flight?
  * Then a step that only has the new ones is another computation. */
 bool graph_looks_ahead(const Graph *g);
-/* Nodes that some numbers of tokens are too few for: a top-k over T, a position
- * of T. They live in `a`, but for what their places point to. */
-typedef LIST(Node) Limits;
+/* Nodes whose numbers must fit each other: places of a dim, parts, top-k; and
+ * one for each shape of a value. They live in `a`, but for what their places
+ * point to. */
+typedef struct {
+    LIST(Node) node, size;
+    int64_t held; /* the number of tokens that was found good last */
+} Limits;
 Limits graph_limits(const Graph *g, Arena *a);
-/* False with err set: not with T tokens. */
-bool limits_hold(const Limits *l, int64_t T, Err *err);
+/* False with err set: not with any number of tokens. */
+bool limits_hold_always(const Limits *l, Err *err);
+/* False with err set: not with T tokens. Asked again of the same T, it costs
+ * nothing. */
+bool limits_hold(Limits *l, int64_t T, Err *err);
+
+/* Runs see on every node that the outputs of g and of its bodies need, until
+ * it returns true. */
+bool graph_any(const Graph *g, bool (*see)(const Node *, void *), void *user);
 
 /* By id: does an output need the node? In `a`. */
 bool *graph_needed(const Graph *g, Arena *a);

@@ -27,4 +27,6 @@ bool same_shape(const Type *a, const Type *b); /* dims of equal sizes */
 bool dims_same(int n, const Dim *const *a, int m, const Dim *const *b);
 bool type_same(const Type *a, const Type *b); /* the very same dims */
 int64_t type_count(const Type *t, int64_t T); /* elements */
+/* Does from .. from + n lie within 0 .. whole, as far as is known? */
+bool size_lies_within(const Size *from, const Size *n, const Size *whole);
 const char *type_text(const Type *t);         /* "f32[T, D]"; interned */
