@@ -109,6 +109,7 @@ static void say(const Common *common, const Tokenizer *t, const Ids *ids,
                 const char *text)
 {
     if (!common->json) {
+        terminal_exact();
         if (text)
             puts(text);
         else

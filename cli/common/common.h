@@ -20,6 +20,7 @@ typedef enum { TARGET_cpu, TARGET_cuda, TARGET_interp } Target;
 /* The flags every command takes. */
 typedef struct {
     Target target;
+    int device;     /* of TARGET_cuda */
     int threads;    /* 0: as many as there are cores */
     bool has_dtype; /* --dtype was given */
     Dtype dtype;    /* f32, bf16; f64 only with TARGET_interp */
@@ -67,6 +68,15 @@ PRINTF(2, 3) void report_note(const Common *common, const char *fmt, ...);
 /* Flushes stdout; EXIT_wrong_input with a message where it cannot (disk full),
  * else `status`. */
 int report_end(int status);
+
+/* ---- the terminal (terminal.c) ---- */
+
+/* From now on what is printed cannot command the terminal. */
+void terminal_guard(void);
+/* What goes to stdout is data: it is left as it is, unless people see it. */
+void terminal_exact(void);
+/* For our own commands to the terminal. */
+FILE *terminal_stderr(void);
 
 /* ---- files of text (report.c) ---- */
 

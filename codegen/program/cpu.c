@@ -15,6 +15,7 @@ void program_emit_kernel(Emit *e, Plan *plan, Kernel *k)
     case SKEL_attend: emit_attend(e, plan, k); break;
     case SKEL_scatter: emit_scatter(e, plan, k); break;
     case SKEL_pack: emit_pack(e, plan, k); break;
+    case SKEL_back: emit_attend_back(e, plan, k); break;
     case SKEL_call:
     case SKEL_repeat: break;
     }
@@ -129,6 +130,8 @@ bool program_cut(Program *p, const Graph *g, Err *err)
                      .stored = p->o.stored,
                      .keeps = pack_keeps, .user = p->o.user};
     p->limits = graph_limits(g, &p->arena);
+    if (!limits_hold_always(&p->limits, err))
+        return false;
     p->plan = kernels_cut(passes_run(g, &p->arena, &po), &p->arena, &co);
     return choose_schedules(p, err);
 }
@@ -229,7 +232,9 @@ Program *cpu_compile_plan(Plan *plan, const CpuOptions *o, Err *err)
 {
     Program *p = program_new(o);
     p->plan = plan;
-    if (!packs_fit(p, plan, err) || !choose_schedules(p, err))
+    p->limits = graph_limits(plan->graph, &p->arena);
+    if (!limits_hold_always(&p->limits, err) ||
+        !packs_fit(p, plan, err) || !choose_schedules(p, err))
         return give_up(p);
     compile(p);
     return p;
