@@ -1,6 +1,6 @@
-/* SentencePiece's precompiled_charsmap: a trie of byte strings as a double array
- * (of the library darts-clone), then the texts that stand for them, each up to
- * a zero byte. The trie's size comes first, in bytes, little endian. */
+/* SentencePiece's precompiled_charsmap: a trie of byte strings as a double
+ * array (of the library darts-clone), then the texts that stand for them, each
+ * up to a zero byte. The trie's size comes first, in bytes, little endian. */
 #include "runtime/tokens/tokenizer_impl.h"
 #include <string.h>
 
