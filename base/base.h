@@ -48,8 +48,16 @@ const char *intern_n(const char *s, size_t len);
 PRINTF(1, 2) const char *intern_printf(const char *fmt, ...);
 /* The one of n names nearest to `word`, if near enough to be a slip; or NULL.*/
 const char *nearest(const char *word, const char *const *names, int n);
+/* s as it may stand within the quotes of a C string, or in a C comment;
+ * interned. */
+const char *text_c(const char *s);
+const char *text_comment(const char *s);
 bool utf8_valid(const char *s, size_t len, size_t *bad_at);
-uint64_t hash_bytes(uint64_t seed, const void *data, size_t len); /* FNV-1a */
+/* FNV-1a: the same number for good (hash.c). */
+uint64_t hash_bytes(uint64_t seed, const void *data, size_t len);
+/* For tables of what comes from files: of this process alone. */
+uint64_t hash_of_name(const void *data, size_t len);
+uint64_t hash_keyed(const uint64_t key[2], const void *data, size_t len);
 /* Reads a whole file, NUL-terminated (malloc'ed); NULL with err set. */
 typedef struct Err Err;
 char *read_file(const char *path, size_t *len, Err *err);

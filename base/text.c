@@ -9,33 +9,46 @@
 
 typedef struct Entry {
     struct Entry *next;
+    uint64_t hash;
     size_t len;
     char text[];
 } Entry;
 
-enum { BUCKETS = 4096 };
-static Entry *bucket[BUCKETS];
+static Entry **bucket;
+static size_t buckets, entries;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-uint64_t hash_bytes(uint64_t seed, const void *data, size_t len)
+static void grow_table(void)
 {
-    uint64_t h = seed ^ 0xcbf29ce484222325u;
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ ((const unsigned char *)data)[i]) * 0x100000001b3u;
-    return h;
+    size_t size = buckets ? 2 * buckets : 4096;
+    Entry **new = xmalloc(size * sizeof *new);
+    memset(new, 0, size * sizeof *new);
+    for (size_t i = 0; i < buckets; i++)
+        for (Entry *e = bucket[i], *next; e; e = next) {
+            next = e->next;
+            e->next = new[e->hash % size];
+            new[e->hash % size] = e;
+        }
+    free(bucket);
+    bucket = new;
+    buckets = size;
 }
 
 static const char *intern_locked(const char *s, size_t len)
 {
-    Entry **head = &bucket[hash_bytes(0, s, len) % BUCKETS];
+    uint64_t hash = hash_of_name(s, len);
+    if (entries >= buckets)
+        grow_table();
+    Entry **head = &bucket[hash % buckets];
     for (Entry *e = *head; e; e = e->next)
-        if (e->len == len && !memcmp(e->text, s, len))
+        if (e->hash == hash && e->len == len && !memcmp(e->text, s, len))
             return e->text;
     Entry *e = xmalloc(sizeof *e + len + 1);
-    *e = (Entry){.next = *head, .len = len};
+    *e = (Entry){.next = *head, .hash = hash, .len = len};
     memcpy(e->text, s, len);
     e->text[len] = 0;
     *head = e;
+    entries++;
     return e->text;
 }
 

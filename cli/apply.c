@@ -124,7 +124,8 @@ static bool open_sources(Job *j, Err *err)
     Apply *a = j->a;
     Sources *s = &j->sources;
     /* formulas are f32, whatever the weights are */
-    const Common f32 = {.has_dtype = true, .dtype = TYPE_f32};
+    const Common f32 = {.has_dtype = true, .dtype = TYPE_f32,
+                        .base = a->common.base, .quiet = a->common.quiet};
     s->at = xmalloc((size_t)(1 + a->with.n) * sizeof *s->at);
     s->with = &a->with;
     for (int i = 0; i <= a->with.n; i++) {

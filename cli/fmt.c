@@ -135,6 +135,7 @@ static int format_one(const Fmt *f, const Common *common, const char *path)
         else if (!same)
             report_note(common, "%s: changed", path);
     } else if (!f->check) {
+        terminal_exact();
         fputs(text, stdout);
     }
     free(text);

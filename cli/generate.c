@@ -301,6 +301,7 @@ int command_generate(int argc, char **argv)
     Generate g = {.most = 128};
     Common common = {.runs = true};
     options_parse(&argp, argc, argv, &g, &common);
+    terminal_exact();
     rt_catch_interrupts();
     Work w = {.g = &g, .common = &common};
     Err err;

@@ -21,5 +21,6 @@ int command_lsp(int argc, char **argv)
 {
     Common common = {0};
     options_parse(&argp, argc, argv, NULL, &common);
+    terminal_exact();
     return lsp_serve(stdin, stdout);
 }

@@ -60,6 +60,7 @@ static int run(const Command *command, int argc, char **argv)
 int main(int argc, char **argv)
 {
     argp_err_exit_status = EXIT_wrong_usage;
+    terminal_guard();
     signal(SIGXFSZ, SIG_IGN); /* a full quota is an error of write() instead */
     argp_program_version = "graft " CLI_VERSION;
     const char *first = argc > 1 ? argv[1] : NULL;

@@ -72,12 +72,12 @@ static const struct argp argp = {
     "recognised, and it begins with what the tokenizer begins a text with.",
     NULL, NULL, NULL};
 
-static Tokenizer *open_any(const char *path, Err *err)
+static Tokenizer *open_any(const char *path, const char *base, Err *err)
 {
     size_t len = strlen(path);
     if (len > 5 && !strcmp(path + len - 5, ".json"))
         return tokenizer_open_json(path, err);
-    Checkpoint *c = checkpoint_open(path, err);
+    Checkpoint *c = checkpoint_open_on(path, base, err);
     Tokenizer *t = c ? tokenizer_open(c, err) : NULL;
     checkpoint_close(c);
     return t;
@@ -109,6 +109,7 @@ static void say(const Common *common, const Tokenizer *t, const Ids *ids,
                 const char *text)
 {
     if (!common->json) {
+        terminal_exact();
         if (text)
             puts(text);
         else
@@ -192,7 +193,7 @@ int command_tokens(int argc, char **argv)
     options_parse(&argp, argc, argv, &a, &common);
     rt_catch_interrupts();
     Err err;
-    Tokenizer *t = open_any(a.m.model, &err);
+    Tokenizer *t = open_any(a.m.model, common.base, &err);
     bool fine = t && (a.m.ids ? back(&a, &common, t, &err)
                               : forth(&a, &common, t, &err));
     tokenizer_close(t);

@@ -18,6 +18,7 @@ dsl: base
 stdlib: base
 compiler/graph: base
 compiler/interp: compiler/graph
+compiler/grad: compiler/graph
 compiler/prove: dsl compiler/interp
 compiler/lang: dsl stdlib compiler/graph
 compiler/check: compiler/lang compiler/prove +compiler/lang/elab.h

@@ -252,8 +252,8 @@ static void good_folder(void **state)
     assert_string_equal(c->graft, "model m { }");
     assert_non_null(strstr(c->tokenizer, "/tokenizer.json"));
     assert_int_equal(c->others, 2);
-    assert_string_equal(c->other[0], "LICENSE");
-    assert_string_equal(c->other[1], "tokenizer.json");
+    assert_string_equal(c->other[0].name, "LICENSE");
+    assert_string_equal(c->other[1].name, "tokenizer.json");
     assert_int_equal(c->dtype, TYPE_bf16);
     assert_null(c->gguf);
     checkpoint_close(c);

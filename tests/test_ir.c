@@ -204,8 +204,8 @@ static void mistakes_are_reported(void **state)
         {"graph g { x: f32 = number(1) y: f32 = select(x, x, x, x) }",
          "y: select takes 3 arguments, but number 4 is there", "y:"},
         {"graph g { x: f32 = number(1) y: f32 = neg(x, x, x, x, x, x, x, x, x, "
-         "x, x, x, x, x, x, x, 2, x) }",
-         "no op has more than 16 arguments", "x) }"},
+         "x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, "
+         "2, x) }", "no op has more than 32 arguments", "x) }"},
         REPEAT("carry \"k\"", "x", "needs the output's name, found {", "{ b"),
         REPEAT("each \"k\"", "x", "needs [, found {", "{ b"),
         REPEAT("each \"k\" [Q] 0", "x", "dim Q is not known here", "Q"),

@@ -25,6 +25,7 @@ typedef struct {
     Dtype dtype;    /* f32, bf16; f64 only with TARGET_interp */
     bool stores;    /* set before parsing: it is what is written, f16 and q8_0
                        too */
+    const char *base;     /* --base: what adapters were trained on, or NULL */
     const char *schedule; /* a file of pinned schedules, or NULL */
     bool runs; /* set before parsing: --quantize may be given */
     bool compiled; /* set before parsing: it is about compiled code */
@@ -66,6 +67,15 @@ PRINTF(2, 3) void report_note(const Common *common, const char *fmt, ...);
 /* Flushes stdout; EXIT_wrong_input with a message where it cannot (disk full),
  * else `status`. */
 int report_end(int status);
+
+/* ---- the terminal (terminal.c) ---- */
+
+/* From now on what is printed cannot command the terminal. */
+void terminal_guard(void);
+/* What goes to stdout is data: it is left as it is, unless people see it. */
+void terminal_exact(void);
+/* For our own commands to the terminal. */
+FILE *terminal_stderr(void);
 
 /* ---- files of text (report.c) ---- */
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum { KEY_target = 1000, KEY_threads, KEY_dtype, KEY_schedule,
-       KEY_json, KEY_quiet, KEY_quantize };
+       KEY_json, KEY_quiet, KEY_quantize, KEY_base };
 
 static const char *const targets[] = {"cpu", "cuda", "interp"};
 /* The last two only where they are stored. */
@@ -19,6 +19,8 @@ static const struct argp_option common_options[] = {
      "What kernels read: bf16 for a bf16 checkpoint, else f32; f64 with "
      "--target interp",
      10},
+    {"base", KEY_base, "MODEL", 0,
+     "Where the base of a PEFT adapter is (where its config says)", 10},
     {"schedule", KEY_schedule, "FILE", 0,
      "Compile kernels as the schedules of this .graft file say", 10},
     {"json", KEY_json, 0, 0, "Print one JSON object", 10},
@@ -64,6 +66,9 @@ static error_t common_key(int key, char *arg, struct argp_state *state)
         word = option_word(state, "dtype", arg, dtypes,
                            c->stores ? COUNT(dtypes) : COUNT(dtypes) - 2);
         c->has_dtype = type_find(dtypes[word], &c->dtype);
+        break;
+    case KEY_base:
+        c->base = arg;
         break;
     case KEY_schedule:
         c->schedule = arg;

@@ -59,7 +59,7 @@ static void show(const Progress *p, double now)
     char amount[32], total[32], speed[32], left[32];
     double rate = (double)p->done / (now - p->began + 1e-9);
     time_left(left, p, rate);
-    fputs(p->terminal ? "\r" : "", stderr);
+    fputs(p->terminal ? "\r" : "", terminal_stderr());
     fputs(p->what, stderr);
     if (p->terminal && p->total > 0)
         draw_bar(p);
@@ -68,7 +68,7 @@ static void show(const Progress *p, double now)
         fprintf(stderr, " of %s",
                 progress_amount(total, (double)p->total, p->unit));
     fprintf(stderr, ", %s/s%s", progress_amount(speed, rate, p->unit), left);
-    fputs(p->terminal ? "\033[K" : "\n", stderr);
+    fputs(p->terminal ? "\033[K" : "\n", terminal_stderr());
 }
 
 void progress_at(Progress *p, int64_t done)
@@ -91,7 +91,7 @@ void progress_end(Progress *p)
     if (p->silent)
         return;
     if (p->terminal)
-        fputs("\r\033[K", stderr);
+        fputs("\r\033[K", terminal_stderr());
     if (took < 0.5 && p->shown == p->began)
         return;
     double done = (double)p->done;

@@ -8,6 +8,7 @@ void report_json(cJSON *object)
     char *text = cJSON_Print(object);
     if (!text)
         die("out of memory");
+    terminal_exact();
     puts(text);
     cJSON_free(text);
     cJSON_Delete(object);

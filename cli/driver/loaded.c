@@ -69,6 +69,15 @@ static bool bind(Loaded *l, Err *err)
     return l->model || err_set(err, "%s: %s", c->path, why.text);
 }
 
+/* They are two tensors. */
+static bool unbind_pair(Loaded *l, Err *err)
+{
+    cJSON_ReplaceItemInObjectCaseSensitive(l->checkpoint->config,
+                                           "tie_word_embeddings",
+                                           cJSON_CreateFalse());
+    return bind(l, err);
+}
+
 /* Of two names for one tensor a file may have kept the other. Two tensors that
  * differ are two, whatever the config says. */
 static bool bind_pair(Loaded *l, Err *err)
@@ -86,9 +95,27 @@ static bool bind_pair(Loaded *l, Err *err)
         return true;
     report_note(l->common, "note: %s: %s differs from %s, though the config "
                 "ties them: both are read", c->path, head, embed);
-    cJSON_ReplaceItemInObjectCaseSensitive(c->config, "tie_word_embeddings",
-                                           cJSON_CreateFalse());
-    return bind(l, err);
+    return unbind_pair(l, err);
+}
+
+/* Puts what was trained beside the model into it. */
+static bool bind_adapter(Loaded *l, Err *err)
+{
+    Checkpoint *c = l->checkpoint;
+    const char *embed, *head;
+    bool untied;
+    if (!c->adapter) {
+        if (l->common->base)
+            report_note(l->common, "note: %s is no adapter: it has no base",
+                        c->path);
+        return true;
+    }
+    bool tied = model_tied(l->model, &embed, &head);
+    if (!adapter_merge(c, tied ? embed : NULL, tied ? head : NULL, &untied,
+                       err))
+        return false;
+    report_note(l->common, "note: %s is merged into %s", c->adapter, c->path);
+    return !untied || unbind_pair(l, err);
 }
 
 static void say_unknown(const Loaded *l)
@@ -103,12 +130,14 @@ static void say_unknown(const Loaded *l)
 bool loaded_open(Loaded *l, const char *path, const Common *common, Err *err)
 {
     *l = (Loaded){.diags.quiet = true, .common = common};
-    Checkpoint *c = l->checkpoint = checkpoint_open(path, err);
+    Checkpoint *c = checkpoint_open_on(path, common->base, err);
+    l->checkpoint = c;
     if (!c)
         return false;
     l->dtype = compute_dtype(c, common);
     l->pins.arena = &l->arena;
-    if (!bind(l, err) || !bind_pair(l, err) || !parts_open(l, err) ||
+    if (!bind(l, err) || !bind_pair(l, err) || !bind_adapter(l, err) ||
+        !parts_open(l, err) ||
         !loaded_fits(c, l->model, err) || !check_types(l, err))
         return false;
     say_unknown(l);
@@ -207,11 +236,13 @@ static void done(void *user, const Weight *w, int64_t index)
 
 Dtype loaded_stored(void *user, const Weight *w)
 {
-    Dtype t = loaded_tensor(user, w, 0)->info.dtype;
-    for (int64_t i = 0; i < weight_stacked(w); i++)
-        if (loaded_tensor(user, w, i)->info.dtype != t)
+    Dtype type = loaded_tensor(user, w, 0)->info.dtype;
+    for (int64_t i = 0; i < weight_stacked(w); i++) {
+        const FileTensor *t = loaded_tensor(user, w, i);
+        if (t->made || t->info.dtype != type)
             return w->type.dtype;
-    return t;
+    }
+    return type;
 }
 
 WeightSource loaded_source(Loaded *l)

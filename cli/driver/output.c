@@ -78,12 +78,9 @@ static Writer *begin_folder(Output *o, Err *err)
     add_text(p, "model.graft", p->written.text);
     if (!add_tokenizer(p, c, err))
         return NULL;
-    for (int i = 0; i < c->others; i++) {
-        const char *from = arena_printf(&p->arena, "%s/%s", c->path,
-                                        c->other[i]);
+    for (int i = 0; i < c->others; i++)
         list_push(&p->arena, &p->file,
-                  (FileSpec){c->other[i], NULL, 0, from});
-    }
+                  (FileSpec){c->other[i].name, NULL, 0, c->other[i].path});
     if (c->link_out)
         report_note(o->common, "note: %s is a link out of the model's folder: "
                     "such files are not copied", c->link_out);

@@ -73,7 +73,11 @@ void svg_escape(FILE *out, const char *text)
         case '<':  fputs("&lt;", out); break;
         case '>':  fputs("&gt;", out); break;
         case '"':  fputs("&quot;", out); break;
-        default:   fputc(*text, out);
+        case '\'': fputs("&#39;", out); break;
+        case '\\': fputs("&#92;", out); break; /* DOT has escapes, too */
+        default:   /* XML has no controls */
+            fputc((unsigned char)*text < ' ' && !strchr("\n\t", *text)
+                      ? '?' : *text, out);
         }
 }
 

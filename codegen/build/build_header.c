@@ -91,7 +91,7 @@ static void weights(Build *b)
         }
         Type t = g->weight->type;
         t.dtype = g->dtype;
-        SAY(" *     %s: ", g->weight->file);
+        SAY(" *     %s: ", text_comment(g->weight->file));
         say_type(b, &t, g->weight->stacked);
         for (int j = 0; j < g->weight->stacked; j++)
             SAY(", {} below %s", size_text(t.dim[j]->size));
@@ -113,7 +113,7 @@ static void head(Build *b)
         " * by side, each one call at a time. */\n"
         "#pragma once\n#include <stdint.h>\n"
         "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
-        b->p->plan->graph->name, target_text(t),
+        text_comment(b->p->plan->graph->name), target_text(t),
         t->features == target_host()->features
             ? "\n * with all that the CPU has which it was made on" : "",
         name, name, name);

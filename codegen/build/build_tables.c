@@ -292,7 +292,7 @@ static void given_table(Build *b)
             left /= size;
         }
         SAY("    {\"%s\", \"%s\", %lld, %d, %d, {",
-            weight_tensor(g->weight, at), type_info[g->dtype].name,
+            text_c(weight_tensor(g->weight, at)), type_info[g->dtype].name,
             (long long)(type_count(t, 1) / weight_tensors(g->weight)),
             (int)type_bytes(g->dtype, 1), t->rank - g->weight->stacked);
         for (int j = g->weight->stacked; j < t->rank; j++)

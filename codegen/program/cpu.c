@@ -129,6 +129,8 @@ bool program_cut(Program *p, const Graph *g, Err *err)
                      .stored = p->o.stored,
                      .keeps = pack_keeps, .user = p->o.user};
     p->limits = graph_limits(g, &p->arena);
+    if (!limits_hold_always(&p->limits, err))
+        return false;
     p->plan = kernels_cut(passes_run(g, &p->arena, &po), &p->arena, &co);
     return choose_schedules(p, err);
 }
@@ -229,7 +231,9 @@ Program *cpu_compile_plan(Plan *plan, const CpuOptions *o, Err *err)
 {
     Program *p = program_new(o);
     p->plan = plan;
-    if (!packs_fit(p, plan, err) || !choose_schedules(p, err))
+    p->limits = graph_limits(plan->graph, &p->arena);
+    if (!limits_hold_always(&p->limits, err) ||
+        !packs_fit(p, plan, err) || !choose_schedules(p, err))
         return give_up(p);
     compile(p);
     return p;

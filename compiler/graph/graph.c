@@ -41,8 +41,8 @@ static bool same_rope(const Rope *a, const Rope *b)
            (a && b && a->theta == b->theta && a->rotary == b->rotary &&
             a->kind == b->kind && a->factor == b->factor && a->low == b->low &&
             a->high == b->high && a->original == b->original &&
-            a->pairs == b->pairs && a->beta_fast == b->beta_fast &&
-             a->beta_slow == b->beta_slow &&
+            a->pairs == b->pairs && a->back == b->back &&
+            a->beta_fast == b->beta_fast && a->beta_slow == b->beta_slow &&
             a->attention == b->attention && a->uncut == b->uncut &&
             a->length == b->length && a->divisor == b->divisor &&
             a->scaling == b->scaling && a->share == b->share);

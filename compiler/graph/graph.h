@@ -52,6 +52,7 @@ typedef struct {
     double theta;
     int rotary; /* leading elements of a head that turn; the rest pass */
     double pairs; /* 1: elements 2j and 2j + 1 turn together */
+    double back;  /* 1: the other way, as the gradient turns */
     RopeKind kind;
     double factor, low, high, original;     /* as in Hugging Face configs */
     double beta_fast, beta_slow, attention; /* yarn; longrope's attention */
@@ -62,7 +63,7 @@ typedef struct {
 } Rope;
 /* Fills inv_freq[rotary / 2]; *scale multiplies cos and sin (1 but for yarn
  * and longrope). Elements j and j + rotary / 2 (or 2j and 2j + 1) turn
- * together, by pos * inv_freq[j]. */
+ * together, by pos * inv_freq[j]; back: inv_freq is below 0. */
 void rope_frequencies(const Rope *r, double *inv_freq, double *scale);
 
 /* One pass of a repeated layer: a body, and the weights for its slots. */
@@ -163,12 +164,23 @@ Graph *graph_at(Arena *a, int n, Node *const *node, int nsym,
 /* Does a token's result depend on later ones, or on how many are in flight?
  * Then a step that only has the new ones is another computation. */
 bool graph_looks_ahead(const Graph *g);
-/* Nodes that some numbers of tokens are too few for: a top-k over T, a position
- * of T. They live in `a`, but for what their places point to. */
-typedef LIST(Node) Limits;
+/* Nodes whose numbers must fit each other: places of a dim, parts, top-k; and
+ * one for each shape of a value. They live in `a`, but for what their places
+ * point to. */
+typedef struct {
+    LIST(Node) node, size;
+    int64_t held; /* the number of tokens that was found good last */
+} Limits;
 Limits graph_limits(const Graph *g, Arena *a);
-/* False with err set: not with T tokens. */
-bool limits_hold(const Limits *l, int64_t T, Err *err);
+/* False with err set: not with any number of tokens. */
+bool limits_hold_always(const Limits *l, Err *err);
+/* False with err set: not with T tokens. Asked again of the same T, it costs
+ * nothing. */
+bool limits_hold(Limits *l, int64_t T, Err *err);
+
+/* Runs see on every node that the outputs of g and of its bodies need, until
+ * it returns true. */
+bool graph_any(const Graph *g, bool (*see)(const Node *, void *), void *user);
 
 /* By id: does an output need the node? In `a`. */
 bool *graph_needed(const Graph *g, Arena *a);
@@ -264,5 +276,10 @@ void random_shuffle(uint64_t key, int n, int *out);     /* a permutation */
  * iteration i of a repeat at place p it is random_place(p, i). */
 uint64_t random_draw_key(const Node *n, uint64_t seed, uint64_t place);
 uint64_t random_place(uint64_t place, int iteration);
+/* Of a round_random node in a step, for a tensor: element i's 16 bits are those
+ * from 16 (i mod 4) on of draw i / 4. random_round: v (as f32) plus these below
+ * bf16's last bit, cut off there; what is not finite stays. */
+uint64_t random_round_key(const Node *n, double step, double tensor);
+double random_round(uint64_t key, int64_t i, double v);
 
 #include "compiler/graph/text.h"

@@ -7,7 +7,7 @@ typedef struct {
     const char *name;
     size_t at; /* offset of a double */
 } RopeField;
-enum { ROPE_FIELDS = 11 };
+enum { ROPE_FIELDS = 12 };
 extern const RopeField rope_field[ROPE_FIELDS];
 extern const char *const rope_kind[6]; /* names of RopeKind */
 

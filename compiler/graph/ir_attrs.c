@@ -5,6 +5,7 @@
 const RopeField rope_field[ROPE_FIELDS] = {
     {"theta", offsetof(Rope, theta)},
     {"pairs", offsetof(Rope, pairs)},
+    {"back", offsetof(Rope, back)},
     {"factor", offsetof(Rope, factor)},
     {"low", offsetof(Rope, low)},
     {"high", offsetof(Rope, high)},

@@ -218,7 +218,7 @@ static bool out_holds(const Node *n, int i, Complaint *c)
 static bool names_differ(const Node *n, Complaint *c)
 {
     const Repeat *r = n->repeat;
-    const char *name[2 * MAX_ARGS + 2] = {"x"}, *made[128] = {"y"};
+    const char *name[2 * MAX_ARGS + 2] = {"x"}, *made[256] = {"y"};
     int nname = 1, nmade = 1;
     if (r->nin >= MAX_ARGS || r->nout > (int)COUNT(made) - MAX_ARGS)
         return refuse(c, n, "more values than a repeat can have");

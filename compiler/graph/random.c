@@ -41,6 +41,26 @@ uint64_t random_place(uint64_t place, int iteration)
     return random_bits(place, (uint64_t)iteration + 1);
 }
 
+uint64_t random_round_key(const Node *n, double step, double tensor)
+{
+    uint64_t key = random_key((uint64_t)(int64_t)n->num, "round");
+    return random_bits(random_bits(key, (uint64_t)(int64_t)step),
+                       (uint64_t)(int64_t)tensor);
+}
+
+double random_round(uint64_t key, int64_t i, double v)
+{
+    union {
+        float f;
+        uint32_t u;
+    } as = {(float)v};
+    if (!isfinite(as.f))
+        return v;
+    as.u += random_bits(key, (uint64_t)i / 4) >> i % 4 * 16 & 0xffff;
+    as.u &= 0xffff0000;
+    return (double)as.f;
+}
+
 double random_uniform(uint64_t key, uint64_t counter)
 {
     return (double)(random_bits(key, counter) >> 40) * 0x1p-24;

@@ -89,6 +89,6 @@ void rope_frequencies(const Rope *r, double *inv_freq, double *scale)
         case ROPE_yarn:     freq = yarn(r, j, freq); break;
         case ROPE_longrope: freq /= next_divisor(&divisor); break;
         }
-        inv_freq[j] = freq;
+        inv_freq[j] = r->back != 0 ? -freq : freq;
     }
 }

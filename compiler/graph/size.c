@@ -5,6 +5,12 @@
 #include <math.h>
 #include <string.h>
 
+/* Of a size as text: one that is longer is no number. */
+enum { MOST_TEXT = 8000 };
+
+/* Of a size as an integer; what is beyond (or no number) counts as this. */
+static const double size_most = 0x1p52;
+
 static const char *const atom_name[] = {"",     "",      "min",  "max", "ceil",
                                         "floor", "sqrt", "mod", "pow"};
 
@@ -125,6 +131,8 @@ static const Size *size_of_terms(const Term *term, int m)
     const Size *old = kept(key + 1, text_of);
     if (old)
         return old;
+    if (size > MOST_TEXT)
+        return size_num(NAN);
     Size *s = arena_alloc(&arena, sizeof *s);
     *s = (Size){key + 1, m, arena_alloc(&arena, (size_t)m * sizeof *term)};
     if (m)
@@ -265,7 +273,7 @@ const Size *size_mul(const Size *a, const Size *b)
         return size_mul(function(ATOM_paren, a, NULL), b);
     if (b->nterm > 1)
         return size_mul(a, function(ATOM_paren, b, NULL));
-    BUG("a size of too many factors: %s times %s", a->text, b->text);
+    return size_num(NAN); /* of too many factors */
 }
 
 const Size *size_sub(const Size *a, const Size *b)
@@ -451,5 +459,8 @@ double size_value(const Size *s, int64_t T)
 
 int64_t size_at(const Size *s, int64_t T)
 {
-    return (int64_t)llround(size_value(s, T));
+    double v = size_value(s, T);
+    return fabs(v) < size_most ? (int64_t)llround(v)
+           : v < 0             ? -(int64_t)size_most
+                               : (int64_t)size_most;
 }

@@ -50,9 +50,12 @@ bool type_same(const Type *a, const Type *b)
 
 int64_t type_count(const Type *t, int64_t T)
 {
+    const int64_t most = (int64_t)1 << 56;
     int64_t n = 1;
     for (int i = 0; i < t->rank; i++)
-        n *= size_at(t->dim[i]->size, T);
+        if (__builtin_mul_overflow(n, size_at(t->dim[i]->size, T), &n) ||
+            n > most)
+            n = most;
     return n;
 }
 

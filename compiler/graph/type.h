@@ -12,7 +12,7 @@ typedef struct {
 } Dim;
 const Dim *dim_new(const char *name, const Size *size); /* kept for good */
 
-enum { MAX_ARGS = 16 };
+enum { MAX_ARGS = 32 };
 typedef struct {
     Dtype dtype;              /* f64 f32 bf16 f16; i32 an index; bool */
     const Dim *index_of;      /* i32: which dim it points into */
@@ -27,4 +27,6 @@ bool same_shape(const Type *a, const Type *b); /* dims of equal sizes */
 bool dims_same(int n, const Dim *const *a, int m, const Dim *const *b);
 bool type_same(const Type *a, const Type *b); /* the very same dims */
 int64_t type_count(const Type *t, int64_t T); /* elements */
+/* Does from .. from + n lie within 0 .. whole, as far as is known? */
+bool size_lies_within(const Size *from, const Size *n, const Size *whole);
 const char *type_text(const Type *t);         /* "f32[T, D]"; interned */

@@ -3,8 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Whether from .. from + n lies within whole, as far as is known. */
-static bool lies_within(const Size *from, const Size *n, const Size *whole)
+bool size_lies_within(const Size *from, const Size *n, const Size *whole)
 {
     double first, left;
     if (size_is_num(from, &first) && (first < 0 || first != floor(first)))
@@ -20,7 +19,7 @@ const char *rule_cut(const Node *n, Type *out)
     if (at < 0 || type_dim(out, n->dim[1]) >= 0)
         return "a dim of its argument and a new one";
     if (!n->size ||
-        !lies_within(n->size, n->dim[1]->size, n->dim[0]->size))
+        !size_lies_within(n->size, n->dim[1]->size, n->dim[0]->size))
         return "a part that lies within the dim";
     out->dim[at] = n->dim[1];
     return NULL;

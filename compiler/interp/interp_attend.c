@@ -11,41 +11,37 @@ static double dot(const double *a, const double *b, int64_t n)
     return sum;
 }
 
-/* What a query sees: `count` tokens, the last of them itself. */
-typedef struct {
-    const Node *n;
-    const Tensor *more; /* the fourth argument, or NULL */
-    int64_t h, count;
-} Seen;
-
-/* A score as the op has it, of what lies `back` steps behind. */
-static double adjusted(const Seen *s, double score, int64_t back)
+double seen_score(const Seen *s, const double *q, const double *k,
+                    int64_t back, double *slope)
 {
-    const Tensor *m = s->more;
-    if (s->n->num > 0)
-        score = s->n->num * tanh(score / s->n->num);
-    if (s->n->op == OP_attend_slope)
-        score -= m->at[s->h] * (double)back;
-    if (s->n->op == OP_attend_bias) {
-        int64_t R = m->shape[1];
-        score += m->at[s->h * R + (back < R ? back : R - 1)];
+    double score = dot(q, k, s->hd) / sqrt((double)s->hd), t = 0;
+    if (s->cap > 0) {
+        t = tanh(score / s->cap);
+        score = s->cap * t;
+    }
+    if (slope)
+        *slope = 1 - t * t;
+    if (s->slope)
+        score -= s->slope->at[s->h] * (double)back;
+    if (s->bias) {
+        int64_t R = s->bias->shape[1];
+        score += s->bias->at[s->h * R + (back < R ? back : R - 1)];
     }
     return score;
 }
 
-/* score[i] = softmax of scale q . k_(first + i), over what is seen. */
-static void scores(const Seen *s, const double *q, const double *k,
-                   int64_t step, int64_t hd, double *score)
+/* score[i] = softmax of scale q . k_(first + i), over what is seen; with a
+ * sink it has a share of its own. */
+static void scores(const Seen *s, const Tensor *sink, const double *q,
+                   const double *k, int64_t step, double *score)
 {
-    bool sink = s->n->op == OP_attend_sink;
-    double top = sink ? s->more->at[s->h] : -INFINITY, sum = 0;
+    double top = sink ? sink->at[s->h] : -INFINITY, sum = 0;
     for (int64_t i = 0; i < s->count; i++) {
-        score[i] = dot(q, k + i * step, hd) / sqrt((double)hd);
-        score[i] = adjusted(s, score[i], s->count - 1 - i);
+        score[i] = seen_score(s, q, k + i * step, s->count - 1 - i, NULL);
         top = op_value(OP_maximum, score[i], top, 0);
     }
     if (sink)
-        sum = exp(s->more->at[s->h] - top);
+        sum = exp(sink->at[s->h] - top);
     for (int64_t i = 0; i < s->count; i++)
         sum += score[i] = exp(score[i] - top);
     for (int64_t i = 0; i < s->count; i++)
@@ -54,7 +50,7 @@ static void scores(const Seen *s, const double *q, const double *k,
 
 /* Token t sees its sequence up to itself: within a window the last of these,
  * of pieces those of its own. */
-static int64_t sees(const Run *r, const Node *n, int64_t t)
+int64_t attend_sees(const Run *r, const Node *n, int64_t t)
 {
     int64_t all = sequence_position(r->env, t) + 1;
     if (!n->size)
@@ -68,18 +64,21 @@ static int64_t sees(const Run *r, const Node *n, int64_t t)
 /* Query head h reads key head h / (H / G). */
 bool run_attend(Run *r, const Node *n, const Operand *in, Tensor *out)
 {
-    const Tensor *q = in[0].t, *k = in[1].t, *v = in[2].t;
+    const Tensor *q = in[0].t, *k = in[1].t, *v = in[2].t, *more = in[3].t;
     int64_t H = q->shape[1], G = k->shape[1], hd = q->shape[2],
             wide = v->shape[2];
-    Seen s = {.n = n, .more = n->op == OP_attend ? NULL : in[3].t};
+    Seen s = {.slope = n->op == OP_attend_slope ? more : NULL,
+              .bias = n->op == OP_attend_bias ? more : NULL,
+              .cap = n->num, .hd = hd};
+    const Tensor *sink = n->op == OP_attend_sink ? more : NULL;
     double *score = xmalloc((size_t)q->shape[0] * sizeof *score + 1);
     for (int64_t t = 0; t < q->shape[0]; t++) {
-        s.count = sees(r, n, t);
+        s.count = attend_sees(r, n, t);
         for (s.h = 0; s.h < H; s.h++) {
             int64_t g = s.h / (H / G), first = (t - s.count + 1) * G + g;
             double *to = out->at + (t * H + s.h) * wide;
-            scores(&s, q->at + (t * H + s.h) * hd, k->at + first * hd, G * hd,
-                   hd, score);
+            scores(&s, sink, q->at + (t * H + s.h) * hd, k->at + first * hd,
+                   G * hd, score);
             for (int64_t i = 0; i < s.count; i++)
                 for (int64_t j = 0; j < wide; j++)
                     to[j] += score[i] *

@@ -46,6 +46,10 @@ Kernel run_gather, run_scatter, run_copy, run_slice, run_same, run_cut,
 Kernel run_contract;                                      /* .._contract.c */
 Kernel run_repeat, run_result;                            /* interp_repeat.c */
 Kernel run_attend, run_rope;                              /* interp_attend.c */
+Kernel run_attend_lse, run_attend_dq, run_attend_dk, run_attend_dv,
+    run_attend_dmore;                                    /* .._attend_back.c */
+Kernel run_collect, run_nll, run_nll_dx, run_nll_dw,
+    run_round_random;                                    /* interp_step.c */
 
 /* Runs r->g and hands the values of its outputs (those marked; NULL: all) to
  * `take`, while they last. */
@@ -61,6 +65,19 @@ bool index_fits(Run *r, const Node *n, const Tensor *index, const Dim *d);
 const char *node_name(const Node *n); /* its label or %id; interned */
 /* Where each token's sequence began: t - start is its position. */
 int64_t sequence_position(const InterpEnv *env, int64_t t);
+
+/* What a query of an op that attends sees: `count` tokens, the last of them
+ * itself; what its scores get besides q . k (NULL: nothing). */
+typedef struct {
+    const Tensor *slope, *bias;
+    double cap; /* or 0 */
+    int64_t h, count, hd;
+} Seen;
+int64_t attend_sees(const Run *r, const Node *n, int64_t t);
+/* The score of what lies `back` steps behind; *slope (or NULL): how it moves
+ * with q . k / sqrt(hd). */
+double seen_score(const Seen *s, const double *q, const double *k,
+                    int64_t back, double *slope);
 
 /* Nested loops, the last the innermost, and for each of a few tensors the
  * offset of its element there. */

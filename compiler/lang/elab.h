@@ -107,6 +107,7 @@ struct Spec {
     bool unread; /* a text has mistakes of syntax: it is not checked */
     SpecWatch *watch; /* or NULL */
     void *watcher;
+    const char **spent; /* what a text asked for more of than there may be */
     SpecText *text; /* or NULL */
     void *texts;
     LIST(const Ast *) def;  /* module model transform recipe prove rule */
@@ -147,6 +148,7 @@ struct Model {
     const char *filled;  /* sizes that it lacked: "hidden_size 4096"; or NULL */
     LIST(Applied *) applied;
     Names written; /* config fields that defaults filled in */
+    int parts, steps; /* made and run so far (budget.c) */
     bool symbolic;
     struct Symbols *symbols; /* of what is unknown; copies share them */
 };
@@ -387,6 +389,12 @@ Node *arrange(Graph *g, Node *n, int rank, const Dim *const *want);
  * asks for rows or a matrix turned, or where an array's tensors are one.
  * `outer`: it stands in the block behind the part. False after a message. */
 bool file_part(Scope *s, Inst *inst, Weight *w, const Ast *as, bool outer);
+
+/* budget.c: may there be one more instance, statement? False after a message,
+ * which comes once. */
+bool budget_part(Scope *s, const Ast *at);
+bool budget_step(Scope *s, const Ast *at);
+bool budget_spent(const Model *m);
 
 /* inst.c */
 Inst *inst_new(Model *m, const Spec *spec, const Ast *def, Inst *parent,

@@ -68,6 +68,12 @@ static Node *take(Scope *s, Node *x, const Ast *item)
     if (v.kind == V_place)
         return take_place(s, x, d, v, item);
     if (v.kind == V_size) { /* x[T: 0], v[n: K - 1]: a scalar index */
+        if (!size_lies_within(v.size, size_num(1), d->size)) {
+            error_at(item->kid[0]->src, item->kid[0]->loc,
+                     "`%s` is %s long: there is no %s in it", d->name,
+                     size_text(d->size), size_text(v.size));
+            return NULL;
+        }
         Node at = {.op = OP_scalar, .type = {TYPE_i32, d, 0, {0}},
                    .size = v.size};
         double n;

@@ -1,5 +1,6 @@
 /* Operators: on sizes, on plain values, on tensors by their dims' names. */
 #include "compiler/lang/elab.h"
+#include <math.h>
 #include <string.h>
 
 static Val size_op(const char *op, const Size *a, const Size *b)
@@ -237,6 +238,18 @@ static bool is_equality(const char *op)
     return !strcmp(op, "==") || !strcmp(op, "!=");
 }
 
+/* A formula of unknowns that comes out as no number was too long. */
+static Val size_of_both(const Ast *e, const Size *l, const Size *r)
+{
+    double n;
+    Val v = size_op(e->text, l, r);
+    bool known = size_is_num(l, NULL) && size_is_num(r, NULL);
+    if (known || !size_is_num(v.size, &n) || !isnan(n))
+        return v;
+    error_at(e->src, e->loc, "a number of too long a formula");
+    return val_error;
+}
+
 Val eval_binary(Scope *s, const Ast *e)
 {
     if (!strcmp(e->text, "and") || !strcmp(e->text, "or"))
@@ -256,7 +269,7 @@ Val eval_binary(Scope *s, const Ast *e)
     if (strchr("/%", *e->text))
         model_divides(s->model, r.size);
     if (strchr("+-*/%^", *e->text))
-        return size_op(e->text, l.size, r.size);
+        return size_of_both(e, l.size, r.size);
     if (size_is_num(size_sub(l.size, r.size), &a))
         b = 0;
     else if (!size_is_num(l.size, &a) || !size_is_num(r.size, &b))

@@ -448,8 +448,12 @@ static void add_part(Scope *s, Inst *inst, const Ast *decl)
     }
     part.inst = arena_alloc(s->model->arena,
                             (size_t)(part.n + 1) * sizeof *part.inst);
-    for (int i = 0; i < part.n; i++)
-        part.inst[i] = build_element(s, inst, &part, def, like, i);
+    for (int i = 0; i < part.n; i++) {
+        if (!budget_part(s, decl))
+            part.n = 0;
+        else
+            part.inst[i] = build_element(s, inst, &part, def, like, i);
+    }
     if (part.n)
         list_push(s->model->arena, &inst->part, part);
     else

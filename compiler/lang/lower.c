@@ -57,7 +57,7 @@ static void run_items(Scope *s, const Ast *block)
 
 static void inline_loop(Scope *s, const Ast *a, int n)
 {
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n && !budget_spent(s->model); i++) {
         names_set(s->model->arena, &s->local, a->text,
                   val_size(size_num(i)));
         run_items(s, a->kid[1]);
@@ -243,7 +243,7 @@ static Node *repeated(Loop *l)
     r->at = arena_alloc(arena, (size_t)l->n * sizeof *r->at);
     if (!further_in(l, r, &node))
         return NULL;
-    for (int i = 0; i < l->n; i++) {
+    for (int i = 0; i < l->n && !budget_spent(l->s->model); i++) {
         Body body = {.arena = arena};
         Graph *g = iteration(l, i, &body);
         l->wrong |= !g;
@@ -255,6 +255,9 @@ static Node *repeated(Loop *l)
         r->at[i] = (Iteration){same ? same : g, body.weight.at};
         r->n = i + 1;
     }
+    l->wrong |= budget_spent(l->s->model);
+    if (l->wrong)
+        return NULL;
     further_out(l, r);
     return graph_add(l->s->g, node);
 }

@@ -9,6 +9,7 @@ Spec *spec_new(Arena *arena, Diags *diags)
     Spec *s = arena_alloc(arena, sizeof *s);
     s->arena = arena;
     s->diags = diags;
+    s->spent = arena_alloc(arena, sizeof *s->spent);
     return s;
 }
 

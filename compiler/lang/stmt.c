@@ -94,6 +94,10 @@ static void effect(Scope *s, const Ast *a)
 /* True: it was `return`, with its value. */
 static bool run(Scope *s, const Ast *a, Val *result)
 {
+    if (!budget_step(s, a)) {
+        *result = val_error;
+        return a->kind == AST_return;
+    }
     switch (a->kind) {
     case AST_assign: assign(s, a); return false;
     case AST_loss:   effect(s, a); return false;

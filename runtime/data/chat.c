@@ -154,16 +154,15 @@ static const char *template_of(const Checkpoint *c, Arena *a, Err *err)
     size_t len;
     Err none;
     const char *found = NULL;
-    const char *path = arena_printf(a, "%s/chat_template.jinja", c->path);
-    char *text = c->gguf ? NULL : read_file(path, &len, &none);
+    const char *path = checkpoint_other(c, "chat_template.jinja");
+    char *text = path ? read_file(path, &len, &none) : NULL;
     TokenizerFiles files = {0};
     if (text) {
         found = arena_strn(a, text, len);
     } else if (c->gguf) {
         if (tokenizer_files_gguf(c->gguf, c->path, &files, &none))
             text = files.config, files.config = NULL;
-    } else {
-        path = arena_printf(a, "%s/tokenizer_config.json", c->path);
+    } else if ((path = checkpoint_other(c, "tokenizer_config.json"))) {
         text = read_file(path, &len, &none);
     }
     cJSON *config = text && !found ? cJSON_Parse(text) : NULL;

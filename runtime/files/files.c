@@ -106,7 +106,8 @@ static bool not_copied(const char *name, int depth)
         ".pt",          ".pth",                    ".h5",  ".msgpack",
         ".onnx",        ".gguf",                   ".npz", ".ckpt"};
     if (*name == '.' || (!depth && (!strcmp(name, "config.json") ||
-                                    !strcmp(name, "model.graft"))))
+                                    !strcmp(name, "model.graft") ||
+                                    !strcmp(name, "adapter_config.json"))))
         return true;
     for (size_t i = 0; i < COUNT(weights); i++)
         if (ends_with(name, weights[i]))
@@ -116,14 +117,13 @@ static bool not_copied(const char *name, int depth)
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    const struct FileOther *x = a, *y = b;
+    return strcmp(x->name, y->name);
 }
 
-typedef LIST(const char *) Others;
+typedef LIST(struct FileOther) Others;
 enum { FOLDERS_MOST = 8, OTHERS_MOST = 10000 };
 
-/* What lies in a folder below, by its path from the first. A link to a folder
- * is not followed. */
 /* Does the resolved `at` stand under the resolved `top`? */
 static bool under(const char *at, const char *top)
 {
@@ -148,25 +148,36 @@ static bool leaves_folder(const char *folder, const char *path)
     return !under(at, top);
 }
 
-static bool list_folder(Checkpoint *c, const char *in, int depth, Others *out,
-                        Err *err)
+static bool is_listed(const Others *out, const char *name)
 {
-    const char *here = arena_printf(&c->arena, "%s/%s", c->path, in);
+    for (int i = 0; i < out->n; i++)
+        if (!strcmp(out->at[i].name, name))
+            return true;
+    return false;
+}
+
+/* What lies in a folder below `top`, by its path `in` it, unless one before has
+ * that name. A link to a folder is not followed. */
+static bool list_folder(Checkpoint *c, const char *top, const char *in,
+                        int depth, Others *out, Err *err)
+{
+    const char *here = arena_printf(&c->arena, "%s/%s", top, in);
     DIR *dir = opendir(here);
     bool good = dir || err_set(err, "%s: %s", here, strerror(errno));
     for (struct dirent *e; good && (e = readdir(dir));) {
         struct stat st;
         const char *name = arena_printf(&c->arena, "%s%s", in, e->d_name);
-        const char *path = arena_printf(&c->arena, "%s/%s", c->path, name);
-        if (not_copied(e->d_name, depth) || stat(path, &st))
+        const char *path = arena_printf(&c->arena, "%s/%s", top, name);
+        if (not_copied(e->d_name, depth) || stat(path, &st) ||
+            is_listed(out, name))
             continue;
-        if (S_ISREG(st.st_mode) && leaves_folder(c->path, path))
+        if (S_ISREG(st.st_mode) && leaves_folder(top, path))
             c->link_out = path;
         else if (S_ISREG(st.st_mode) && out->n < OTHERS_MOST)
-            list_push(&c->arena, out, name);
+            list_push(&c->arena, out, (struct FileOther){name, path});
         else if (S_ISDIR(st.st_mode) && depth < FOLDERS_MOST &&
                  !lstat(path, &st) && S_ISDIR(st.st_mode))
-            good = list_folder(c, arena_printf(&c->arena, "%s/", name),
+            good = list_folder(c, top, arena_printf(&c->arena, "%s/", name),
                                depth + 1, out, err);
     }
     if (dir)
@@ -177,7 +188,8 @@ static bool list_folder(Checkpoint *c, const char *in, int depth, Others *out,
 static bool list_others(Checkpoint *c, Err *err)
 {
     Others names = {0};
-    if (!list_folder(c, "", 0, &names, err))
+    if ((c->adapter && !list_folder(c, c->adapter, "", 0, &names, err)) ||
+        !list_folder(c, c->path, "", 0, &names, err))
         return false;
     if (names.n)
         qsort(names.at, (size_t)names.n, sizeof *names.at, by_name);
@@ -186,10 +198,18 @@ static bool list_others(Checkpoint *c, Err *err)
     return true;
 }
 
-const char *weights_hint(Checkpoint *c)
+const char *checkpoint_other(const Checkpoint *c, const char *name)
+{
+    for (int i = 0; i < c->others; i++)
+        if (!strcmp(c->other[i].name, name))
+            return c->other[i].path;
+    return NULL;
+}
+
+const char *weights_hint(Checkpoint *c, const char *folder)
 {
     const char *hint = "";
-    DIR *dir = opendir(c->path);
+    DIR *dir = opendir(folder);
     for (struct dirent *e; dir && (e = readdir(dir));)
         if (ends_with(e->d_name, ".gguf"))
             hint = arena_printf(&c->arena, " (give %.200s itself)", e->d_name);
@@ -205,38 +225,13 @@ const char *weights_hint(Checkpoint *c)
 
 /* ---- a folder ---- */
 
-/* Says so: only what was trained beside a model. */
-static bool is_adapter(Checkpoint *c, Err *err)
-{
-    size_t len;
-    Err none;
-    const char *path = arena_printf(&c->arena, "%s/adapter_config.json",
-                                    c->path);
-    char *text = path_exists(path) ? read_file(path, &len, &none) : NULL;
-    cJSON *o = text ? json_object(path, text, len, &none) : NULL;
-    const cJSON *kind = cJSON_GetObjectItemCaseSensitive(o, "peft_type");
-    const cJSON *base = cJSON_GetObjectItemCaseSensitive(
-        o, "base_model_name_or_path");
-    bool said = o != NULL;
-    if (said)
-        err_set(err, "%s: a PEFT adapter (%.20s) for %.200s, no model: merge "
-                "it first (merge_and_unload)", c->path,
-                cJSON_IsString(kind) ? kind->valuestring : "of no kind",
-                cJSON_IsString(base) ? base->valuestring : "another model");
-    cJSON_Delete(o);
-    free(text);
-    return said;
-}
-
 static bool read_config(Checkpoint *c, Err *err)
 {
     size_t len;
     const char *path = arena_printf(&c->arena, "%s/config.json", c->path);
     if (!path_exists(path))
-        return is_adapter(c, err) ? false
-                                  : err_set(err, "%s: no config.json in this "
-                                            "folder%s", c->path,
-                                            weights_hint(c));
+        return err_set(err, "%s: no config.json in this folder%s", c->path,
+                       weights_hint(c, c->path));
     char *text = read_file(path, &len, err);
     if (!text)
         return false;
@@ -270,8 +265,7 @@ static bool folder_open(Checkpoint *c, Err *err)
         !safetensors_open(c, err) || !quantised_join(c, err) ||
         !packed_split(c, err) || !read_graft(c, err))
         return false;
-    const char *path = arena_printf(&c->arena, "%s/tokenizer.json", c->path);
-    c->tokenizer = path_exists(path) ? path : NULL;
+    c->tokenizer = checkpoint_other(c, "tokenizer.json");
     return true;
 }
 
@@ -283,9 +277,20 @@ static const char *without_slashes(Arena *a, const char *path)
     return arena_strn(a, path, n);
 }
 
-static bool open_any(Checkpoint *c, Err *err)
+static bool is_adapter(Checkpoint *c)
+{
+    return path_exists(arena_printf(&c->arena, "%s/adapter_config.json",
+                                    c->path));
+}
+
+static bool open_any(Checkpoint *c, const char *base, Err *err)
 {
     struct stat st;
+    if (is_adapter(c) && !adapter_open(c, base, err))
+        return false;
+    if (c->adapter && is_adapter(c))
+        return err_set(err, "%s: the base of an adapter cannot be one itself",
+                       c->path);
     if (stat(c->path, &st))
         return err_set(err, "%s: %s", c->path, strerror(errno));
     if (S_ISDIR(st.st_mode))
@@ -308,11 +313,16 @@ static void make_printable(char *s)
 
 Checkpoint *checkpoint_open(const char *path, Err *err)
 {
+    return checkpoint_open_on(path, NULL, err);
+}
+
+Checkpoint *checkpoint_open_on(const char *path, const char *base, Err *err)
+{
     Checkpoint *c = xmalloc(sizeof *c);
     *c = (Checkpoint){.index = xmalloc(sizeof(NameIndex))};
     *c->index = (NameIndex){0};
     c->path = without_slashes(&c->arena, path);
-    if (open_any(c, err)) {
+    if (open_any(c, base, err)) {
         c->dtype = commonest(c);
         return c;
     }
@@ -330,6 +340,7 @@ void checkpoint_close(Checkpoint *c)
     free(c->map);
     gguf_close((Gguf *)c->gguf);
     cJSON_Delete(c->config);
+    cJSON_Delete(c->adapter_config);
     names_free(c->index);
     free(c->index);
     free(c->tensor);

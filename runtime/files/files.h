@@ -23,7 +23,8 @@ typedef enum {
 typedef struct {
     TensorInfo info;
     const struct TensorMade *made; /* computed of others, or NULL: then
-                                    * info.data is NULL (quantised.c) */
+                                    * info.data is NULL, offset counts its
+                                    * elements (quantised.c, adapter.c) */
     const char *file_name; /* what the file calls it; info.name's if the same */
     const char *path;      /* the file it lies in */
     int64_t offset;        /* of its first byte in that file */
@@ -44,7 +45,11 @@ typedef struct Checkpoint {
     const char *tokenizer; /* path of tokenizer.json, or NULL */
     const Gguf *gguf;      /* where the tokenizer is then; NULL for a folder */
     const char *graft;     /* the text of model.graft, or NULL */
-    const char **other;    /* names of the folder's other files, to be copied */
+    const char *adapter;   /* a PEFT folder: path is then its base's; or NULL */
+    cJSON *adapter_config; /* of it */
+    struct FileOther {
+        const char *name, *path; /* in its folder, and from here */
+    } *other;                    /* the folder's other files, to be copied */
     int others;
     const char *link_out; /* NULL, or one that is not there: a link out */
     struct FileMap *map; /* below: private */
@@ -56,6 +61,17 @@ typedef struct Checkpoint {
 /* A folder with config.json and .safetensors, or a .gguf file. Reads headers
  * only. NULL with err set. What it points to lives until checkpoint_close. */
 Checkpoint *checkpoint_open(const char *path, Err *err);
+/* The same; where the folder is a PEFT adapter, its base, whose place `base`
+ * says (NULL: its config does). The adapter's tokenizer is taken if it has
+ * one; its matrices wait for adapter_merge. */
+Checkpoint *checkpoint_open_on(const char *path, const char *base, Err *err);
+/* Puts c's adapter into its tensors, which are computed as they are read
+ * (adapter.c). `embed` and `head` are names of a tied pair, or NULL; *untied:
+ * they are two tensors now. */
+bool adapter_merge(Checkpoint *c, const char *embed, const char *head,
+                   bool *untied, Err *err);
+/* Where one of its other files is; NULL: none of that name. */
+const char *checkpoint_other(const Checkpoint *c, const char *name);
 void checkpoint_close(Checkpoint *c); /* NULL is fine */
 /* NULL: none of that name. */
 const FileTensor *checkpoint_find(const Checkpoint *c, const char *name);

@@ -5,7 +5,7 @@
 static struct Slot *slot_of(const NameIndex *x, const char *name)
 {
     size_t mask = (size_t)x->room - 1;
-    size_t at = hash_bytes(0, name, strlen(name)) & mask;
+    size_t at = hash_of_name(name, strlen(name)) & mask;
     while (x->slot[at].name && strcmp(x->slot[at].name, name))
         at = (at + 1) & mask;
     return &x->slot[at];

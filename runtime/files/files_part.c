@@ -58,9 +58,9 @@ bool tensor_part(const FileTensor *t, const TensorPart *p, FileTensor *out)
     out->info.name = p->name;
     part_shape(t, p, count, cols, &out->info);
     out->info.bytes = type_bytes(t->info.dtype, count * cols);
-    out->info.data = (const char *)t->info.data +
-                     type_bytes(t->info.dtype, from);
-    out->offset = t->offset + type_bytes(t->info.dtype, from);
+    int64_t begin = t->made ? from : type_bytes(t->info.dtype, from);
+    out->info.data = t->made ? NULL : (const char *)t->info.data + begin;
+    out->offset = t->offset + begin;
     if (p->transposed || p->step != 1) {
         out->rows = ROWS_strided;
         out->row_step = p->transposed ? p->step : p->step * cols;

@@ -53,7 +53,10 @@ bool path_exists(const char *path);
  * or its rows are no whole blocks. */
 bool shape_bytes(const TensorInfo *t, int64_t *count, int64_t *bytes);
 /* " (there is ...)": what else the folder has that may be meant, or "". */
-const char *weights_hint(Checkpoint *c);
+const char *weights_hint(Checkpoint *c, const char *folder);
+/* c->path is a folder with adapter_config.json: c->path becomes its base, which
+ * the config names if `base` is NULL (adapter_base.c). */
+bool adapter_open(Checkpoint *c, const char *base, Err *err);
 
 bool safetensors_open(Checkpoint *c, Err *err); /* safetensors.c */
 /* One file's tensors. */
@@ -61,10 +64,19 @@ bool safetensors_shard(Checkpoint *c, const char *path, Err *err);
 /* Shards without their index (shards.c): are there any; all of them. */
 bool shards_found(Checkpoint *c);
 bool shards_read(Checkpoint *c, Err *err);
-/* Weights of GPTQ, AWQ and bitsandbytes become one tensor each; elements of
- * one, in f32 (quantised.c). */
+/* A matrix computed of others as it is read: columns at .. at + n - 1 of a
+ * row, n at most MADE_PIECE, in f32. What it is made of stands behind it. */
+enum { MADE_PIECE = 1024 };
+typedef struct TensorMade {
+    void (*read)(const struct TensorMade *m, int64_t row, int64_t at,
+                 int64_t n, float *out);
+    int64_t cols;
+} TensorMade;
+/* t's made, type and shape are set: the rest of it; false: too large. */
+bool made_tensor(FileTensor *t);
+/* Weights of GPTQ, AWQ and bitsandbytes become one tensor each
+ * (quantised.c). */
 bool quantised_join(Checkpoint *c, Err *err);
-void made_read(const FileTensor *t, int64_t first, int64_t n, float *out);
 /* Experts in one tensor become tensors of their own (packed.c). */
 bool packed_split(Checkpoint *c, Err *err);
 bool gguf_open(Checkpoint *c, Err *err);        /* gguf.c */

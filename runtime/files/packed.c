@@ -10,6 +10,8 @@ typedef struct {
     const char *experts;          /* what "mlp" becomes */
 } Names;
 
+enum { MOST_EXPERTS = 65536 };
+
 static const Names usual = {"gate_proj", "up_proj", "down_proj", "mlp"};
 static const Names mixtral = {"w1", "w3", "w2", "block_sparse_moe"};
 
@@ -68,6 +70,11 @@ static bool split(Checkpoint *c, const FileTensor *t, const Names *names,
 {
     int64_t rows = t->info.shape[1];
     bool down = ends_with(t->info.name, ".down_proj"), good = true;
+    if (t->info.shape[0] > MOST_EXPERTS || t->info.bytes == 0)
+        return err_set(err, "%s: tensor %.200s packs %lld experts of %lld "
+                       "bytes: 1 to %d, none empty", t->path, t->info.name,
+                       (long long)t->info.shape[0], (long long)t->info.bytes,
+                       MOST_EXPERTS);
     for (int64_t e = 0; e < t->info.shape[0] && good; e++)
         if (down)
             good = checkpoint_add(c, part_of(t, e, 0, rows, names,

@@ -6,7 +6,8 @@
 
 typedef enum { MADE_gptq, MADE_awq, MADE_int8, MADE_blocks } Kind;
 
-struct TensorMade {
+typedef struct {
+    TensorMade made;
     Kind kind;
     const FileTensor *code, *zero, *scale, *group; /* of columns, or NULL */
     int bits;
@@ -16,7 +17,7 @@ struct TensorMade {
     const FileTensor *outer, *outer_map; /* of scales that are codes */
     int64_t outer_block;
     double offset;
-};
+} Codes;
 
 static uint32_t word(const FileTensor *t, int64_t i)
 {
@@ -34,7 +35,7 @@ static float real(const FileTensor *t, int64_t i)
     return v;
 }
 
-static int64_t group_of(const struct TensorMade *m, int64_t col)
+static int64_t group_of(const Codes *m, int64_t col)
 {
     int64_t groups = m->scale->info.shape[0];
     int64_t g = m->group ? (int64_t)word(m->group, col) : col / m->block;
@@ -42,7 +43,7 @@ static int64_t group_of(const struct TensorMade *m, int64_t col)
 }
 
 /* Row `o` of a matrix whose codes lie eight (or so) to a word. */
-static void packed_row(const struct TensorMade *m, int64_t o, int64_t from,
+static void packed_row(const Codes *m, int64_t o, int64_t from,
                        int64_t n, float *out)
 {
     static const int awq[8] = {0, 4, 1, 5, 2, 6, 3, 7};
@@ -62,7 +63,7 @@ static void packed_row(const struct TensorMade *m, int64_t o, int64_t from,
     }
 }
 
-static float block_scale(const struct TensorMade *m, int64_t b)
+static float block_scale(const Codes *m, int64_t b)
 {
     if (!m->outer)
         return real(m->scale, b);
@@ -71,27 +72,23 @@ static float block_scale(const struct TensorMade *m, int64_t b)
            (float)m->offset;
 }
 
-void made_read(const FileTensor *t, int64_t first, int64_t n, float *out)
+/* Columns at .. at + n - 1 of a row. */
+static void read_codes(const TensorMade *made, int64_t row, int64_t at,
+                       int64_t n, float *out)
 {
-    const struct TensorMade *m = t->made;
-    int64_t cols = t->info.shape[1];
-    for (int64_t i = 0, some; i < n; i += some) {
-        int64_t e = first + i, row = e / cols, at = e % cols;
-        some = cols - at < n - i ? cols - at : n - i;
-        if (m->kind == MADE_gptq || m->kind == MADE_awq) {
-            packed_row(m, row, at, some, out + i);
-            continue;
-        }
-        const uint8_t *code = m->code->info.data;
-        for (int64_t k = 0; k < some; k++)
-            if (m->kind == MADE_int8)
-                out[i + k] = (float)(int8_t)code[e + k] * real(m->scale, row) /
-                             127;
-            else
-                out[i + k] = m->map[code[(e + k) / 2] >>
-                                        ((e + k) % 2 ? 0 : 4) & 15] *
-                             block_scale(m, (e + k) / m->block);
+    const Codes *m = (const Codes *)made;
+    int64_t e = row * made->cols + at;
+    if (m->kind == MADE_gptq || m->kind == MADE_awq) {
+        packed_row(m, row, at, n, out);
+        return;
     }
+    const uint8_t *code = m->code->info.data;
+    for (int64_t k = 0; k < n; k++)
+        if (m->kind == MADE_int8)
+            out[k] = (float)(int8_t)code[e + k] * real(m->scale, row) / 127;
+        else
+            out[k] = m->map[code[(e + k) / 2] >> ((e + k) % 2 ? 0 : 4) & 15] *
+                     block_scale(m, (e + k) / m->block);
 }
 
 /* ---- finding them ---- */
@@ -132,10 +129,10 @@ static bool packed(Join *j, const FileTensor *code, const char *name,
 {
     Checkpoint *c = j->c;
     bool awq = !strcmp(j->method, "awq");
-    struct TensorMade *m = arena_alloc(&c->arena, sizeof *m);
+    Codes *m = arena_alloc(&c->arena, sizeof *m);
     const cJSON *format =
         cJSON_GetObjectItemCaseSensitive(j->how, "checkpoint_format");
-    *m = (struct TensorMade){
+    *m = (Codes){
         .kind = awq ? MADE_awq : MADE_gptq, .code = code,
         .zero = part(c, name, ".qzeros"), .scale = part(c, name, ".scales"),
         .group = awq ? NULL : part(c, name, ".g_idx"),
@@ -161,22 +158,22 @@ static bool packed(Join *j, const FileTensor *code, const char *name,
         return bad(code, "its shape does not fit its scales", j->err);
     out->info = (TensorInfo){.dtype = TYPE_f32, .rank = 2,
                              .shape = {rows, cols}};
-    out->made = m;
+    out->made = &m->made;
     return true;
 }
 
 static bool int8(Join *j, const FileTensor *code, const char *name,
                  FileTensor *out)
 {
-    struct TensorMade *m = arena_alloc(&j->c->arena, sizeof *m);
-    *m = (struct TensorMade){.kind = MADE_int8, .code = code,
+    Codes *m = arena_alloc(&j->c->arena, sizeof *m);
+    *m = (Codes){.kind = MADE_int8, .code = code,
                              .scale = part(j->c, name, ".SCB")};
     if (!is(code, TYPE_i8, 2) || !is(m->scale, TYPE_f32, 1) ||
         m->scale->info.shape[0] != code->info.shape[0])
         return bad(code, "int8 without its scales", j->err);
     out->info = code->info;
     out->info.dtype = TYPE_f32;
-    out->made = m;
+    out->made = &m->made;
     return true;
 }
 
@@ -199,12 +196,12 @@ static bool blocks(Join *j, const FileTensor *code, const char *name,
                    FileTensor *out)
 {
     Checkpoint *c = j->c;
-    struct TensorMade *m = arena_alloc(&c->arena, sizeof *m);
+    Codes *m = arena_alloc(&c->arena, sizeof *m);
     cJSON *state = state_of(j, name);
     const cJSON *shape = cJSON_GetObjectItemCaseSensitive(state, "shape");
     const FileTensor *map = part(c, name, ".weight.quant_map");
     int64_t rows = 0, cols = 0;
-    *m = (struct TensorMade){
+    *m = (Codes){
         .kind = MADE_blocks, .code = code,
         .scale = part(c, name, ".weight.absmax"),
         .block = (int64_t)number(state, "blocksize", 64),
@@ -236,7 +233,7 @@ static bool blocks(Join *j, const FileTensor *code, const char *name,
     m->map = values;
     out->info = (TensorInfo){.dtype = TYPE_f32, .rank = 2,
                              .shape = {rows, cols}};
-    out->made = m;
+    out->made = &m->made;
     return true;
 }
 
@@ -276,11 +273,9 @@ static bool widened(Join *j, const FileTensor *t, FileTensor *out)
           : t->info.dtype == TYPE_i8 ? int8(j, t, name, out)
                                        : blocks(j, t, name, out)))
         return false;
-    int64_t count;
+    ((Codes *)out->made)->made = (TensorMade){read_codes, out->info.shape[1]};
     out->info.name = intern_printf("%s.weight", name);
-    out->info.data = NULL;
-    return shape_bytes(&out->info, &count, &out->info.bytes) ||
-           bad(t, "its shape is too large", j->err);
+    return made_tensor(out) || bad(t, "its shape is too large", j->err);
 }
 
 bool quantised_join(Checkpoint *c, Err *err)

@@ -263,5 +263,5 @@ bool safetensors_open(Checkpoint *c, Err *err)
         return shards_read(c, err);
     return err_set(err, "%s: holds neither model.safetensors nor "
                    "model.safetensors.index.json%s", c->path,
-                   weights_hint(c));
+                   weights_hint(c, c->path));
 }

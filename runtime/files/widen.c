@@ -157,10 +157,38 @@ static void whole_blocks(Dtype from, const char *data, int64_t n, Dtype to,
     }
 }
 
+bool made_tensor(FileTensor *t)
+{
+    int64_t count;
+    t->info.data = NULL;
+    t->rows = ROWS_plain;
+    t->offset = 0;
+    return shape_bytes(&t->info, &count, &t->info.bytes);
+}
+
+/* Computed of others, a piece of a row at a time in f32, then as asked. */
+static void read_made(const FileTensor *t, int64_t first, int64_t count,
+                      Dtype to, void *out)
+{
+    float piece[MADE_PIECE];
+    int64_t cols = t->made->cols;
+    for (int64_t n; count; count -= n, first += n, out = step(out, to, n)) {
+        int64_t row = first / cols, at = first % cols;
+        n = count < cols - at ? count : cols - at;
+        n = n < MADE_PIECE ? n : MADE_PIECE;
+        t->made->read(t->made, row, at, n, piece);
+        narrow(piece, n, to, out);
+    }
+}
+
 /* Elements in file order. */
 static void read_run(const FileTensor *t, int64_t first, int64_t n, Dtype to,
                      void *out)
 {
+    if (t->made) {
+        read_made(t, t->offset + first, n, to, out);
+        return;
+    }
     Dtype from = t->info.dtype;
     int64_t len = type_info[from].block_len, size = type_info[from].block_bytes;
     const char *data = (const char *)t->info.data + first / len * size;
@@ -220,20 +248,6 @@ static void read_apart(const FileTensor *t, int64_t row, int64_t at, int64_t n,
                  (char *)out + type_bytes(to, i));
 }
 
-/* Of parts of it: a piece at a time in f32, then as asked. */
-static void read_made(const FileTensor *t, int64_t first, int64_t count,
-                      Dtype to, void *out)
-{
-    float piece[1024];
-    for (int64_t n; count; count -= n, first += n, out = step(out, to, n)) {
-        n = count < (int64_t)COUNT(piece) ? count : (int64_t)COUNT(piece);
-        made_read(t, first, n, piece);
-        FileTensor as = {.info = {.dtype = TYPE_f32, .data = piece,
-                                  .rank = 1, .shape = {n}}};
-        read_run(&as, 0, n, to, out);
-    }
-}
-
 void tensor_read(const FileTensor *t, int64_t first, int64_t count, Dtype to,
                  void *out)
 {
@@ -242,10 +256,6 @@ void tensor_read(const FileTensor *t, int64_t first, int64_t count, Dtype to,
             (long long)count, (long long)first);
     if (!count)
         return;
-    if (t->made) {
-        read_made(t, first, count, to, out);
-        return;
-    }
     if (t->rows == ROWS_plain) {
         read_run(t, first, count, to, out);
         return;

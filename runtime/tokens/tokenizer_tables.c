@@ -26,7 +26,7 @@ static struct StrSlot *str_slot(const StrTable *t, Span key, uint32_t hash)
 
 static uint32_t str_hash(Span key)
 {
-    uint64_t h = hash_bytes(0, key.at, key.len);
+    uint64_t h = hash_of_name(key.at, key.len);
     return (uint32_t)(h ^ h >> 32);
 }
 

@@ -138,11 +138,6 @@ for method in fp8 compressed-tensors; do
     ends 1 "weights by $method" logits g_yarn_q --ids 1,2 -o x.npy
     says err "weights by $method" "$method"
 done
-mkdir adapter
-printf '{"peft_type": "LORA", "base_model_name_or_path": "org/base"}' \
-    >adapter/adapter_config.json
-ends 1 "a PEFT adapter" logits adapter --ids 1,2 -o x.npy
-says err "a PEFT adapter" org/base
 
 # Weights that are no longer quantised are not said to be.
 run apply copy q_nf4 -o plain

@@ -54,4 +54,150 @@ status=0
 timeout 20 "$graft" generate shared --ids 1,2 -n 1 >out 2>err || status=$?
 [ $status = 0 ]
 ok "values that are read twice are made once: in time"
+
+# ---- places ----
+
+model '[T, V]' 'return (x + table[V: V]) @ table' | folder after
+model '[T, V]' 'return (x + table[V: 0 - 1]) @ table' | folder before
+model '[T, V]' 'return (x + table[V: 2^33]) @ table' | folder far
+model '[T, V]' 'return (x + table[V: 1 / 2]) @ table' | folder between
+model '[T, V]' 'i = T - 4' 'return (x + x[T: i]) @ table' | folder early
+model '[T, V]' 'y = x[T: T - 4 .. T]' 'return (x + sum(y, T)) @ table' |
+    folder part
+for target in cpu interp; do
+    for name in after before far between early part; do
+        ends 1 "a place that is not there: $name, $target" \
+            logits $name --ids 1,2,3 -o out.npy --target $target
+    done
+done
+cat >leak.graft <<'TEXT'
+use llama
+transform leak(N = 1000) {
+  match n: rmsnorm(D, eps)
+  each n.w = w * 0 + w[D: N]
+}
+TEXT
+if [ -d "$data/hf_tiny/llama" ]; then
+    ends 1 "a transform that reads behind a weight" \
+        apply leak.graft:leak "$data/hf_tiny/llama" -o leaked N=48
+    says err "a transform that reads behind a weight" '`D` is 48 long'
+else
+    skip "a transform that reads behind a weight" "no data"
+fi
+
+# ---- names ----
+
+escape=$(printf '\033')
+bell='a\u001b]0;owned\u0007\u202e'
+model '[T, V]' 'return x @ table' | folder named
+python3 - "$bell" >named/config.json <<'PY'
+import sys
+print('{"architectures": ["%s"], "D": 4, "V": 8}' % sys.argv[1])
+PY
+ends 1 "an architecture of control characters" show named
+! grep -q "$escape" out err
+ok "no control character reaches the terminal"
+says err "it is told all the same" '\x1b'
+cat >inject.graft <<'TEXT'
+module inject(D) {
+  weight a[D] as "a */ int owned(void){return 42;} /*"
+  weight b[D] as "x%s%n\\"
+  weight c[D] as "??/"
+  forward(x[T, D]) -> [T, D] { return x * a + b + c }
+}
+TEXT
+if command -v cc >/dev/null; then
+    ends 0 "names in C text" build inject.graft:inject D=4 -o lib --lib static
+    nm lib/liblayer.a | grep -q layer_run && ! nm lib/liblayer.a | grep owned
+    ok "names in C text are no C"
+else
+    skip "names in C text are no C" "no C compiler"
+fi
+
+# ---- how much ----
+
+# within NAME SECONDS STATUS ARGS...: ends so, in time and in memory
+within() {
+    local name=$1 seconds=$2 want=$3
+    shift 3
+    status=0
+    timeout "$seconds" "$graft" "$@" >out 2>err </dev/null || status=$?
+    [ "$status" = "$want" ] && ! grep -q 'Sanitizer\|runtime error' err
+    ok "$name: ends with $want in time"
+}
+
+{
+    echo 'module m0(D) { weight a[D]
+  forward(x[T, D]) -> [T, D] { return x * a } }'
+    for i in $(seq 39); do
+        echo "module m$i(D) { l: m$((i - 1))(D)
+  r: m$((i - 1))(D)
+  forward(x[T, D]) -> [T, D] { return l(r(x)) } }"
+    done
+} >nest.graft
+within "modules in modules" 60 1 check nest.graft
+says err "modules in modules" "more than"
+sed 's/l(r(x))/l(l(x))/; /^  r:/d' nest.graft >calls.graft
+within "calls of calls" 60 1 check calls.graft
+cat >loops.graft <<'TEXT'
+module m(D) {
+  forward(x[T, D]) -> [T, D] {
+    for i in 10000 { for j in 10000 { x = tanh(x) * (i + j) } }
+    return x
+  }
+}
+TEXT
+within "loops in loops" 100 1 check loops.graft
+{
+    echo 'module m(D) { forward(x[T, D]) -> [T, D] {'
+    echo '    a = D + 1'
+    for _ in $(seq 40); do echo '    a = a * (a + sqrt(a))'; done
+    echo '    return x * a } }'
+} >sizes.graft
+within "a size that doubles" 60 1 check sizes.graft
+says err "a size that doubles" "too long a formula"
+
+# Names that fall into one place of a table hashed by FNV-1a.
+mkdir flood
+python3 - <<'PY'
+import json, struct
+P, MASK = 0x1b3, (1 << 17) - 1
+inv = pow(P, -1, 1 << 17)
+letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+back = {}
+for a in letters:
+    for b in letters:
+        for c in letters:
+            h = 0
+            for x in (c, b, a):
+                h = ((h * inv) & MASK) ^ x
+            back.setdefault(h, bytes((a, b, c)))
+names, i = [], 0
+while len(names) < 60000:
+    p, h = b"%x" % i, 0xcbf29ce484222325 & MASK
+    i += 1
+    for c in p:
+        h = ((h ^ c) * P) & MASK
+    if h in back:
+        names.append((p + back[h]).decode())
+b = json.dumps({n: {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}
+                for n in names}).encode()
+open("flood/model.safetensors", "wb").write(struct.pack("<Q", len(b)) + b)
+PY
+cp fine/config.json fine/model.graft flood
+within "names of one hash" 20 1 show flood --stage model
+
+mkdir packed
+python3 - <<'PY'
+import json, struct
+b = json.dumps({"model.layers.0.mlp.experts.down_proj": {
+    "dtype": "F32", "shape": [2**53 - 1, 4, 0],
+    "data_offsets": [0, 0]}}).encode()
+open("packed/model.safetensors", "wb").write(struct.pack("<Q", len(b)) + b)
+json.dump({"architectures": ["Own"], "hidden_size": 4},
+          open("packed/config.json", "w"))
+PY
+cp fine/model.graft packed
+within "experts without number" 20 1 show packed --stage model
+says err "experts without number" "packs"
 finish

@@ -1,0 +1,77 @@
+/* Room grad: gradients of graphs, a training step as one graph, optimisers as
+ * graphs. All of it makes graphs of graphs; nothing here runs one. */
+#pragma once
+#include "compiler/graph/graph.h"
+
+/* ---- a step: forward, losses, gradients (step.c, repeat*.c) ---- */
+
+typedef struct {
+    int n;
+    const Weight *const *weight; /* what is trained: leaves of the graph and of
+                                  * passes (OP_weight, OP_learned), so none
+                                  * that is made by a formula there */
+} GradOptions;
+
+/* Where the gradient of a weight comes out. */
+typedef struct {
+    const Weight *weight;
+    const char *output; /* of the step's graph; NULL: nothing flows there */
+    int place; /* its place along that output's first dim, which then comes
+                * before the weight's own; -1: the output is of it alone */
+} GradOf;
+
+typedef struct {
+    Graph *graph;
+    int n;
+    const GradOf *of; /* as the options have them */
+} GradStep;
+
+/* Of a model as model_graph_whole lowers it, before any pass has run (passes
+ * drop `stop`), a step's graph. Its inputs: the model's, and
+ *   label [T] an index of V; 0 where there is none
+ *   share [T] f32: 1 / labelled tokens of the whole step, or 0 without label
+ *   part  f32: this run's share of the step's tokens: what module losses count
+ * Its outputs:
+ *   loss      sum(share * -log softmax(y)[label])
+ *   loss.NAME of modules, as the model has them; stat.*
+ *   grad.*    of the total loss + part * (sum of loss.NAME), f32, with the
+ *             weight's dims: `of` says which. A weight used in many places has
+ *             the sum of all.
+ * With several runs (micro-batches) in a step losses and gradients add up,
+ * loss.NAME weighted by their `part`.
+ *
+ * Repeats: each has a second one that goes back over the passes, from the last
+ * to the lowest that something trained is in or below. Its bodies have the
+ * forward body in them, made again from the x that the forward kept
+ * (`keep.x`); draws and indices (topk) are kept and not made again. Gradients
+ * come out stacked, a row for each pass that has one, in the order in which the
+ * backward goes.
+ *
+ * False with err set: y is not [T, V] of a token's labels, or a repeat stands
+ * in a body. What is trained but not in the graph is an error, too. */
+bool grad_step(Arena *a, const Graph *forward, const GradOptions *o,
+               GradStep *out, Err *err);
+
+/* ---- optimisers (update.c) ---- */
+
+typedef enum { OPTIMIZER_adamw, OPTIMIZER_adafactor, OPTIMIZER_sgd } Optimizer;
+
+typedef struct {
+    Optimizer kind;
+    double beta1, beta2, eps; /* AdamW */
+    double momentum;          /* SGD */
+    double decay;     /* AdamW, SGD; the caller says of which weights */
+    Dtype weights;    /* f32: w is f32 (a master, of weights in bf16). bf16: w
+                       * is, rounded by chance, or if `nearest` to nearest */
+    bool nearest;
+    Dtype states;     /* f32, or bf16 (rounded by chance); not Adafactor's */
+    double seed;      /* of what chance rounds */
+} UpdateOptions;
+
+/* The update of one weight. Inputs, by name: w, g (f32) of the weight's dims;
+ * scalars lr, clip (what g is multiplied by first), t (the step from 1) and
+ * tensor (a number for each weight, for its rounding); and states: of AdamW m,
+ * v; of SGD with momentum v; of Adafactor r and c, of vectors s. Outputs: the
+ * new ones under the same names. A parameter is a tensor of the file: leading
+ * stacked dims of the weight have factors and rms of their own. */
+Graph *grad_update(Arena *a, const Weight *w, const UpdateOptions *o);
