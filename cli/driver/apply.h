@@ -92,6 +92,7 @@ typedef struct {
     bool strict; /* no GGUF file that llama.cpp would compute otherwise */
     const char *(*meta)[2];
     int metas;
+    const char *learned; /* the text of learned.json, or NULL */
     struct OutputParts *parts;
 } Output;
 

@@ -126,7 +126,7 @@ static const FileTensor *tensor(Values *v, const Weight *w, int64_t index)
 }
 
 /* Where a given weight's tensor begins; NULL: it is none. */
-static const char *given(Values *v, const Weight *w, int64_t index,
+static const char *given(const Values *v, const Weight *w, int64_t index,
                          Dtype *type)
 {
     const char *at = sources_given(v->sources, w, type);

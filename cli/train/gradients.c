@@ -126,3 +126,84 @@ void gradients_free(Gradients *g)
     }
     arena_free(&g->arena);
 }
+
+/* ---- as a file ---- */
+
+/* The name of one of a parameter's tensors. */
+static const char *name_at(const Param *q, const int64_t *index)
+{
+    return q->learned ? q->weight->path : weight_tensor(q->weight, index);
+}
+
+static void add_shape(const Gradients *g, const Param *q, cJSON *to)
+{
+    const FilePlan *plan = &g->params->opened->plan;
+    const Weight *w = q->weight;
+    for (int i = 0; i < plan->weight.n; i++) {
+        const TensorInfo *t = &plan->tensor.at[plan->weight.at[i].first];
+        for (int d = 0; plan->weight.at[i].weight == w && d < t->rank; d++)
+            cJSON_AddItemToArray(to, cJSON_CreateNumber((double)t->shape[d]));
+        if (plan->weight.at[i].weight == w)
+            return;
+    }
+    for (int d = q->learned ? 0 : w->stacked; d < w->type.rank; d++)
+        cJSON_AddItemToArray(
+            to, cJSON_CreateNumber((double)size_at(w->type.dim[d]->size, 0)));
+}
+
+static char *header(const Gradients *g)
+{
+    cJSON *root = cJSON_CreateObject();
+    int64_t at = 0;
+    for (int i = 0; i < g->params->param.n; i++) {
+        const Param *q = &g->params->param.at[i];
+        if (!g->of[i])
+            continue;
+        int64_t index[MAX_RANK] = {0};
+        int64_t bytes = type_bytes(g->dtype, q->count) /
+                        (q->learned ? 1 : weight_stacked(q->weight));
+        do {
+            cJSON *one = cJSON_AddObjectToObject(root, name_at(q, index));
+            cJSON_AddStringToObject(one, "dtype",
+                                    type_info[g->dtype].safetensors);
+            add_shape(g, q, cJSON_AddArrayToObject(one, "shape"));
+            cJSON *range = cJSON_AddArrayToObject(one, "data_offsets");
+            cJSON_AddItemToArray(range, cJSON_CreateNumber((double)at));
+            at += bytes;
+            cJSON_AddItemToArray(range, cJSON_CreateNumber((double)at));
+        } while (!q->learned && weight_next(q->weight, index));
+    }
+    char *text = cJSON_PrintUnformatted(root);
+    cJSON_Delete(root);
+    return text;
+}
+
+static bool put_all(const Gradients *g, FileStream *f, const char *head,
+                    Err *err)
+{
+    static const char spaces[] = "        ";
+    uint64_t len = strlen(head), padded = (len + 7) / 8 * 8;
+    bool fine = stream_put(f, &padded, 8, err) && stream_put(f, head, len, err) &&
+                stream_put(f, spaces, padded - len, err);
+    for (int i = 0; fine && i < g->params->param.n; i++)
+        if (g->of[i])
+            fine = stream_put(f, g->of[i],
+                            (size_t)type_bytes(g->dtype,
+                                               g->params->param.at[i].count),
+                            err);
+    return fine;
+}
+
+bool gradients_write(const Gradients *g, const char *path, Err *err)
+{
+    FileStream *f = stream_begin(path, err);
+    if (!f)
+        return false;
+    char *head = header(g);
+    bool fine = put_all(g, f, head, err);
+    cJSON_free(head);
+    if (fine)
+        return stream_finish(f, err);
+    stream_cancel(f);
+    return false;
+}

@@ -75,6 +75,9 @@ bool opened_make(Opened *o, const RunPlan *p, const RunModel *m,
     o->model = o->sources.at[0].model;
     for (int i = 0; o->model && i < steps->n; i++)
         o->model = apply(o, p, o->model, &steps->at[i], err);
+    const Common as_it_is = {0};
+    if (o->model)
+        file_plan_make(&o->plan, &o->arena, &o->sources, o->model, &as_it_is);
     return o->model;
 }
 

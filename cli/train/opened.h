@@ -20,7 +20,4 @@ typedef const char *StageFolder(void *user, int stage);
  * with err set; opened_close in any case. */
 bool opened_make(Opened *o, const RunPlan *p, const RunModel *m,
                  const Common *common, StageFolder *of, void *user, Err *err);
-/* Another with the same folders, of transforms on top. */
 void opened_close(Opened *o);
-/* Files of all models, for `changed` messages: how many, and their folders. */
-int opened_folders(const Opened *o, const char **out, int most);
