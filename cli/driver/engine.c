@@ -6,6 +6,7 @@
 #include "cli/driver/engine.h"
 #include "cli/driver/loaded.h"
 #include "cli/driver/quantize.h"
+#include "passes/passes.h"
 #include <string.h>
 
 struct Engine {
@@ -17,7 +18,7 @@ struct Engine {
     Tokenizer *tokenizer;
     bool last_only;
     int vocabulary;
-    bool losses, stats; /* are wanted too */
+    bool losses, stats, routing; /* are wanted too */
     LIST(Effect) effect;
     Program *program; /* TARGET_cpu */
     State *state;
@@ -107,12 +108,16 @@ static Graph *graph_of(Engine *e)
 {
     if (!e->losses && !e->stats)
         return model_graph(e->loaded.model, &e->arena);
-    Graph *g = model_graph_whole(e->loaded.model, &e->arena);
+    Graph *g = e->routing ? model_graph(e->loaded.model, &e->arena)
+                          : model_graph_whole(e->loaded.model, &e->arena);
+    if (e->routing && g)
+        g = graph_routing(g, &e->arena);
     int n = 0;
     for (int i = 0; g && i < g->output.n; i++) {
         const struct Output o = g->output.at[i];
         bool y = !strcmp(o.name, "y");
-        if (!is_wanted(e, o.name) || (!y && !is_at_hand(g, o.node)))
+        if (!is_wanted(e, o.name) ||
+            (!y && !e->routing && !is_at_hand(g, o.node)))
             continue;
         if (!y)
             add_effect(e, o.name, o.node);
@@ -174,6 +179,12 @@ Engine *engine_open_effects(const char *path, const Common *common, bool stats,
                             Err *err)
 {
     Engine asked = {.common = common, .losses = true, .stats = stats};
+    return engine_new(asked, path, err);
+}
+
+Engine *engine_open_routing(const char *path, const Common *common, Err *err)
+{
+    Engine asked = {.common = common, .stats = true, .routing = true};
     return engine_new(asked, path, err);
 }
 

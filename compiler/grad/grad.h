@@ -60,18 +60,32 @@ typedef struct {
     Optimizer kind;
     double beta1, beta2, eps; /* AdamW */
     double momentum;          /* SGD */
-    double decay;     /* AdamW, SGD; the caller says of which weights */
-    Dtype weights;    /* f32: w is f32 (a master, of weights in bf16). bf16: w
-                       * is, rounded by chance, or if `nearest` to nearest */
-    bool nearest;
-    Dtype states;     /* f32, or bf16 (rounded by chance); not Adafactor's */
-    double seed;      /* of what chance rounds */
+    double decay;    /* the caller says of which weights: 0 of the others */
+    Dtype weights;   /* of w: f32 (masters, too), or bf16: rounded by chance, */
+    bool nearest;    /* or if this is set to nearest */
+    Dtype states;    /* f32, or bf16 (rounded by chance); Adafactor's are f32 */
+    bool copy;       /* w is a master: its bf16 copy comes out, too */
+    int seed;        /* of what chance rounds */
 } UpdateOptions;
 
-/* The update of one weight. Inputs, by name: w, g (f32) of the weight's dims;
- * scalars lr, clip (what g is multiplied by first), t (the step from 1) and
- * tensor (a number for each weight, for its rounding); and states: of AdamW m,
- * v; of SGD with momentum v; of Adafactor r and c, of vectors s. Outputs: the
- * new ones under the same names. A parameter is a tensor of the file: leading
- * stacked dims of the weight have factors and rms of their own. */
-Graph *grad_update(Arena *a, const Weight *w, const UpdateOptions *o);
+/* A parameter is a tensor of the file. Of a weight: the file's shape, of one
+ * tensor, without the holes in its name (rank, shape; several dims of a weight
+ * may be one of the tensor's); shape NULL: the weight's dims behind the
+ * stacked. */
+typedef struct {
+    const Weight *weight;
+    int rank;
+    const int64_t *shape;
+} Parameter;
+
+/* The update of a weight. Inputs: w and g (f32), of the weight's dims; scalars
+ * lr, clip (what g is multiplied by first), t (the step, from 1), tensor (a
+ * number of its own for each weight, for its rounding) and others that follow
+ * from t, for which update_scalar has the value; and states, 0 at the start: of
+ * AdamW m, v; of SGD with momentum v; of Adafactor r and c (of matrices: rows'
+ * and columns' means), or s. What is not read is no input. Outputs: the new
+ * values under the same names, and copy. Every input is elementwise beside its
+ * output but Adafactor's. */
+Graph *grad_update(Arena *a, const Parameter *p, const UpdateOptions *o);
+/* The value of a scalar input but lr, clip and tensor, in step t. */
+double update_scalar(const UpdateOptions *o, const char *name, int64_t t);
