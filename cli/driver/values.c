@@ -52,8 +52,8 @@ typedef struct {
     }) moved;
 } Mover;
 
-/* The node in m->to; a learned coefficient as a weight where it has values, else
- * as the value it starts with. */
+/* The node in m->to; a learned coefficient as a weight where it has values,
+ * else as the value it starts with. */
 static Node *move(Mover *m, const Node *n)
 {
     for (int i = 0; i < m->moved.n; i++)
@@ -223,7 +223,8 @@ static bool run_interpreted(Values *v, const Formula *f, Dtype dtype,
     Tensor *value;
     const int32_t pos = 0;
     const InterpEnv env = {.T = 1, .pos = &pos, .user = v,
-                           .exact = v->sources->exact, .input = no_input, .weight = weight_of};
+                           .exact = v->sources->exact, .input = no_input,
+                           .weight = weight_of};
     bool fine = interp_run(f->graph, &env, &arena, &value, err);
     for (int64_t i = 0; fine && i < value->count; i++)
         type_store(dtype, out, i, value->at[i]);
@@ -296,7 +297,9 @@ bool values_compute(Values *v, const Weight *w, Dtype dtype, void *out,
         arena_free(&arena);
         return false;
     }
-    const Kept *k = f.weight.n > 0 && !v->sources->exact ? kept(v, w, dtype, f.key) : NULL;
+    const Kept *k = f.weight.n > 0 && !v->sources->exact
+                        ? kept(v, w, dtype, f.key)
+                        : NULL;
     Err why;
     bool fine = k && k->program ? run_compiled(v, k, &f, dtype, out, &why)
                                 : run_interpreted(v, &f, dtype, out, &why);

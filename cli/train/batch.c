@@ -31,7 +31,7 @@ static void split(Part *p, const struct RunSplit *s)
     free(order);
 }
 
-Part part_of(const Data *d, const RunData *how)
+Part examples_of(const Data *d, const RunData *how)
 {
     Part p = {.data = d, .n = d->example.n};
     p.at = xmalloc((size_t)p.n * sizeof *p.at + 1);
@@ -42,7 +42,7 @@ Part part_of(const Data *d, const RunData *how)
     return p;
 }
 
-void part_free(Part *p)
+void examples_free(Part *p)
 {
     free(p->at);
 }

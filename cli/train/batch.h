@@ -9,8 +9,8 @@ typedef struct {
     int *at; /* malloc'ed */
     int n;
 } Part;
-Part part_of(const Data *d, const RunData *how);
-void part_free(Part *p);
+Part examples_of(const Data *d, const RunData *how);
+void examples_free(Part *p);
 
 typedef struct {
     const Part *part;

@@ -77,14 +77,14 @@ bool fed_open(Fed *f, const Run *r, const RunData *d, const Opened *o,
     if (!open_tokenizer(f, d, o, &use, err) ||
         !data_open(&f->data, &d->spec, &use, err))
         return false;
-    f->part = part_of(&f->data, d);
+    f->part = examples_of(&f->data, d);
     return f->part.n > 0 || err_set(err, "%s: the split leaves no example",
                                     d->spec.path);
 }
 
 void fed_free(Fed *f)
 {
-    part_free(&f->part);
+    examples_free(&f->part);
     data_free(&f->data);
     chat_format_free(f->chat);
     tokenizer_close(f->tokenizer);

@@ -183,7 +183,8 @@ static bool put_all(const Gradients *g, FileStream *f, const char *head,
 {
     static const char spaces[] = "        ";
     uint64_t len = strlen(head), padded = (len + 7) / 8 * 8;
-    bool fine = stream_put(f, &padded, 8, err) && stream_put(f, head, len, err) &&
+    bool fine = stream_put(f, &padded, 8, err) &&
+                stream_put(f, head, len, err) &&
                 stream_put(f, spaces, padded - len, err);
     for (int i = 0; fine && i < g->params->param.n; i++)
         if (g->of[i])

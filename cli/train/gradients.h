@@ -11,7 +11,8 @@ typedef struct {
     LIST(struct GradOut {
         const char *name;
         int64_t count;
-        void *sum, *now; /* now: NULL where a step is one run */
+        void *sum;
+        void *now; /* NULL where a step is one run */
     }) out;
     void **of; /* by parameter: where its gradient is, or NULL */
 } Gradients;

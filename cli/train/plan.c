@@ -1,5 +1,5 @@
-/* A recipe's statements evaluated: loops are unrolled, what is left are actions.
- */
+/* A recipe's statements evaluated: loops are unrolled; what is left are
+ * actions. */
 #include "cli/train/value.h"
 #include <math.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 static bool option_number(void *user, const Ast *name, double *out)
 {
     Eval *e = user;
-    *out = value_wanted(e, name, V_number, "a number is wanted").number;
+    *out = value_real(e, name);
     return !e->failed;
 }
 
@@ -33,8 +33,8 @@ static void train_paths(Eval *e, const Ast *paths, Action *act,
         const Ast *base;
         const char *path = path_text(e, paths->kid[i], &base);
         if (i && strcmp(base->text, *name))
-            value_wrong(e, base, "a stage trains one model: `%s` or `%s`", *name,
-                  base->text);
+            value_wrong(e, base, "a stage trains one model: `%s` or `%s`",
+                        *name, base->text);
         *name = base->text;
         all |= !path;
         if (path)
@@ -55,12 +55,12 @@ static void run_train(Eval *e, const Ast *t)
         value_wrong(e, t, "its options cannot be");
     const Ast *teacher = act.option[TRAIN_teacher].at;
     if (teacher)
-        act.teacher = value_wanted(e, teacher->kid[0], V_model, "a model").model;
+        act.teacher = value_model(e, teacher->kid[0]);
     for (int i = 2; i < t->nkid; i++)
         if (t->kid[i]->kind == AST_after) {
             const Ast *call = t->kid[i]->kid[0];
             const Ast *def = spec_find(p->spec, AST_transform,
-                                       call_name(call));
+                                       value_called(call));
             list_push(&p->arena, &act.after, value_step(e, def, call, 1));
         }
     if (e->failed)
@@ -104,7 +104,7 @@ static void run_loop(Eval *e, const Ast *f)
         (v.kind != V_number || n != v.number || n < 0 || n > 10000))
         value_wrong(e, f->kid[0], "for wants a list, or a whole number");
     for (int i = 0; i < n && !e->failed; i++) {
-        value_set(e, f->text, v.kind == V_list ? v.list[i] : number(i));
+        value_set(e, f->text, v.kind == V_list ? v.list[i] : value_number(i));
         run_items(e, f->kid[1], 0);
     }
 }
@@ -115,7 +115,7 @@ static void run_about(Eval *e, ActionKind kind, const Ast *at, const Ast *model,
 {
     RunPlan *p = e->p;
     Action act = {.kind = kind, .at = at, .stage = -1};
-    act.model = value_wanted(e, model, V_model, "a model is wanted").model;
+    act.model = value_model(e, model);
     act.name = arena_printf(&p->arena, "%.*s", model->loc.len,
                             model->src->text + model->loc.at);
     if (data)
@@ -248,7 +248,7 @@ static bool find_recipe(RunPlan *p, const char *what, Err *err)
                                               "file's");
 }
 
-bool plan_make(RunPlan *p, const RunOptions *o, Err *err)
+bool run_plan_make(RunPlan *p, const RunOptions *o, Err *err)
 {
     *p = (RunPlan){.arg = &o->arg};
     if (!find_recipe(p, o->recipe, err))
@@ -265,7 +265,7 @@ bool plan_make(RunPlan *p, const RunOptions *o, Err *err)
     return !e.failed;
 }
 
-void plan_free(RunPlan *p)
+void run_plan_free(RunPlan *p)
 {
     diags_free(&p->diags);
     arena_free(&p->arena);

@@ -61,6 +61,6 @@ typedef struct {
 } RunPlan;
 
 /* Reads the spec and evaluates the recipe. False with err set (mistakes of the
- * text were reported then); plan_free in any case. */
-bool plan_make(RunPlan *p, const RunOptions *o, Err *err);
-void plan_free(RunPlan *p);
+ * text were reported then); run_plan_free in any case. */
+bool run_plan_make(RunPlan *p, const RunOptions *o, Err *err);
+void run_plan_free(RunPlan *p);

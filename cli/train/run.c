@@ -53,7 +53,7 @@ bool recipe_run(const RunOptions *o, Err *err)
 {
     Run r = {.o = o, .common = o->common, .lock = -1,
              .exact = o->common->has_dtype && o->common->dtype == TYPE_f64};
-    bool fine = plan_make(&r.plan, o, err);
+    bool fine = run_plan_make(&r.plan, o, err);
     if (fine) {
         const char *out = r.plan.out ? r.plan.out : r.plan.recipe->text;
         size_t len = strlen(out);
@@ -72,6 +72,6 @@ bool recipe_run(const RunOptions *o, Err *err)
         *err = late;
         fine = false;
     }
-    plan_free(&r.plan);
+    run_plan_free(&r.plan);
     return fine;
 }

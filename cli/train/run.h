@@ -46,7 +46,8 @@ typedef struct {
     LIST(struct Watched { /* numbers that a step gives besides */
         const char *name; /* "loss.balance", "stat.ffn.usage" */
         int64_t count;
-        double *sum, *now; /* losses weighted by their part */
+        double *sum; /* losses weighted by their part */
+        double *now;
         bool loss;
     }) watched;
     double loss; /* of the step at hand */

@@ -3,10 +3,11 @@
 #include "cli/train/update.h"
 #include <string.h>
 
+enum { MADE = 2 + MAX_STATES }; /* w, its copy, states */
+
 typedef struct {
-    Weight *like; /* as the file's tensors are: stacked dims, then theirs */
-    bool decays;
-    Dtype kept; /* what w is read and written as */
+    uint64_t hash; /* of the graph */
+    UpdateOptions o;
     Graph *graph;
     Runner *runner;
 } Kind;
@@ -18,7 +19,7 @@ struct Updates {
     const Common *common;
     LIST(Kind) kind;
     int *of;        /* by parameter: its kind, or -1 */
-    void *made[1 + MAX_STATES]; /* what a program writes, of the largest */
+    void *made[MADE]; /* what a program writes, of the largest */
 };
 
 bool keeps_masters(const TrainValue *option)
@@ -34,26 +35,19 @@ static Dtype kept_as(const Updates *u, const Param *q)
                             : q->dtype;
 }
 
-/* A weight of the shape that its tensors have in the file. */
-static Weight *like(Updates *u, const Param *q)
+/* The parameter as its tensors are in the file. */
+static Parameter in_file(const Updates *u, const Param *q)
 {
-    const Weight *w = q->weight;
     const FilePlan *plan = &u->params->opened->plan;
-    Weight *out = arena_alloc(&u->arena, sizeof *out);
-    *out = (Weight){.path = w->path, .file = w->file, .stacked = w->stacked,
-                    .type = w->type};
+    Parameter p = {.weight = q->weight};
     for (int i = 0; i < plan->weight.n; i++) {
-        if (plan->weight.at[i].weight != w)
+        if (plan->weight.at[i].weight != q->weight)
             continue;
         const TensorInfo *t = &plan->tensor.at[plan->weight.at[i].first];
-        out->type.rank = w->stacked + t->rank;
-        for (int d = 0; d < t->rank; d++)
-            out->type.dim[w->stacked + d] =
-                dim_new(intern_printf("d%d", d),
-                        size_num((double)t->shape[d]));
+        p.rank = t->rank;
+        p.shape = t->shape;
     }
-    out->type.dtype = u->params->exact ? TYPE_f32 : kept_as(u, q);
-    return out;
+    return p;
 }
 
 static bool decays(const Updates *u, const Param *q)
@@ -62,50 +56,35 @@ static bool decays(const Updates *u, const Param *q)
     return d->number > 0 && (d->word || q->rank >= 2);
 }
 
-static UpdateOptions options_of(const Updates *u, const Kind *k)
+static UpdateOptions options_of(const Updates *u, const Param *q)
 {
     const TrainValue *v = u->option;
     const char *name = v[TRAIN_optimizer].word;
-    bool bf16 = k->kept == TYPE_bf16;
     return (UpdateOptions){
         .kind = !strcmp(name, "adamw")       ? OPTIMIZER_adamw
                 : !strcmp(name, "adafactor") ? OPTIMIZER_adafactor
                                              : OPTIMIZER_sgd,
         .beta1 = v[TRAIN_beta1].number, .beta2 = v[TRAIN_beta2].number,
         .eps = v[TRAIN_eps].number, .momentum = v[TRAIN_momentum].number,
-        .decay = k->decays ? v[TRAIN_decay].number : 0,
-        .weights = bf16 ? TYPE_bf16 : TYPE_f32,
-        .nearest = v[TRAIN_weights].nearest,
+        .decay = decays(u, q) ? v[TRAIN_decay].number : 0,
+        .weights = kept_as(u, q) == TYPE_bf16 ? TYPE_bf16 : TYPE_f32,
+        .nearest = v[TRAIN_weights].nearest, .copy = q->master != NULL,
         .states = strcmp(v[TRAIN_states].word, "bf16") ? TYPE_f32 : TYPE_bf16,
-        .seed = v[TRAIN_seed].number};
-}
-
-static bool same_shapes(const Type *a, const Type *b)
-{
-    if (a->rank != b->rank || a->dtype != b->dtype)
-        return false;
-    for (int i = 0; i < a->rank; i++)
-        if (a->dim[i]->size != b->dim[i]->size)
-            return false;
-    return true;
+        .seed = (int)v[TRAIN_seed].number};
 }
 
 /* The kind of a parameter, made if it is the first. -1 with err set. */
 static int kind_of(Updates *u, const Param *q, Err *err)
 {
-    Kind k = {.like = like(u, q), .decays = decays(u, q),
-              .kept = kept_as(u, q)};
-    for (int i = 0; i < u->kind.n; i++) {
-        const Kind *known = &u->kind.at[i];
-        if (same_shapes(&known->like->type, &k.like->type) &&
-            known->like->stacked == k.like->stacked &&
-            known->decays == k.decays && known->kept == k.kept)
+    const Parameter p = in_file(u, q);
+    Kind k = {.o = options_of(u, q)};
+    k.graph = grad_update(&u->arena, &p, &k.o);
+    k.hash = graph_hash(k.graph);
+    for (int i = 0; i < u->kind.n; i++)
+        if (u->kind.at[i].hash == k.hash)
             return i;
-    }
-    const UpdateOptions o = options_of(u, &k);
     const RunnerOptions run = {.common = u->common,
                                .exact = u->params->exact};
-    k.graph = grad_update(&u->arena, k.like, &o);
     k.runner = runner_new(k.graph, &run, err);
     if (!k.runner)
         return -1;
@@ -113,11 +92,16 @@ static int kind_of(Updates *u, const Param *q, Err *err)
     return u->kind.n - 1;
 }
 
+static bool is_state(const char *output)
+{
+    return strcmp(output, "w") && strcmp(output, "copy");
+}
+
 static void add_states(Updates *u, Param *q, const Kind *k)
 {
     for (int i = 0; i < k->graph->output.n; i++) {
         const struct Output *o = &k->graph->output.at[i];
-        if (!strcmp(o->name, "w"))
+        if (!is_state(o->name))
             continue;
         if (q->states == MAX_STATES)
             BUG("an optimiser with more than %d states", MAX_STATES);
@@ -137,7 +121,7 @@ Updates *updates_new(Params *p, const TrainValue *option, const Common *common,
     Updates *u = xmalloc(sizeof *u);
     *u = (Updates){.params = p, .option = option, .common = common};
     u->of = arena_alloc(&u->arena, (size_t)p->param.n * sizeof *u->of + 1);
-    int64_t most[1 + MAX_STATES] = {0};
+    int64_t most = 0;
     for (int i = 0; i < p->param.n; i++) {
         Param *q = &p->param.at[i];
         u->of[i] = q->trained ? kind_of(u, q, err) : -1;
@@ -149,66 +133,113 @@ Updates *updates_new(Params *p, const TrainValue *option, const Common *common,
             continue;
         add_states(u, q, &u->kind.at[u->of[i]]);
         int64_t bytes = type_bytes(kept_as(u, q), q->count);
-        most[0] = bytes > most[0] ? bytes : most[0];
+        most = bytes > most ? bytes : most;
         for (int j = 0; j < q->states; j++) {
             bytes = type_bytes(q->state_dtype, q->state_count[j]);
-            most[1 + j] = bytes > most[1 + j] ? bytes : most[1 + j];
+            most = bytes > most ? bytes : most;
         }
     }
-    for (int j = 0; j <= MAX_STATES; j++)
-        u->made[j] = exec_alloc(most[j] + 64);
+    for (int j = 0; j < MADE; j++)
+        u->made[j] = exec_alloc(most + 64);
     return u;
 }
 
-/* bf16 weights again, of their masters. */
-static void round_down(Param *q)
+/* ---- a move ---- */
+
+typedef struct {
+    Updates *u;
+    Param *q;
+    const Kind *k;
+    Dtype real; /* of gradients and scalars */
+    int64_t t;
+    double lr, clip, tensor, scalar[16];
+    void *g;
+} Move;
+
+static void *kept(const Param *q)
 {
-    for (int64_t i = 0; q->master && i < q->count; i++)
-        type_store(q->dtype, q->at, i, q->master[i]);
+    return q->master ? (void *)q->master : q->at;
 }
 
-static bool move(Updates *u, int at, int64_t t, double lr, double clip,
-                 void *g, Err *err)
+static int state_named(const Param *q, const char *name)
 {
-    Param *q = &u->params->param.at[at];
-    const Kind *k = &u->kind.at[u->of[at]];
-    Dtype real = u->params->exact ? TYPE_f64 : TYPE_f32;
-    double scalar[4][1];
-    const double value[] = {lr, clip, (double)(t + 1), at};
-    static const char *const name[] = {"lr", "clip", "t", "tensor"};
-    Column in[6 + MAX_STATES], out[1 + MAX_STATES];
-    int nin = 0, nout = 0;
-    void *w = q->master ? (void *)q->master : q->at;
-    in[nin++] = (Column){"w", k->kept, w};
-    in[nin++] = (Column){"g", real, g};
-    for (int i = 0; i < 4; i++) {
-        type_store(real, scalar[i], 0, value[i]);
-        in[nin++] = (Column){name[i], real, scalar[i]};
-    }
-    out[nout++] = (Column){"w", k->kept, u->made[0]};
-    for (int i = 0; i < q->states; i++) {
-        in[nin++] = (Column){q->state_name[i], q->state_dtype, q->state[i]};
-        out[nout++] = (Column){q->state_name[i], q->state_dtype,
-                               u->made[1 + i]};
+    for (int i = 0; i < q->states; i++)
+        if (!strcmp(q->state_name[i], name))
+            return i;
+    return -1;
+}
+
+static Column column_in(Move *m, const char *name, double *scalar)
+{
+    int state = state_named(m->q, name);
+    if (!strcmp(name, "w"))
+        return (Column){name, kept_as(m->u, m->q), kept(m->q)};
+    if (!strcmp(name, "g"))
+        return (Column){name, m->real, m->g};
+    if (state >= 0)
+        return (Column){name, m->q->state_dtype, m->q->state[state]};
+    double v = !strcmp(name, "lr")       ? m->lr
+               : !strcmp(name, "clip")   ? m->clip
+               : !strcmp(name, "tensor") ? m->tensor
+                                         : update_scalar(&m->k->o, name,
+                                                         m->t + 1);
+    type_store(m->real, scalar, 0, v);
+    return (Column){name, m->real, scalar};
+}
+
+/* Where an output goes in the end, and how large it is. */
+static void *goes_to(const Move *m, const char *name, Dtype *t, int64_t *n)
+{
+    int state = state_named(m->q, name);
+    *t = !strcmp(name, "w") ? kept_as(m->u, m->q)
+         : state >= 0       ? m->q->state_dtype
+                            : m->q->dtype;
+    *n = state >= 0 ? m->q->state_count[state] : m->q->count;
+    return !strcmp(name, "w") ? kept(m->q)
+           : state >= 0       ? m->q->state[state]
+                              : m->q->at;
+}
+
+static bool move(Move *m, Err *err)
+{
+    const Graph *g = m->k->graph;
+    Column in[COUNT(m->scalar)], out[MADE];
+    int nin = 0, nout = g->output.n;
+    for (int i = 0; i < g->node.n; i++)
+        if (g->node.at[i]->op == OP_input) {
+            in[nin] = column_in(m, g->node.at[i]->name, &m->scalar[nin]);
+            nin++;
+        }
+    for (int i = 0; i < nout; i++) {
+        int64_t n;
+        out[i] = (Column){.name = g->output.at[i].name,
+                          .data = m->u->made[i]};
+        goes_to(m, out[i].name, &out[i].dtype, &n);
     }
     const int32_t pos = 0;
-    if (!runner_run(k->runner, 1, &pos, in, nin, out, nout, 0, err))
+    if (!runner_run(m->k->runner, 1, &pos, in, nin, out, nout, 0, err))
         return false;
-    memcpy(w, u->made[0], (size_t)type_bytes(k->kept, q->count));
-    for (int i = 0; i < q->states; i++)
-        memcpy(q->state[i], u->made[1 + i],
-               (size_t)type_bytes(q->state_dtype, q->state_count[i]));
-    round_down(q);
+    for (int i = 0; i < nout; i++) {
+        int64_t n;
+        void *to = goes_to(m, out[i].name, &out[i].dtype, &n);
+        memcpy(to, out[i].data, (size_t)type_bytes(out[i].dtype, n));
+    }
     return true;
 }
 
 bool updates_step(Updates *u, int64_t t, double lr, double clip,
                   void *const *g, Err *err)
 {
-    for (int i = 0; i < u->params->param.n; i++)
-        if (u->params->param.at[i].trained &&
-            !move(u, i, t, lr, clip, g[i], err))
+    for (int i = 0; i < u->params->param.n; i++) {
+        Param *q = &u->params->param.at[i];
+        Move m = {.u = u, .q = q, .t = t, .lr = lr, .clip = clip, .tensor = i,
+                  .g = g[i], .real = u->params->exact ? TYPE_f64 : TYPE_f32};
+        if (!q->trained)
+            continue;
+        m.k = &u->kind.at[u->of[i]];
+        if (!move(&m, err))
             return false;
+    }
     return true;
 }
 
@@ -218,7 +249,7 @@ void updates_free(Updates *u)
         return;
     for (int i = 0; i < u->kind.n; i++)
         runner_free(u->kind.at[i].runner);
-    for (int j = 0; j <= MAX_STATES; j++)
+    for (int j = 0; j < MADE; j++)
         free(u->made[j]);
     arena_free(&u->arena);
     free(u);

@@ -1,5 +1,5 @@
-/* A recipe's expressions evaluated: numbers, texts, lists, data, and models that
- * are only described. */
+/* A recipe's expressions evaluated: numbers, texts, lists, data, and models
+ * that are only described. */
 #include "cli/train/value.h"
 #include <math.h>
 #include <string.h>
@@ -38,11 +38,6 @@ void value_set(Eval *e, const char *name, Value v)
     list_push(&e->p->arena, &e->known, (struct Known){name, v});
 }
 
-static Value number(double v)
-{
-    return (Value){.kind = V_number, .number = v};
-}
-
 static Value eval_name(Eval *e, const Ast *a)
 {
     const Value *v = value_find(e, a->text);
@@ -60,6 +55,21 @@ Value value_wanted(Eval *e, const Ast *a, Kind kind, const char *what)
     if (!e->failed && v.kind == V_pair && kind == V_data)
         return value_wrong(e, a, "split gives two: `learn, held = split(..)`");
     return e->failed || v.kind == kind ? v : value_wrong(e, a, "%s", what);
+}
+
+double value_real(Eval *e, const Ast *a)
+{
+    return value_wanted(e, a, V_number, "a number is wanted").number;
+}
+
+const RunModel *value_model(Eval *e, const Ast *a)
+{
+    return value_wanted(e, a, V_model, "a model is wanted").model;
+}
+
+const char *value_called(const Ast *call)
+{
+    return call->kid[0]->kind == AST_name ? call->kid[0]->text : "";
 }
 
 /* ---- functions ---- */
@@ -131,11 +141,8 @@ static RunData *part_of_split(Eval *e, const RunData *of, double share,
 static Value split(Eval *e, const Ast *call)
 {
     Value d = value_wanted(e, call->kid[1], V_data, "split wants data");
-    double share = value_wanted(e, call->kid[2], V_number, "a share is a number")
-                       .number;
-    double seed = call->nkid > 3 ? value_wanted(e, call->kid[3], V_number,
-                                          "a seed is a number").number
-                                 : 0;
+    double share = value_real(e, call->kid[2]);
+    double seed = call->nkid > 3 ? value_real(e, call->kid[3]) : 0;
     if (e->failed)
         return d;
     if (!(share > 0 && share < 1))
@@ -234,7 +241,7 @@ static Value apply(Eval *e, const Ast *def, const Ast *call)
 
 static Value eval_call(Eval *e, const Ast *a)
 {
-    const char *name = call_name(a);
+    const char *name = value_called(a);
     const Ast *def = spec_find(e->p->spec, AST_transform, name);
     if (def)
         return apply(e, def, a);
@@ -262,7 +269,7 @@ static Value eval_list(Eval *e, const Ast *a)
 static Value eval_index(Eval *e, const Ast *a)
 {
     Value l = value_wanted(e, a->kid[0], V_list, "a list is wanted");
-    double i = value_wanted(e, a->kid[1], V_number, "a number is wanted").number;
+    double i = value_real(e, a->kid[1]);
     if (e->failed)
         return l;
     if (!(i >= 0 && i < l.n && i == floor(i)))
@@ -273,14 +280,13 @@ static Value eval_index(Eval *e, const Ast *a)
 
 static Value eval_binary(Eval *e, const Ast *a)
 {
-    double x = value_wanted(e, a->kid[0], V_number, "a number is wanted").number,
-           y = value_wanted(e, a->kid[1], V_number, "a number is wanted").number;
+    double x = value_real(e, a->kid[0]), y = value_real(e, a->kid[1]);
     switch (a->text[0]) {
-    case '+': return number(x + y);
-    case '-': return number(x - y);
-    case '*': return number(x * y);
-    case '/': return number(x / y);
-    case '^': return number(pow(x, y));
+    case '+': return value_number(x + y);
+    case '-': return value_number(x - y);
+    case '*': return value_number(x * y);
+    case '/': return value_number(x / y);
+    case '^': return value_number(pow(x, y));
     default:
         return value_wrong(e, a, "`%s` cannot stand in a recipe", a->text);
     }
@@ -292,15 +298,14 @@ Value value_of(Eval *e, const Ast *a)
         return (Value){0};
     switch (a->kind) {
     case AST_name:   return eval_name(e, a);
-    case AST_number: return number(a->num);
+    case AST_number: return value_number(a->num);
     case AST_string: return (Value){.kind = V_text, .text = a->text};
     case AST_list:   return eval_list(e, a);
     case AST_call:   return eval_call(e, a);
     case AST_index:  return eval_index(e, a);
     case AST_binary: return eval_binary(e, a);
     case AST_neg:
-        return number(-value_wanted(e, a->kid[0], V_number, "a number is wanted")
-                           .number);
+        return value_number(-value_real(e, a->kid[0]));
     default: return value_wrong(e, a, "this cannot stand in a recipe");
     }
 }
