@@ -273,8 +273,8 @@ static Value eval_index(Eval *e, const Ast *a)
     if (e->failed)
         return l;
     if (!(i >= 0 && i < l.n && i == floor(i)))
-        return value_wrong(e, a, "the list has elements 0 to %d, not %g", l.n - 1,
-                     i);
+        return value_wrong(e, a, "the list has elements 0 to %d, not %g",
+                           l.n - 1, i);
     return l.list[(int)i];
 }
 
