@@ -256,7 +256,7 @@ static void print(const Common *common, const Engine *e, const Score *s)
 int command_eval(int argc, char **argv)
 {
     Eval v = {0};
-    Common common = {.runs = true};
+    Common common = {.runs = true, .cuda = true};
     options_parse(&argp, argc, argv, &v, &common);
     rt_catch_interrupts();
     Err err;

@@ -54,10 +54,11 @@ static bool show_kernels(const Show *s, Loaded *l, Err *err)
 {
     if (s->common.target != TARGET_cuda)
         return show_program(s, l, TEXT_kernels, err);
-    CudaText *t = cuda_text(model_graph(l->model, &l->arena), false);
-    kernels_print(t->plan, stdout);
+    CudaText *t = cuda_text(model_graph(l->model, &l->arena), NULL, err);
+    if (t)
+        kernels_print(t->plan, stdout);
     cuda_free(t);
-    return true;
+    return t != NULL;
 }
 
 static bool show_llvm(const Show *s, Loaded *l, Err *err)
@@ -77,11 +78,12 @@ static bool show_asm(const Show *s, Loaded *l, Err *err)
 
 static bool show_cuda(const Show *s, Loaded *l, Err *err)
 {
-    (void)s, (void)err;
-    CudaText *t = cuda_text(model_graph(l->model, &l->arena), false);
-    fputs(t->text, stdout);
+    (void)s;
+    CudaText *t = cuda_text(model_graph(l->model, &l->arena), NULL, err);
+    if (t)
+        fputs(t->text, stdout);
     cuda_free(t);
-    return true;
+    return t != NULL;
 }
 
 enum { /* as they stand below */
