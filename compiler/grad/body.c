@@ -108,9 +108,8 @@ typedef struct {
 static bool leaf_trained(const Back *back, const Node *n)
 {
     const Inside *in = back->user;
-    if (n->op == OP_weight || n->op == OP_learned)
-        return n->slot ? in->b->trained[n->slot - 1]
-                       : step_trains(in->l->step, n->weight);
+    if (n->op == OP_weight)
+        return in->b->trained[n->slot - 1];
     for (int i = 0; n->op == OP_input && i <= in->l->table->nin; i++)
         if (in->b->in[i] == n)
             return in->b->wanted[i];
@@ -227,11 +226,10 @@ static void put_weights(Looped *l, const Back *back, BackBody *b, int pass)
 {
     for (int i = 0; i < back->forward; i++) {
         const Node *n = b->back->node.at[i];
-        if ((n->op != OP_weight && n->op != OP_learned) || !back->sum[i])
+        if (n->op != OP_weight || !back->sum[i])
             continue;
         const Weight *w = node_weight(n, &l->table->at[pass]);
-        BodyGrad g = {n->slot, n->slot ? NULL : w,
-                      grad_name(l, b, w, &back->sum[i]->type)};
+        BodyGrad g = {n->slot, grad_name(l, b, w, &back->sum[i]->type)};
         list_push(l->step->arena, &b->grad, g);
         graph_output(b->back, g.name, back->sum[i]);
     }

@@ -21,7 +21,7 @@ typedef struct {
 } GradOf;
 
 typedef struct {
-    Graph *graph;
+    Graph *graph; /* its leaves are OP_weight, coefficients too */
     int n;
     const GradOf *of; /* as the options have them */
 } GradStep;

@@ -5,12 +5,9 @@
 
 static bool pass_trains(const Step *s, const Iteration *it)
 {
-    for (int j = 0; j < it->body->node.n; j++) {
-        const Node *n = it->body->node.at[j];
-        if ((n->op == OP_weight || n->op == OP_learned) &&
-            step_trains(s, node_weight(n, it)))
+    for (int j = 0; j < it->body->nslots; j++)
+        if (step_trains(s, it->weight[j]))
             return true;
-    }
     return false;
 }
 
@@ -279,8 +276,7 @@ static void note_weights(Looped *l, Node *back, BackBody *const *body,
         const BodyGrad *d = grad_named(body[i], name);
         if (!d)
             continue;
-        WeightPart p = {d->slot ? back->repeat->at[i].weight[d->slot - 1]
-                                : d->weight,
+        WeightPart p = {back->repeat->at[i].weight[d->slot - 1],
                         g_result(l->step->g, back, name), at++};
         list_push(l->step->arena, &l->step->part, p);
     }

@@ -20,6 +20,9 @@ typedef struct {
 } Step;
 
 bool step_trains(const Step *s, const Weight *w);
+/* The graph anew, its repeats' tables too: leaves are OP_weight, those of
+ * bodies in slots. */
+Graph *step_leaves(const Graph *forward, Arena *a);
 
 /* A value of the forward body that the backward has as an input. */
 typedef struct {
@@ -29,8 +32,7 @@ typedef struct {
 
 /* What a backward body puts out for a weight. */
 typedef struct {
-    int slot; /* or 0: */
-    const Weight *weight;
+    int slot;
     const char *name; /* "grad.ffn.gate" */
 } BodyGrad;
 
