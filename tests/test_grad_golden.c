@@ -230,7 +230,8 @@ static void make_step(Run *r)
     LIST(const Weight *) w = {0};
     for (int i = 0; i < r->trained.n; i++)
         list_push(&r->k.arena, &w, r->trained.at[i].weight);
-    GradOptions o = {.n = w.n, .weight = w.at};
+    GradOptions o = {.n = w.n, .weight = w.at, .memory = 60000, .tokens = 50,
+                     .balance = 1}; /* room for some of it */
     if (!grad_step(&r->k.arena, r->forward, &o, &r->step, &r->err))
         fail_msg("%s", r->err.text);
     r->out = arena_alloc(&r->k.arena,

@@ -224,7 +224,7 @@ static void put_all(Step *s, const Graph *forward, Node *loss, GradStep *out)
 bool grad_step(Arena *a, const Graph *forward, const GradOptions *o,
                GradStep *out, Err *err)
 {
-    Step s = {.arena = a, .o = o, .err = err};
+    Step s = {.arena = a, .o = o, .err = err, .room = o->memory};
     Head h;
     s.g = step_leaves(forward, a);
     Graph outputs = *s.g; /* the forward's, of the new nodes */
