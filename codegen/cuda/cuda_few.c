@@ -2,7 +2,7 @@
  * weights, which go from memory straight to what tensor cores take. Of 32
  * elements of K lane t of a quad has 8t .. 8t + 7 of both operands: another
  * order of K within two steps of a product, the same in both. A block has 8
- * columns of each part; its warps share K, and their sums are added in order. */
+ * columns of each part; its warps share K; their sums are added in order. */
 #include "codegen/cuda/cuda_matmul.h"
 
 enum { MOST = 16, WARPS = 8, THREADS = 32 * WARPS, AHEAD = 4 };
@@ -79,8 +79,8 @@ static void load_chunks(Cu *c)
     cu_line(c, "int k0 = (step + WARPS * ni) * BK;");
     cu_line(c, "int there = k0 < KP, full = k0 + last < DEPTH;");
     cu_line(c, "UNROLL for (int part = 0; part < PARTS; part++)");
-    cu_line(c, "    col[ni][part] = load_once_16(from + (i64)part * 8 * KP + k0, "
-               "there);");
+    cu_line(c, "    col[ni][part] = load_once_16(from + (i64)part * 8 * KP + "
+               "k0, there);");
     cu_line(c, "low[ni] = load_16(row[0] + k0, full && element[0] >= 0);");
     cu_line(c, "high[ni] = load_16(row[1] + k0, full && element[1] >= 0);");
     cu_close(c);

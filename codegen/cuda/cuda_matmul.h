@@ -1,5 +1,5 @@
-/* A matmul while it is printed: what its two forms share, cuda_matmul.c for many
- * rows and cuda_few.c. Private to cuda. */
+/* A matmul while it is printed: what its two forms share, cuda_matmul.c for
+ * many rows and cuda_few.c. Private to cuda. */
 #pragma once
 #include "codegen/cuda/cuda_text.h"
 
