@@ -163,14 +163,17 @@ static Node *passed_on(const Back *back, const BackBody *b, int arg,
 }
 
 /* An argument that is the same in all passes gets the sum over them. */
-static void add_same(const Back *back, const BackBody *b, int arg,
-                     const char *name)
+static void add_same(const Looped *l, const Back *back, const BackBody *b,
+                     int arg)
 {
-    if (!b->in[arg] || !b->wanted[arg])
+    const Type *t = &l->node->arg[arg]->type;
+    const char *name = l->table->in[arg - 1].name;
+    if (!b->wanted[arg])
         return;
-    Node *in = b->in[arg], *part = back->sum[in->id];
-    Dtype wide = in->type.dtype == TYPE_f64 ? TYPE_f64 : TYPE_f32;
-    Node *sum = input(b->back, intern_printf("sum.%s", name), &in->type, wide);
+    Node *in = b->in[arg], *part = in ? back->sum[in->id] : NULL;
+    Dtype wide = t->dtype == TYPE_f64 ? TYPE_f64 : TYPE_f32;
+    Node *sum = input(b->back, intern_printf("sum.%s", name),
+                      in ? &in->type : t, wide);
     graph_output(b->back, intern_printf("sums.%s", name),
                  part ? g_map2(b->back, OP_add, sum,
                                g_cast(b->back, wide, part)) : sum);
@@ -188,7 +191,7 @@ static void put_arguments(const Looped *l, const Back *back, const BackBody *b)
                                    graph_find_output(b->from, r->in[i].next),
                                    of_gradient(r->in[i].next)));
         else if (!r->in[i].each)
-            add_same(back, b, 1 + i, r->in[i].name);
+            add_same(l, back, b, 1 + i);
 }
 
 /* "ffn.gate" of layer[0].ffn.gate. */
