@@ -157,7 +157,7 @@ static bool never(void *user, const Weight *w, int64_t index, int64_t first,
 
 typedef struct {
     Program *p;
-    int n;
+    int n, nin;
     Column in[16], out[256];
 } Compiled;
 
@@ -175,21 +175,32 @@ static Compiled *compiled(Run *r, int threads)
     return c;
 }
 
+/* Columns that the graph or a body reads. */
+static void add_inputs(const Run *r, Compiled *c, const Graph *g)
+{
+    for (int i = 0; i < g->node.n; i++) {
+        const Node *n = g->node.at[i];
+        for (int j = 0; n->repeat && j < n->repeat->n; j++)
+            add_inputs(r, c, n->repeat->at[j].body);
+        bool new = n->op == OP_input && column_of(r, n->name);
+        for (int j = 0; new && j < c->nin; j++)
+            new = c->in[j].name != n->name;
+        if (!new)
+            continue;
+        int64_t count = type_count(&n->type, r->b.T);
+        void *at = malloc((size_t)count * 8 + 1);
+        for (int64_t j = 0; j < count; j++)
+            type_store(n->type.dtype, at, j, column_of(r, n->name)[j]);
+        c->in[c->nin++] = (Column){n->name, n->type.dtype, at};
+    }
+}
+
 static void run_compiled(Run *r, Compiled *c)
 {
     const Graph *g = r->step.graph;
     Err err = {""};
-    int nin = 0;
-    for (int i = 0; i < g->node.n; i++) {
-        const Node *n = g->node.at[i];
-        if (n->op != OP_input)
-            continue;
-        int64_t count = type_count(&n->type, r->b.T);
-        void *at = arena_alloc(&r->k.arena, (size_t)count * 8 + 1);
-        for (int64_t j = 0; j < count; j++)
-            type_store(n->type.dtype, at, j, column_of(r, n->name)[j]);
-        c->in[nin++] = (Column){n->name, n->type.dtype, at};
-    }
+    if (!c->nin)
+        add_inputs(r, c, g);
     c->n = 0;
     for (int i = 0; i < g->output.n; i++) {
         const Type *t = &g->output.at[i].node->type;
@@ -198,9 +209,16 @@ static void run_compiled(Run *r, Compiled *c)
         memset(at, 0xff, (size_t)bytes); /* NaN */
         c->out[c->n++] = (Column){g->output.at[i].name, t->dtype, at};
     }
-    if (!program_run(c->p, NULL, r->b.T, r->b.pos.at, c->in, nin, c->out, c->n,
+    if (!program_run(c->p, NULL, r->b.T, r->b.pos.at, c->in, c->nin, c->out, c->n,
                      &err))
         fail_msg("%s", err.text);
+}
+
+static void close_compiled(Compiled *c)
+{
+    for (int i = 0; i < c->nin; i++)
+        free(c->in[i].data);
+    program_free(c->p);
 }
 
 /* ---- held against each other ---- */
@@ -263,8 +281,8 @@ static void step(void **state)
     same_bits(&r, one, &first);
     run_compiled(&r, two);
     same_bits(&r, one, two);
-    program_free(one->p);
-    program_free(two->p);
+    close_compiled(one);
+    close_compiled(two);
     cJSON_Delete(r.golden);
     kit_close(&r.k);
 }

@@ -128,7 +128,7 @@ Group *cut_beside_group(Cut *c, const Node *n);
 Group *cut_group_new(Cut *c, Skeleton s);
 void cut_store_in(Cut *c, Node *n, Group *g);
 /* rewritten.c: an op that no kernel has, in terms of others. */
-bool cut_rewrites(Op op);
+bool cut_rewrites(const Node *n);
 Node *cut_rewritten(Graph *to, Node n);
 /* operands.c: g, or g with products' values in another order, and with ops
  * rewritten. */
