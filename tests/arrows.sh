@@ -41,9 +41,10 @@ runtime/data: runtime/tokens runtime/files
 runtime: runtime/run runtime/tokens runtime/files runtime/data
 cli/common: base dsl
 cli/driver: cli/common codegen/program codegen/cuda compiler/check runtime
+cli/train: cli/driver compiler/grad
 cli/tools: cli/driver
 cli/lsp: compiler/check
-cli: cli/tools cli/lsp codegen/build +codegen/jit/machine.h
+cli: cli/tools cli/lsp cli/train codegen/build +codegen/jit/machine.h
 '
 
 # may: "ROOM OTHER" for all that a room may use, itself too.

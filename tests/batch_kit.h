@@ -75,6 +75,12 @@ static inline void clear_batch(Batch *r)
     r->T = r->labelled = 0;
 }
 
+static inline void end_batch(Batch *r)
+{
+    for (int i = 0; i < r->T; i++)
+        r->share.at[i] /= r->labelled ? r->labelled : 1;
+}
+
 /* Lines from `from` on; after the last comes the first. */
 static inline void read_batch(Batch *r, const char *path, int from, int batch)
 {
@@ -96,8 +102,7 @@ static inline void read_batch(Batch *r, const char *path, int from, int batch)
         add_sequence(r, item(o, "ids"), item(o, "labels"));
         cJSON_Delete(o);
     }
-    for (int i = 0; i < r->T; i++)
-        r->share.at[i] /= r->labelled ? r->labelled : 1;
+    end_batch(r);
     free(line);
     fclose(f);
 }

@@ -14,7 +14,7 @@ typedef struct {
     int n;
     const Weight *weight[MOST];
     double *at[MOST];
-    double logit_cap;
+    double memory; /* of its steps */
     Err err;
 } Model;
 
@@ -168,7 +168,7 @@ static int passes_back(const Graph *g)
 static GradStep step_of(Model *m, const char *only)
 {
     GradStep s;
-    GradOptions o = {0};
+    GradOptions o = {.memory = m->memory, .tokens = TOKENS, .balance = 0.1};
     const Weight **list = arena_alloc(&m->arena, MOST * sizeof *list);
     for (int i = 0; i < m->n; i++)
         if (strstr(only, m->weight[i]->path))
@@ -179,9 +179,12 @@ static GradStep step_of(Model *m, const char *only)
     return s;
 }
 
+static double memory_of; /* of the steps that are checked */
+
 static void check(const char *text, const char *only, int passes)
 {
     Model *m = model_open(text);
+    m->memory = memory_of;
     GradStep s = step_of(m, only);
     Arena arena = {0};
     Tensor **out = run(m, s.graph, &arena);
@@ -222,6 +225,52 @@ static void whole_models(void **state)
     (void)state;
     char *text = text_of();
     check(text, ALL, 4);
+    memory_of = 1e9;
+    check(text, ALL, 4);
+    memory_of = 0;
+    free(text);
+}
+
+/* Nodes of graph and bodies that do something. */
+static int work_in(const Graph *g)
+{
+    int n = 0;
+    for (int i = 0; i < g->node.n; i++) {
+        const Repeat *r = g->node.at[i]->repeat;
+        n += node_args(g->node.at[i]) > 0;
+        for (int j = 0; r && j < r->n; j++)
+            n += work_in(r->at[j].body);
+    }
+    return n;
+}
+
+/* Kept or made again: the same bits; with more room less is made again. */
+static void kept_or_made_again(void **state)
+{
+    (void)state;
+    static const double memory[] = {0, 1500, 2500, 1e9};
+    char *text = text_of();
+    Model *m = model_open(text);
+    Arena arena = {0};
+    Tensor **first = NULL;
+    int work = INT32_MAX, all;
+    for (size_t i = 0; i < COUNT(memory); i++) {
+        m->memory = memory[i];
+        GradStep s = step_of(m, ALL);
+        Tensor **out = run(m, s.graph, &arena);
+        all = s.graph->output.n;
+        for (int j = 0; first && j < all; j++)
+            assert_memory_equal(out[j]->at, first[j]->at,
+                                (size_t)out[j]->count * sizeof(double));
+        first = first ? first : out;
+        int now = work_in(s.graph);
+        if (!(now < work))
+            fail_msg("with %g bytes: %d nodes, %d with less", memory[i], now,
+                     work);
+        work = now;
+    }
+    arena_free(&arena);
+    model_close(m);
     free(text);
 }
 
@@ -347,6 +396,7 @@ int main(void)
         cmocka_unit_test(whole_models),  cmocka_unit_test(parts_of_models),
         cmocka_unit_test(other_heads),   cmocka_unit_test(refused),
         cmocka_unit_test(nothing_flows), cmocka_unit_test(reads_back),
+        cmocka_unit_test(kept_or_made_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

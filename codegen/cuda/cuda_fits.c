@@ -89,7 +89,8 @@ static bool kernel_fits(const Plan *p, const Kernel *k, Err *err)
     switch (k->skeleton) {
     case SKEL_call: return call_fits(k, err);
     case SKEL_repeat: return true;
-    case SKEL_back: break;
+    case SKEL_back:
+        return err_set(err, "%s: CUDA has no gradient of attention", k->name);
     case SKEL_route: return route_fits(k, err);
     case SKEL_attend:
         return attend_fits(k, err) && trees_fit(p, k, err);

@@ -20,6 +20,9 @@ bool spec_check(Spec *s, Claims *claims);
 /* Of one transform, whichever file it is of: its claims, and warnings about it
  * and the modules that it puts in. */
 void spec_check_transform(Spec *s, const Ast *def, Claims *claims);
+/* Of one recipe that is about to run: its folders will say what they have.
+ * False: mistakes were reported. */
+bool spec_check_recipe(Spec *s, const Ast *def);
 /* Reports what became of a claim at its place: refuted is a mistake, open a
  * warning. True: it was refuted. */
 bool claim_report(const Claim *c);

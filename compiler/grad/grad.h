@@ -10,6 +10,11 @@ typedef struct {
     const Weight *const *weight; /* what is trained: leaves of the graph and of
                                   * passes (OP_weight, OP_learned), so none
                                   * that is made by a formula there */
+    double memory;  /* bytes for values that the forward keeps for the backward;
+                     * what must be kept is, even of 0. The same bits anyway */
+    int64_t tokens; /* of a run, at most: what these bytes are reckoned with */
+    double balance; /* operations while a byte is written and read: what takes
+                     * fewer for its bytes is made again. 0: 24 */
 } GradOptions;
 
 /* Where the gradient of a weight comes out. */
@@ -21,7 +26,7 @@ typedef struct {
 } GradOf;
 
 typedef struct {
-    Graph *graph;
+    Graph *graph; /* its leaves are OP_weight, coefficients too */
     int n;
     const GradOf *of; /* as the options have them */
 } GradStep;
@@ -43,7 +48,8 @@ typedef struct {
  * Repeats: each has a second one that goes back over the passes, from the last
  * to the lowest that something trained is in or below. Its bodies have the
  * forward body in them, made again from the x that the forward kept
- * (`keep.x`); draws and indices (topk) are kept and not made again. Gradients
+ * (`keep.x`); draws and indices (topk) are kept and not made again, and of the
+ * rest what `memory` has room for: most work for its bytes first. Gradients
  * come out stacked, a row for each pass that has one, in the order in which the
  * backward goes.
  *

@@ -13,24 +13,7 @@ bool step_trains(const Step *s, const Weight *w)
 
 static bool leaf_trained(const Back *b, const Node *n)
 {
-    return (n->op == OP_weight || n->op == OP_learned) &&
-           step_trains(b->user, n->weight);
-}
-
-/* ---- the forward graph, anew ---- */
-
-/* Tables of repeats are the step's own: they get what is kept. */
-static Node *with_own_table(Graph *to, Node n, const Node *old, void *user)
-{
-    (void)old, (void)user;
-    if (n.op == OP_repeat) {
-        Repeat *own = arena_alloc(to->arena, sizeof *own);
-        *own = *n.repeat;
-        own->at = arena_alloc(to->arena, (size_t)own->n * sizeof *own->at);
-        memcpy(own->at, n.repeat->at, (size_t)own->n * sizeof *own->at);
-        n.repeat = own;
-    }
-    return graph_add(to, n);
+    return n->op == OP_weight && step_trains(b->user, n->weight);
 }
 
 /* ---- the loss ---- */
@@ -241,9 +224,9 @@ static void put_all(Step *s, const Graph *forward, Node *loss, GradStep *out)
 bool grad_step(Arena *a, const Graph *forward, const GradOptions *o,
                GradStep *out, Err *err)
 {
-    Step s = {.arena = a, .o = o, .err = err};
+    Step s = {.arena = a, .o = o, .err = err, .room = o->memory};
     Head h;
-    s.g = graph_map(forward, a, with_own_table, NULL);
+    s.g = step_leaves(forward, a);
     Graph outputs = *s.g; /* the forward's, of the new nodes */
     outputs.output.at = arena_alloc(a, ((size_t)s.g->output.n + 1) *
                                            sizeof *outputs.output.at);

@@ -15,34 +15,43 @@ typedef struct {
     Graph *g;
     const GradOptions *o;
     LIST(WeightPart) part;
+    double room; /* bytes left of the options' memory */
     Err *err;
     bool failed; /* err says why */
 } Step;
 
 bool step_trains(const Step *s, const Weight *w);
+/* The graph anew, its repeats' tables too: leaves are OP_weight, those of
+ * bodies in slots. */
+Graph *step_leaves(const Graph *forward, Arena *a);
 
-/* A value of the forward body that the backward has as an input. */
+/* A forward body and what backward ones have of it as inputs. */
 typedef struct {
-    Node *of; /* in the forward body */
-    const char *name; /* "keep.1.2" */
-} Kept;
+    const Graph *from;
+    int number;  /* of the repeat's bodies */
+    Graph *to;   /* it anew, with what is kept */
+    Node **now;  /* by id: from's nodes in it */
+    LIST(struct Kept {
+        Node *node;       /* of `to` */
+        const char *name; /* "keep.1.2" */
+    }) kept;
+} Forward;
 
 /* What a backward body puts out for a weight. */
 typedef struct {
-    int slot; /* or 0: */
-    const Weight *weight;
+    int slot;
     const char *name; /* "grad.ffn.gate" */
 } BodyGrad;
 
 /* The backward of a forward body, for all passes that want the same of it. */
 typedef struct {
-    const Graph *from;
+    Forward *forward;
+    int passes;          /* that run it */
     const bool *trained; /* by slot */
     const bool *wanted;  /* by argument of the repeat: does what goes in there
                           * want a gradient? */
     Node *in[MAX_ARGS];  /* the forward's inputs, in the backward */
     Graph *back;
-    LIST(Kept) kept;
     LIST(BodyGrad) grad;
 } BackBody;
 
@@ -55,6 +64,7 @@ typedef struct {
     int low;       /* the lowest pass that the backward goes through */
     Node **seed;   /* by further result: its gradient, or NULL */
     LIST(BackBody *) body;
+    LIST(Forward *) forward;
     LIST(struct GradName {
         const char *name;
         Type type;
@@ -63,6 +73,12 @@ typedef struct {
 
 /* The body for a pass, made if there is none that serves; NULL: step failed. */
 BackBody *back_body(Looped *l, int pass);
+/* The name under which a node of f->to is kept. */
+const char *forward_keep(const Looped *l, Forward *f, Node *n);
+/* More is kept, as the options' memory has room for: what costs most to make
+ * again for its bytes. Then nothing is in the backward bodies that no output
+ * needs. */
+void keep_more(Looped *l);
 /* The gradient of the repeat: gives to its arguments, notes the weights' parts.
  */
 void repeat_back(Back *b, const Node *repeat);
