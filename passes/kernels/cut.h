@@ -73,6 +73,7 @@ typedef struct {
     int nm;
     const Dim *m[MAX_RANK];
     bool panels; /* w is no weight that is packed once: in each run */
+    bool turned; /* Matmul.turned */
 } Contract;
 bool contract_read(const Node *n, Contract *out);
 /* In the tree from `out` down to nodes where it ends: does at most one rope
