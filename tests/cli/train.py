@@ -374,23 +374,31 @@ def no_room(work, recipe, base, data, want):
        wrong or failed)
 
 
-def interrupted(work, recipe, base, data, want, whole):
-    out = os.path.join(work, "stopped")
+def lines_of(path):
+    try:
+        with open(path) as f:
+            return f.read().count("\n")
+    except FileNotFoundError:
+        return 0
+
+
+def interrupted(work, recipe, base, data, want):
+    """Ctrl-C while it trains, again and again, until it has ended."""
+    out, said, p = os.path.join(work, "stopped"), 0, None
     args = command(recipe, base, data, out)
-    said, wrong = 0, []
-    for after in [whole * share for share in (0.3, 0.4, 0.5, 0.6, 0.9)]:
+    while p is None or p.returncode == 1:
+        before = lines_of(out + ".run/log.jsonl")
         p = subprocess.Popen(args, stderr=subprocess.PIPE, text=True)
-        try:
-            _, err = p.communicate(timeout=after)
-        except subprocess.TimeoutExpired:
-            p.send_signal(signal.SIGINT)
-            _, err = p.communicate()
-            if p.returncode == 1:
-                said += "the same command goes on" in err
-    p = subprocess.run(args, capture_output=True, text=True)
+        while p.poll() is None and \
+                lines_of(out + ".run/log.jsonl") <= before + 1:
+            time.sleep(0.002)
+        p.send_signal(signal.SIGINT)
+        _, err = p.communicate()
+        if p.returncode == 1:
+            said += "goes on" in err
     why = same_run(out, want)
     ok("Ctrl-C: it says how to go on, and goes on", said and not why and
-       not p.returncode, f"{said} {why} {p.stderr}")
+       not p.returncode, f"{said} {why} {err}")
 
 
 def changed(work, recipe, base, data, want):
@@ -481,7 +489,7 @@ def stop(work):
        kept)
     killed(work, recipe, base, data, want, whole)
     no_room(work, recipe, base, data, want)
-    interrupted(work, recipe, base, data, want, whole)
+    interrupted(work, recipe, base, data, want)
     two_at_once(work, recipe, base, data, want)
     changed(work, recipe, base, data, want)
 
