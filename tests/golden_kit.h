@@ -130,8 +130,8 @@ static inline void near(const char *what, double got, double want, double of)
 }
 
 /* One tensor of the file: its norm and first elements. */
-static inline void check_tensor(const cJSON *all, const char *name, const double *at,
-                         int64_t n)
+static inline void check_tensor(const cJSON *all, const char *name,
+                                const double *at, int64_t n)
 {
     const cJSON *golden = item(all, name);
     double square = 0;
@@ -154,7 +154,8 @@ static inline int64_t count_of(const Weight *w)
     return type_count(&w->type, 0);
 }
 
-static inline void check_weight(const cJSON *all, const Weight *w, const double *at)
+static inline void check_weight(const cJSON *all, const Weight *w,
+                                const double *at)
 {
     int64_t each = count_of(w), index[MAX_RANK] = {0};
     if (item(all, w->path)) { /* learned */
@@ -253,7 +254,8 @@ static inline double *state_of(Held *h, const char *name, int64_t n)
     return h->state[at];
 }
 
-static inline bool give_move(void *user, const char *name, const Type *t, double *out)
+static inline bool give_move(void *user, const char *name, const Type *t,
+                             double *out)
 {
     const Move *m = user;
     int64_t n = type_count(t, 0);
