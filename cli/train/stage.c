@@ -76,7 +76,7 @@ static bool differentiate(Stage *s, Err *err)
     for (int i = 0; i < s->params.param.n; i++)
         if (s->params.param.at[i].trained)
             w[n++] = s->params.param.at[i].weight;
-    const GradOptions o = {n, w};
+    const GradOptions o = {.n = n, .weight = w, .memory = INFINITY};
     return grad_step(&s->arena, s->params.graph, &o, &s->step, err);
 }
 
