@@ -146,7 +146,7 @@ bool page_code(Page *p, Err *err)
     o.keep_text = true;
     if (s->made) /* its weights are in no file */
         o.stored = NULL;
-    const Graph *g = model_graph_saved(m, &s->arena);
+    const Graph *g = model_graph_saved(m, &s->arena, false);
     Program *program = cpu_compile(g, &o, err);
     if (!program)
         return false;

@@ -20,6 +20,59 @@ bool log_open(Run *r, Err *err)
     return fine;
 }
 
+/* Is a line of an earlier stage, or of this one below `step`? */
+static bool stays(const Run *r, const char *line, int stage, int64_t step)
+{
+    cJSON *o = cJSON_Parse(line);
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(o, "stage"),
+                *at = cJSON_GetObjectItemCaseSensitive(o, "step");
+    bool keep = false;
+    for (int i = 0; cJSON_IsString(name) && i < r->plan.action.n; i++) {
+        const Action *act = &r->plan.action.at[i];
+        if (act->kind == ACT_train && !strcmp(act->name, name->valuestring))
+            keep = act->stage < stage ||
+                   (act->stage == stage && cJSON_IsNumber(at) &&
+                    at->valuedouble < (double)step);
+    }
+    cJSON_Delete(o);
+    return keep;
+}
+
+/* The lines of text that stay, moved to its beginning; their length. */
+static size_t cut(const Run *r, char *text, int stage, int64_t step)
+{
+    size_t kept = 0;
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+        *end = '\0';
+        bool keep = stays(r, line, stage, step);
+        *end = '\n';
+        size_t len = (size_t)(end - line) + 1;
+        if (keep) {
+            memmove(text + kept, line, len);
+            kept += len;
+        }
+    }
+    return kept;
+}
+
+bool log_cut(Run *r, int stage, int64_t step, Err *err)
+{
+    Arena a = {0};
+    const char *path = log_path(r, &a);
+    size_t len;
+    char *text = read_file(path, &len, err);
+    bool fine = text != NULL;
+    if (fine) {
+        size_t kept = cut(r, text, stage, step);
+        if (kept < len)
+            fine = log_close(r, err) && file_write(path, text, kept, err) &&
+                   log_open(r, err);
+    }
+    free(text);
+    arena_free(&a);
+    return fine;
+}
+
 static void put_number(FILE *f, const Run *r, double v)
 {
     if (isfinite(v))

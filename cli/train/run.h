@@ -51,7 +51,7 @@ typedef struct {
         bool loss;
     }) watched;
     double loss; /* of the step at hand */
-    int64_t at, steps;
+    int64_t at, steps; /* at: the next step, counted from 0 */
     Arena arena;
 } Stage;
 
@@ -74,6 +74,8 @@ bool stage_compute(Stage *s, Batch *b, Err *err);
 bool stage_save(Stage *s, const char *folder, Err *err);
 /* A model that nothing trains, as `save` has it. */
 bool model_save(Run *r, const RunModel *m, const char *folder, Err *err);
+
+int64_t memory_free(void); /* bytes that this process may still take */
 
 /* ---- the log (log.c) ---- */
 

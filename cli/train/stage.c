@@ -1,5 +1,5 @@
 /* A stage: what it trains found and checked, its programs made, its steps. */
-#include "cli/train/run.h"
+#include "cli/train/checkpoint.h"
 #include "compiler/grad/grad.h"
 #include <math.h>
 #include <string.h>
@@ -68,6 +68,13 @@ static void watch(Stage *s)
     }
 }
 
+/* Bytes that a step may take besides weights and states. */
+static double memory_of(const Stage *s)
+{
+    double asked = option(s, TRAIN_memory);
+    return asked > 0 ? asked : (double)memory_free() / 2;
+}
+
 static bool differentiate(Stage *s, Err *err)
 {
     const Weight **w = arena_alloc(&s->arena, (size_t)s->params.param.n *
@@ -76,7 +83,8 @@ static bool differentiate(Stage *s, Err *err)
     for (int i = 0; i < s->params.param.n; i++)
         if (s->params.param.at[i].trained)
             w[n++] = s->params.param.at[i].weight;
-    const GradOptions o = {.n = n, .weight = w, .memory = INFINITY};
+    const GradOptions o = {.n = n, .weight = w, .memory = memory_of(s),
+                           .tokens = (int64_t)option(s, TRAIN_micro)};
     return grad_step(&s->arena, s->params.graph, &o, &s->step, err);
 }
 
@@ -191,17 +199,46 @@ static bool one_step(Stage *s, Batch *b, Err *err)
     return log_step(s, &l, err);
 }
 
+/* Is it time for a checkpoint? Not at the end: the model is written then. */
+static bool is_due(const Stage *s, double since)
+{
+    enum { EVERY = 600 }; /* seconds */
+    const TrainValue *every = &s->act->option[TRAIN_checkpoint];
+    return s->at < s->steps &&
+           (every->given ? s->at % (int64_t)every->number == 0
+                         : seconds_now() - since > EVERY);
+}
+
+static bool stopped(Stage *s, Err *err)
+{
+    return checkpoint_write(s, err) &&
+           err_set(err, "stopped: %s is at step %lld of %lld; the same command "
+                        "goes on", s->act->name, (long long)s->at,
+                   (long long)s->steps);
+}
+
 bool stage_train(Stage *s, Err *err)
 {
     bool fine = true;
-    while (fine && s->at < s->steps && !rt_interrupted) {
+    double since = seconds_now();
+    Progress bar = progress_begin(s->run->common, s->act->name, "steps",
+                                  s->steps);
+    while (fine && s->at < s->steps) {
         Batch b;
         take_batch(s, &b);
         fine = one_step(s, &b, err);
         drop_batch(&b);
-        if (fine && s->run->o->gradients)
-            return true;
-        s->at++;
+        if (!fine || s->run->o->gradients)
+            return fine;
+        progress_at(&bar, ++s->at);
+        if (rt_interrupted)
+            return stopped(s, err);
+        if (is_due(s, since)) {
+            fine = checkpoint_write(s, err);
+            since = seconds_now();
+        }
     }
+    if (fine)
+        progress_end(&bar);
     return fine;
 }

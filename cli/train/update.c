@@ -22,6 +22,26 @@ struct Updates {
     void *made[MADE]; /* what a program writes, of the largest */
 };
 
+int64_t update_bytes(const Param *q, const TrainValue *option, bool exact)
+{
+    const char *name = option[TRAIN_optimizer].word;
+    Dtype real = exact ? TYPE_f64 : TYPE_f32;
+    bool masters = keeps_masters(option);
+    Dtype state = exact || strcmp(option[TRAIN_states].word, "bf16")
+                      ? real
+                      : TYPE_bf16;
+    int64_t bytes = type_bytes(q->dtype, q->count);
+    if (masters && q->dtype != real)
+        bytes += type_bytes(real, q->count);
+    int whole = !strcmp(name, "adamw")     ? 2
+                : strcmp(name, "sgd")      ? q->rank < 2
+                : option[TRAIN_momentum].number > 0;
+    bytes += whole * type_bytes(state, q->count);
+    if (!strcmp(name, "adafactor") && q->rank >= 2) /* rows and columns */
+        bytes += type_bytes(real, q->count / 16);
+    return bytes;
+}
+
 bool keeps_masters(const TrainValue *option)
 {
     const TrainValue *w = &option[TRAIN_weights];

@@ -59,8 +59,8 @@ void model_print(const Model *m, FILE *out); /* show --stage model */
 bool view_alike(const View *a, const View *b);
 const View *view_find(const View *v, const char *path); /* or NULL */
 /* The forward pass as if the model had been saved and read back: weights that
- * transforms make are leaves too. */
-Graph *model_graph_saved(const Model *m, Arena *arena);
+ * transforms make are leaves too. whole: with losses and stats. */
+Graph *model_graph_saved(const Model *m, Arena *arena, bool whole);
 
 /* A definition on its own, every parameter unknown. Of a transform there are
  * two for each module that it matches: before, after. */

@@ -226,10 +226,10 @@ static const char *short_path(const Weight *w)
 }
 
 /* A name that this body has not yet and no body has with another type. */
-static const char *grad_name(Looped *l, const BackBody *b, const Weight *w,
+static const char *grad_name(Looped *l, const BackBody *b, const char *base,
                              const Type *t)
 {
-    const char *base = intern_printf("grad.%s", short_path(w)), *name = base;
+    const char *name = intern(base);
     for (int k = 2;; k++, name = intern_printf("%s.%d", base, k)) {
         bool taken = false, known = false;
         for (int i = 0; i < b->grad.n; i++)
@@ -247,16 +247,56 @@ static const char *grad_name(Looped *l, const BackBody *b, const Weight *w,
     }
 }
 
+/* Where an update stands in a body: of which weight, in which slot. */
+typedef struct {
+    Looped *l;
+    BackBody *b;
+    int slot;
+    const Weight *weight;
+} Place;
+
+static Node *state_slot(Updating *u, const char *name, const Type *t)
+{
+    const Place *p = u->user;
+    BodyState s = {p->slot, name, *t};
+    list_push(u->step->arena, &p->b->state, s);
+    return graph_add(u->to, (Node){.op = OP_weight, .type = *t,
+                                   .slot = ++u->to->nslots});
+}
+
+static void put_new(Updating *u, const char *state, Node *n)
+{
+    const Place *p = u->user;
+    const char *base = intern_printf("new.%s%s%s", state ? state : "",
+                                     state ? "." : "", short_path(p->weight));
+    BodyGrad g = {p->slot, grad_name(p->l, p->b, base, &n->type), true, state};
+    list_push(u->step->arena, &p->b->grad, g);
+    graph_output(u->to, g.name, n);
+}
+
+static void put_weight(Looped *l, BackBody *b, const Weight *w, Node *n,
+                       Node *sum)
+{
+    Place p = {l, b, n->slot, w};
+    Updating u = {l->step, step_index(l->step, w), b->back, n, sum, state_slot,
+                  put_new, &p};
+    if (b->trained[n->slot - 1] > 1) {
+        update_inside(&u);
+        return;
+    }
+    const char *base = intern_printf("grad.%s", short_path(w));
+    BodyGrad g = {.slot = n->slot, .name = grad_name(l, b, base, &sum->type)};
+    list_push(l->step->arena, &b->grad, g);
+    graph_output(b->back, g.name, sum);
+}
+
 static void put_weights(Looped *l, const Back *back, BackBody *b, int pass)
 {
     for (int i = 0; i < back->forward; i++) {
-        const Node *n = b->back->node.at[i];
-        if (n->op != OP_weight || !back->sum[i])
-            continue;
-        const Weight *w = node_weight(n, &l->table->at[pass]);
-        BodyGrad g = {n->slot, grad_name(l, b, w, &back->sum[i]->type)};
-        list_push(l->step->arena, &b->grad, g);
-        graph_output(b->back, g.name, back->sum[i]);
+        Node *n = b->back->node.at[i];
+        if (n->op == OP_weight && back->sum[i])
+            put_weight(l, b, node_weight(n, &l->table->at[pass]), n,
+                       back->sum[i]);
     }
 }
 
@@ -285,8 +325,19 @@ static bool make(Looped *l, BackBody *b, int pass)
 static bool serves(const BackBody *a, const BackBody *b, int nargs)
 {
     return a->forward->from == b->forward->from &&
-           !memcmp(a->trained, b->trained, (size_t)a->forward->from->nslots) &&
+           !memcmp(a->trained, b->trained, (size_t)a->forward->from->nslots *
+                                               sizeof *a->trained) &&
            !memcmp(a->wanted, b->wanted, (size_t)nargs);
+}
+
+/* 0: not trained; 1: its gradient comes out; 2 and more: the update that stands
+ * in the body, as this is all that flows to it. */
+static int how_trained(const Step *s, const Weight *w)
+{
+    int index = step_index(s, w);
+    if (index < 0)
+        return 0;
+    return s->o->update && s->uses[index] == 1 ? 2 + step_group(s, index) : 1;
 }
 
 BackBody *back_body(Looped *l, int pass)
@@ -294,10 +345,11 @@ BackBody *back_body(Looped *l, int pass)
     Arena *a = l->step->arena;
     const Iteration *it = &l->table->at[pass];
     int nargs = 1 + l->table->nin;
-    bool *trained = arena_alloc(a, (size_t)it->body->nslots + 1),
-         *wanted = arena_alloc(a, (size_t)nargs);
+    bool *wanted = arena_alloc(a, (size_t)nargs);
+    int *trained = arena_alloc(a, ((size_t)it->body->nslots + 1) *
+                                      sizeof *trained);
     for (int i = 0; i < it->body->nslots; i++)
-        trained[i] = step_trains(l->step, it->weight[i]);
+        trained[i] = how_trained(l->step, it->weight[i]);
     for (int i = 0; i < nargs; i++) {
         bool carried = !i || l->table->in[i - 1].next;
         wanted[i] = (carried && pass > l->low) ||

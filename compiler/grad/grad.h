@@ -5,6 +5,9 @@
 
 /* ---- a step: forward, losses, gradients (step.c, repeat*.c) ---- */
 
+typedef struct UpdateOptions UpdateOptions; /* see below */
+typedef struct Parameter Parameter;
+
 typedef struct {
     int n;
     const Weight *const *weight; /* what is trained: leaves of the graph and of
@@ -15,6 +18,8 @@ typedef struct {
     int64_t tokens; /* of a run, at most: what these bytes are reckoned with */
     double balance; /* operations while a byte is written and read: what takes
                      * fewer for its bytes is made again. 0: 24 */
+    const UpdateOptions *update; /* of each of them; NULL: gradients come out */
+    const Parameter *parameter;  /* then of each, too */
 } GradOptions;
 
 /* Where the gradient of a weight comes out. */
@@ -25,10 +30,21 @@ typedef struct {
                 * before the weight's own; -1: the output is of it alone */
 } GradOf;
 
+/* With updates: where a new value comes out, and what it is the next of. */
+typedef struct {
+    const Weight *weight;
+    const char *state;  /* "m"; NULL: the weight itself */
+    const Weight *leaf; /* a leaf of the step that is read for it */
+    const char *output;
+    int place; /* as above */
+} GradNew;
+
 typedef struct {
     Graph *graph; /* its leaves are OP_weight, coefficients too */
     int n;
-    const GradOf *of; /* as the options have them */
+    const GradOf *of; /* as the options have them; with updates: none */
+    int nfresh;
+    const GradNew *fresh; /* with updates */
 } GradStep;
 
 /* Of a model as model_graph_whole lowers it, before any pass has run (passes
@@ -53,6 +69,12 @@ typedef struct {
  * come out stacked, a row for each pass that has one, in the order in which the
  * backward goes.
  *
+ * With updates (grad_update's; its scalars are inputs of the step) there come
+ * new values instead of gradients, new.*, in a backward body where that is the
+ * weight's one use, else in the graph itself. States are leaves of their own
+ * (m.PATH, v.PATH; tensor.PATH: the number). Clipping by the norm of all
+ * gradients needs two graphs.
+ *
  * False with err set: y is not [T, V] of a token's labels, or a repeat stands
  * in a body. What is trained but not in the graph is an error, too. */
 bool grad_step(Arena *a, const Graph *forward, const GradOptions *o,
@@ -62,7 +84,7 @@ bool grad_step(Arena *a, const Graph *forward, const GradOptions *o,
 
 typedef enum { OPTIMIZER_adamw, OPTIMIZER_adafactor, OPTIMIZER_sgd } Optimizer;
 
-typedef struct {
+struct UpdateOptions {
     Optimizer kind;
     double beta1, beta2, eps; /* AdamW */
     double momentum;          /* SGD */
@@ -72,17 +94,17 @@ typedef struct {
     Dtype states;    /* f32, or bf16 (rounded by chance); Adafactor's are f32 */
     bool copy;       /* w is a master: its bf16 copy comes out, too */
     int seed;        /* of what chance rounds */
-} UpdateOptions;
+};
 
 /* A parameter is a tensor of the file. Of a weight: the file's shape, of one
  * tensor, without the holes in its name (rank, shape; several dims of a weight
  * may be one of the tensor's); shape NULL: the weight's dims behind the
  * stacked. */
-typedef struct {
+struct Parameter {
     const Weight *weight;
     int rank;
     const int64_t *shape;
-} Parameter;
+};
 
 /* The update of a weight. Inputs: w and g (f32), of the weight's dims; scalars
  * lr, clip (what g is multiplied by first), t (the step, from 1), tensor (a

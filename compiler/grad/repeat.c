@@ -224,6 +224,23 @@ static void add_seeds(Going *b)
     }
 }
 
+/* What updates in bodies read: the same in every pass, and in the step. */
+static void add_scalars(Going *b)
+{
+    for (int i = 0; i < b->r->n; i++) {
+        const Graph *g = b->r->at[i].body;
+        for (int j = 0; j < g->node.n; j++) {
+            const Node *n = g->node.at[j];
+            bool known = n->op != OP_input || !update_reads(n->name);
+            for (int k = 0; k < b->r->nin; k++)
+                known |= b->in[k].name == n->name;
+            if (!known)
+                add_in(b, (RepeatIn){.name = n->name},
+                       graph_add(b->l->step->g, *n));
+        }
+    }
+}
+
 /* ---- what comes out of it ---- */
 
 static void give_arguments(const Looped *l, Node *back)
@@ -253,6 +270,18 @@ static const BodyGrad *grad_named(const BackBody *b, const char *name)
     return NULL;
 }
 
+static void note_new(Looped *l, Node *back, int pass, const BodyGrad *d,
+                     const char *name, int place)
+{
+    Step *s = l->step;
+    const Weight *w = back->repeat->at[pass].weight[d->slot - 1];
+    struct Fresh f = {{w, d->state, w, name, place},
+                      g_result(s->g, back, name)};
+    if (d->state)
+        f.new.leaf = step_state(s, w, d->state, NULL);
+    list_push(s->arena, &s->fresh, f);
+}
+
 /* Of each pass that has it a row of the result. */
 static void note_weights(Looped *l, Node *back, BackBody *const *body,
                          const char *name)
@@ -262,6 +291,10 @@ static void note_weights(Looped *l, Node *back, BackBody *const *body,
         const BodyGrad *d = grad_named(body[i], name);
         if (!d)
             continue;
+        if (d->fresh) {
+            note_new(l, back, i, d, name, at++);
+            continue;
+        }
         WeightPart p = {back->repeat->at[i].weight[d->slot - 1],
                         g_result(l->step->g, back, name), at++};
         list_push(l->step->arena, &l->step->part, p);
@@ -281,6 +314,22 @@ static BackBody **bodies(Looped *l)
     return body;
 }
 
+/* A pass's weights, and the states of those that are updated there. */
+static const Weight **with_states(Looped *l, const BackBody *b,
+                                  const Iteration *pass)
+{
+    int n = pass->body->nslots;
+    const Weight **w = arena_alloc(l->step->arena,
+                                   ((size_t)(n + b->state.n) + 1) * sizeof *w);
+    for (int i = 0; i < n; i++)
+        w[i] = pass->weight[i];
+    for (int i = 0; i < b->state.n; i++) {
+        const BodyState *s = &b->state.at[i];
+        w[n + i] = step_state(l->step, w[s->of - 1], s->name, &s->type);
+    }
+    return w;
+}
+
 static Node *go_back(Looped *l, BackBody *const *body)
 {
     Going b = {.l = l};
@@ -292,14 +341,17 @@ static Node *go_back(Looped *l, BackBody *const *body)
     b.r->at = arena_alloc(a, (size_t)b.r->n * sizeof *b.r->at);
     b.r->in = b.in = arena_alloc(a, MAX_ARGS * sizeof *b.in);
     for (int i = 0; i < b.r->n; i++)
-        b.r->at[i] = (Iteration){body[i]->back, f->at[f->n - 1 - i].weight};
+        b.r->at[i] = (Iteration){
+            body[i]->back, with_states(l, body[i], &f->at[f->n - 1 - i])};
     b.node = (Node){.op = OP_repeat, .repeat = b.r};
     b.node.arg[0] = y ? y : zeros_of(l->step->g, &l->node->type,
                                      l->node->type.dtype);
     add_arguments(&b);
     add_kept(&b);
     add_seeds(&b);
+    add_scalars(&b);
     add_outs(l, b.r, "grad.");
+    add_outs(l, b.r, "new.");
     return l->step->failed ? NULL : graph_add(l->step->g, b.node);
 }
 

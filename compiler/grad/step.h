@@ -15,12 +15,44 @@ typedef struct {
     Graph *g;
     const GradOptions *o;
     LIST(WeightPart) part;
+    int *uses; /* by trained weight: places that read it */
+    LIST(struct StepState {
+        const Weight *of;
+        const char *name;   /* "m"; interned */
+        const Weight *leaf; /* that holds it */
+    }) state;
+    LIST(struct Fresh {
+        GradNew new; /* its output not put out yet */
+        Node *of;
+    }) fresh;
     double room; /* bytes left of the options' memory */
     Err *err;
     bool failed; /* err says why */
 } Step;
 
 bool step_trains(const Step *s, const Weight *w);
+int step_index(const Step *s, const Weight *w); /* among the trained; -1 */
+/* The first of the trained whose update is the same but for its numbers. */
+int step_group(const Step *s, int index);
+void step_count_uses(Step *s);
+/* The leaf of an optimiser's state of a weight. */
+const Weight *step_state(Step *s, const Weight *of, const char *name,
+                         const Type *t);
+
+/* The update of a trained weight being put behind its gradient. */
+typedef struct Updating {
+    Step *step;
+    int index; /* among the trained */
+    Graph *to;
+    Node *w, *g;
+    Node *(*state)(struct Updating *u, const char *name, const Type *t);
+    /* takes a new value, of a state or (NULL) of the weight */
+    void (*out)(struct Updating *u, const char *state, Node *n);
+    void *user;
+} Updating;
+void update_inside(Updating *u);
+bool update_reads(const char *name); /* a scalar that a step gives updates? */
+
 /* The graph anew, its repeats' tables too: leaves are OP_weight, those of
  * bodies in slots. */
 Graph *step_leaves(const Graph *forward, Arena *a);
@@ -40,19 +72,29 @@ typedef struct {
 /* What a backward body puts out for a weight. */
 typedef struct {
     int slot;
-    const char *name; /* "grad.ffn.gate" */
+    const char *name;  /* "grad.ffn.gate", "new.m.ffn.gate" */
+    bool fresh;        /* a new value: */
+    const char *state; /* of this state; NULL: of the weight */
 } BodyGrad;
+/* A further slot of a backward body: a weight's state. */
+typedef struct {
+    int of; /* the weight's slot */
+    const char *name;
+    Type type;
+} BodyState;
 
 /* The backward of a forward body, for all passes that want the same of it. */
 typedef struct {
     Forward *forward;
     int passes;          /* that run it */
-    const bool *trained; /* by slot */
+    const int *trained; /* by slot: 0, 1, or 2 and its group where the update
+                         * stands in the body */
     const bool *wanted;  /* by argument of the repeat: does what goes in there
                           * want a gradient? */
     Node *in[MAX_ARGS];  /* the forward's inputs, in the backward */
     Graph *back;
     LIST(BodyGrad) grad;
+    LIST(BodyState) state; /* in the slots behind the forward's */
 } BackBody;
 
 /* A repeat whose gradient is being made. */
