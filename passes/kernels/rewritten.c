@@ -48,8 +48,9 @@ static bool collects(const Node *n)
 bool cut_rewrites(const Node *n)
 {
     const Dim *over[MAX_RANK];
-    return (n->op == OP_collect && !collects(n)) || n->op == OP_nll || n->op == OP_nll_dx ||
-           n->op == OP_nll_dw || index_dims(n, over);
+    bool head = n->op == OP_nll || n->op == OP_nll_dx || n->op == OP_nll_dw;
+    return head || (n->op == OP_collect && !collects(n)) ||
+           index_dims(n, over);
 }
 
 static Node *add1(Graph *g, Op op, Node *a, int n, const Dim *const *dim)
@@ -81,7 +82,7 @@ static Node *contract(Graph *g, Node n)
     return in_order(g, g_along(g, OP_sum, each, count, over), &n.type);
 }
 
-/* ---- collect, of other sides: the products of each element of the index, added up ---- */
+/* ---- collect, of other sides: products of each element, added up ---- */
 
 /* Summed over those of n's dims that `other` lacks. */
 static Node *alone(Graph *g, const Node *n, Node *a, const Type *other)
