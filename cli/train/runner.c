@@ -105,8 +105,7 @@ static bool compile(Runner *r, Err *err)
                           .moving = true};
     const WeightSource source = {r->o.params, in_place, read, NULL};
     r->program = cpu_compile(r->graph, &o, err);
-    return r->program &&
-           (!r->o.params || program_load(r->program, &source, err));
+    return r->program && program_load(r->program, &source, err);
 }
 
 /* ---- either ---- */
