@@ -102,6 +102,7 @@ static void body(Cu *c, int part)
     case SKEL_pack: cuda_pack(c); break;
     case SKEL_call:
     case SKEL_repeat: cuda_call(c); break;
+    case SKEL_collect:
     case SKEL_back: BUG("%s has no CUDA text", c->kernel->name);
     }
 }
