@@ -24,6 +24,9 @@ static const char *short_name(const Cu *c, const Node *n)
                    : intern_printf("v%d", n->id);
 }
 
+/* Operations that a comment tells of: what is read twice is written twice. */
+enum { MOST_TOLD = 100 };
+
 static const char *rule(Cu *c, const Node *n, bool root, int inside);
 
 /* As the language writes it: max(top, k), sums by the names of dims. */
@@ -54,6 +57,8 @@ static const char *rule(Cu *c, const Node *n, bool root, int inside)
 {
     bool matmul = c->kernel->skeleton == SKEL_matmul ||
                   c->kernel->skeleton == SKEL_grouped;
+    if (c->told > MOST_TOLD)
+        return "..";
     if (matmul && kernel_hole(c->kernel, n))
         return product_rule(c, n, inside);
     if (kernel_leaf(c->kernel, n) && !root)
@@ -62,6 +67,8 @@ static const char *rule(Cu *c, const Node *n, bool root, int inside)
         return cu_text(c, "%g", n->num);
     if (n->op == OP_scalar)
         return size_text(n->size);
+    if (c->told++ == MOST_TOLD)
+        return "..";
     const char *sign = node_args(n) == 2 ? op_info[n->op].sign : NULL;
     if (!sign)
         return call_rule(c, n);
@@ -99,6 +106,7 @@ static void head(Cu *c, FILE *out, int first, int n)
     fprintf(out, "\n/* %s:\n", what[c->kernel->skeleton]);
     for (int i = first; i < first + n; i++) {
         const Buffer *b = c->kernel->out[i];
+        c->told = 0;
         const char *is = b->kind == BUF_route ? "offset[E + 1], then order"
                                               : rule(c, b->node, true, 0);
         comment(out, cu_text(c, "%s: %s = %s", c->arg[c->kernel->nin + i],
