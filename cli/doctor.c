@@ -26,14 +26,18 @@ static const Library *find(const Libraries *l, const char *name)
     BUG("doctor: no library %s in its list", name);
 }
 
-/* Why `--target cuda` cannot run. */
+/* Why `--target cuda` cannot run; NULL: it can. */
 static const char *no_cuda(const Libraries *l)
 {
     if (!*find(l, "CUDA driver")->version)
         return find(l, "CUDA driver")->note;
     if (l->ngpu == 0)
         return "the driver sees no GPU";
-    return "graft " CLI_VERSION " prints kernels for GPUs and runs none yet";
+    if (l->gpu[0].major < 8)
+        return "compute capability 8.0 is needed";
+    if (!*find(l, "NVRTC")->version)
+        return find(l, "NVRTC")->note;
+    return NULL;
 }
 
 static cJSON *features_json(const Machine *m)
@@ -117,7 +121,7 @@ static cJSON *all_json(const Machine *m, const MachineModel *model,
     cJSON_AddStringToObject(kept, "file", path);
     cJSON *targets = cJSON_AddObjectToObject(o, "targets");
     cJSON_AddBoolToObject(targets, "cpu", true);
-    cJSON_AddBoolToObject(targets, "cuda", false);
+    cJSON_AddBoolToObject(targets, "cuda", !no_cuda(l));
     cJSON_AddBoolToObject(targets, "interp", true);
     return o;
 }
@@ -229,6 +233,8 @@ int command_doctor(int argc, char **argv)
     print_model(model);
     print_schedules();
     print_libraries(&l);
-    printf("targets    cpu: yes, interp: yes, cuda: no (%s)\n", no_cuda(&l));
+    const char *why = no_cuda(&l);
+    printf("targets    cpu: yes, interp: yes, cuda: %s%s%s\n",
+           why ? "no (" : "yes", why ? why : "", why ? ")" : "");
     return EXIT_done;
 }

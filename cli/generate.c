@@ -299,7 +299,7 @@ static bool work(Work *w, Err *err)
 int command_generate(int argc, char **argv)
 {
     Generate g = {.most = 128};
-    Common common = {.runs = true};
+    Common common = {.runs = true, .cuda = true};
     options_parse(&argp, argc, argv, &g, &common);
     terminal_exact();
     rt_catch_interrupts();

@@ -1,6 +1,7 @@
 /* Versions of the libraries graft stands on, and of those it opens at run time
  * where there is a GPU. */
 #include "cli/machine.h"
+#include "codegen/cuda/cuda.h"
 #include <cjson/cJSON.h>
 #include <dlfcn.h>
 #include <llvm-c/Core.h>
@@ -109,14 +110,18 @@ static void look_at_driver(Libraries *l)
 
 static void look_at_nvrtc(Libraries *l)
 {
-    static const char *const names[] = {"libnvrtc.so", "libnvrtc.so.13",
-                                        "libnvrtc.so.12", NULL};
-    int (*version)(int *major, int *minor), major, minor;
     Library *lib = add(l, "NVRTC");
-    void *handle = open_first(names, lib);
-    if (handle && SYMBOL(handle, "nvrtcVersion", version) &&
-        version(&major, &minor) == 0)
-        snprintf(lib->version, sizeof lib->version, "%d.%d", major, minor);
+    const char *path;
+    int version;
+    Err err = {""};
+    if (cuda_nvrtc(&version, &path, &err)) {
+        snprintf(lib->version, sizeof lib->version, "%d.%d", version / 1000,
+                 version % 1000 / 10);
+        snprintf(lib->note, sizeof lib->note, "%.150s", path);
+    } else {
+        snprintf(lib->note, sizeof lib->note, "%.*s",
+                 (int)sizeof lib->note - 1, err.text);
+    }
 }
 
 static void look_at_cublas(Libraries *l)

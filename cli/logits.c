@@ -70,7 +70,7 @@ static bool save(const Logits *l, const Common *common, Engine *e, Err *err)
 int command_logits(int argc, char **argv)
 {
     Logits l = {0};
-    Common common = {.runs = true};
+    Common common = {.runs = true, .cuda = true};
     options_parse(&argp, argc, argv, &l, &common);
     rt_catch_interrupts();
     Err err;

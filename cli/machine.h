@@ -23,7 +23,7 @@ void machine_look(Machine *m);
 typedef struct {
     const char *name;
     char version[64]; /* "" where it was not found */
-    char note[160];   /* why not, or what it lacks; "" */
+    char note[320];   /* why not, or what it lacks; "" */
 } Library;
 
 typedef struct {

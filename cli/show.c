@@ -1,11 +1,13 @@
 /* graft show: a spec or a model at one stage, as text, a picture or a page. */
 #include "codegen/cuda/cuda.h"
 #include "cli/tools/tools.h"
+#include "cli/show_step.h"
 #include "cli/show_text.h"
 #include "dsl/dsl.h"
 #include <string.h>
 
-enum { KEY_svg = 2000, KEY_html };
+enum { KEY_svg = 2000, KEY_html, KEY_step };
+enum { STEP_TOKENS = 1024 }; /* of a step, for what is worth keeping */
 
 typedef struct Show Show;
 struct Show {
@@ -13,6 +15,7 @@ struct Show {
     const char *name;          /* of FILE.graft:NAME */
     bool text;                 /* what is the text of a graph or of kernels */
     const char *svg, *html;
+    bool step;                 /* of training, not a forward pass */
     SubjectArgs args;
     Arena arena;
     Common common;
@@ -33,16 +36,29 @@ static bool show_model(const Show *s, Loaded *l, Err *err)
 
 static bool show_graph(const Show *s, Loaded *l, Err *err)
 {
-    (void)s, (void)err;
-    ir_print(model_graph_whole(l->model, &l->arena), stdout);
-    return true;
+    const Graph *g = s->step ? show_step(l->model, &l->arena, STEP_TOKENS, err)
+                             : model_graph_whole(l->model, &l->arena);
+    if (g)
+        ir_print(g, stdout);
+    return g;
+}
+
+/* What runs: the logits, or a step. NULL: err says why. */
+static const Graph *graph_run(const Show *s, Loaded *l, Err *err)
+{
+    return s->step ? show_step(l->model, &l->arena, STEP_TOKENS, err)
+                   : model_graph(l->model, &l->arena);
 }
 
 static bool show_program(const Show *s, Loaded *l, ProgramText text, Err *err)
 {
     CpuOptions o = loaded_options(l);
     o.keep_text = true;
-    Program *p = cpu_compile(model_graph(l->model, &l->arena), &o, err);
+    o.training = s->step;
+    if (s->step) /* what trains is in memory, in its own type */
+        o.stored = NULL;
+    const Graph *g = graph_run(s, l, err);
+    Program *p = g ? cpu_compile(g, &o, err) : NULL;
     bool fine = p && (program_print(p, text, stdout) ||
                       err_set(err, "%s: nothing to show", s->args.what));
     if (p)
@@ -54,10 +70,12 @@ static bool show_kernels(const Show *s, Loaded *l, Err *err)
 {
     if (s->common.target != TARGET_cuda)
         return show_program(s, l, TEXT_kernels, err);
-    CudaText *t = cuda_text(model_graph(l->model, &l->arena), false);
-    kernels_print(t->plan, stdout);
+    const Graph *g = graph_run(s, l, err);
+    CudaText *t = g ? cuda_text(g, NULL, err) : NULL;
+    if (t)
+        kernels_print(t->plan, stdout);
     cuda_free(t);
-    return true;
+    return t != NULL;
 }
 
 static bool show_llvm(const Show *s, Loaded *l, Err *err)
@@ -77,11 +95,12 @@ static bool show_asm(const Show *s, Loaded *l, Err *err)
 
 static bool show_cuda(const Show *s, Loaded *l, Err *err)
 {
-    (void)s, (void)err;
-    CudaText *t = cuda_text(model_graph(l->model, &l->arena), false);
-    fputs(t->text, stdout);
+    const Graph *g = graph_run(s, l, err);
+    CudaText *t = g ? cuda_text(g, NULL, err) : NULL;
+    if (t)
+        fputs(t->text, stdout);
     cuda_free(t);
-    return true;
+    return t != NULL;
 }
 
 enum { /* as they stand below */
@@ -118,6 +137,11 @@ static const struct argp_option options[] = {
      "Draw the stage (model, graph) into this file; of a transform before and "
      "after it, what changed in colour (one for each module it matches: "
      "OUT-2, ...)",
+     1},
+    {"step", KEY_step, NULL, 0,
+     "A step of training, not the forward pass: the loss on labels, its "
+     "gradient, AdamW's updates; of all weights, or of the coefficients that "
+     "the transform learns",
      1},
     {"html", KEY_html, "OUT", 0,
      "Write one page with all levels, linked to the spec's lines", 1},
@@ -163,6 +187,17 @@ static void check_stage(const Show *s, bool spec, struct argp_state *state)
         argp_error(state, "--svg draws the stages model and graph");
 }
 
+static void check_step(const Show *s, bool spec, struct argp_state *state)
+{
+    if (!s->step)
+        return;
+    if (spec)
+        argp_error(state, "--step is of a model");
+    if (s->svg || s->html || s->stage < &stages[STAGE_graph])
+        argp_error(state, "--step is shown as text, at the stages from graph "
+                          "on");
+}
+
 /* From standard input it is one where the stage is not of a .graft file. */
 static bool is_text(const Show *s)
 {
@@ -178,7 +213,7 @@ static void check_text(Show *s, struct argp_state *state)
     if (s->stage < &stages[STAGE_graph] || s->svg || s->html)
         argp_error(state, "a text of a graph or of kernels is shown as text, "
                           "at the stages from graph on");
-    if (s->args.transform || s->args.arg.n || s->args.with.n)
+    if (s->args.transform || s->args.arg.n || s->args.with.n || s->step)
         argp_error(state, "a text of a graph or of kernels has no parameters");
 }
 
@@ -201,6 +236,7 @@ static void key_end(Show *s, struct argp_state *state)
         s->name && (s->args.arg.n || s->stage > &stages[STAGE_graph]);
     if (!s->html)
         check_stage(s, spec, state);
+    check_step(s, spec, state);
 }
 
 static error_t key(int k, char *arg, struct argp_state *state)
@@ -221,6 +257,9 @@ static error_t key(int k, char *arg, struct argp_state *state)
         break;
     case KEY_html:
         s->html = arg;
+        break;
+    case KEY_step:
+        s->step = true;
         break;
     case ARGP_KEY_ARG:
         if (!s->args.what)

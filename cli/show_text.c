@@ -86,7 +86,7 @@ static bool show_program(const Text *t, ProgramText what, const Common *common,
 static bool show_cuda(const Text *t, bool kernels, Err *err)
 {
     CudaText *c = t->plan ? cuda_text_plan(t->plan, err)
-                          : cuda_text(t->graph, false);
+                          : cuda_text(t->graph, NULL, err);
     if (c && kernels)
         kernels_print(c->plan, stdout);
     else if (c)

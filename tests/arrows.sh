@@ -31,7 +31,8 @@ codegen/jit: +codegen/emit/matmul.h +codegen/emit/kernel.h
 codegen/program: codegen/jit runtime +codegen/jit/machine.h
 codegen/program: +codegen/jit/cache.h +codegen/emit/kernel.h
 codegen/program: +codegen/emit/matmul.h
-codegen/cuda: passes/kernels codegen/emit +codegen/emit/kernel.h
+codegen/cuda: codegen/program +codegen/emit/kernel.h +codegen/jit/cache.h
+codegen/cuda: +codegen/program/steps.h +codegen/program/host.h
 codegen/build: codegen/program compiler/lang +codegen/program/cpu.h
 runtime/run: base
 runtime/tokens: runtime/files +runtime/files/files_private.h
@@ -39,10 +40,11 @@ runtime/files: base runtime/tokens +runtime/tokens/tokenizer_impl.h
 runtime/data: runtime/tokens runtime/files
 runtime: runtime/run runtime/tokens runtime/files runtime/data
 cli/common: base dsl
-cli/driver: cli/common codegen/program compiler/check runtime
-cli/tools: cli/driver codegen/cuda
+cli/driver: cli/common codegen/program codegen/cuda compiler/check runtime
+cli/train: cli/driver compiler/grad
+cli/tools: cli/driver
 cli/lsp: compiler/check
-cli: cli/tools cli/lsp codegen/build +codegen/jit/machine.h
+cli: cli/tools cli/lsp cli/train codegen/build +codegen/jit/machine.h
 '
 
 # may: "ROOM OTHER" for all that a room may use, itself too.

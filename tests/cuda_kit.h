@@ -132,13 +132,22 @@ static inline void rig_reads_back(Rig *r)
     free(text);
 }
 
+static inline CudaText *cuda_text_of(const Graph *g)
+{
+    Err err = {""};
+    CudaText *t = cuda_text(g, NULL, &err);
+    if (!t)
+        fail_msg("%s", err.text);
+    return t;
+}
+
 static inline Rig *rig_new(const Layer *l)
 {
     Rig *r = xmalloc(sizeof *r);
     memset(r, 0, sizeof *r);
     r->layer = l;
     r->g = layer_graph(r, l);
-    r->text = cuda_text(r->g, false);
+    r->text = cuda_text_of(r->g);
     rig_reads_back(r);
     return r;
 }

@@ -1,7 +1,7 @@
 /* For tests: a graph as a program against the interpreter, its columns and
  * weights against guard pages, one and two threads with the same bits. */
 #pragma once
-#include "codegen/program/program.h"
+#include "codegen/cuda/cuda.h"
 #include "tests/graph_kit.h"
 #include <dirent.h>
 #include <sys/mman.h>
@@ -195,9 +195,8 @@ static inline void drop_columns(Bench *b)
 }
 
 /* Sequences: pos as the kit's env has it, else one from 0. */
-static inline void bench_run(Bench *b, State *s, int64_t T, bool before)
+static inline void bench_columns(Bench *b, int64_t T, bool before)
 {
-    Err err = {""};
     drop_columns(b);
     b->pos = xmalloc((size_t)T * sizeof *b->pos);
     for (int64_t t = 0; t < T; t++)
@@ -206,11 +205,17 @@ static inline void bench_run(Bench *b, State *s, int64_t T, bool before)
     for (int i = 0; i < b->g->output.n; i++) {
         const char *name = b->g->output.at[i].name;
         Dtype t = b->g->output.at[i].node->type.dtype;
-        int64_t n = program_output_count(b->p, name, T);
+        int64_t n = type_count(&b->g->output.at[i].node->type, T);
         b->out[i] = guarded(type_bytes(t, n), before);
         b->result[i] = (Column){name, t, b->out[i].at};
         b->nout++;
     }
+}
+
+static inline void bench_run(Bench *b, State *s, int64_t T, bool before)
+{
+    Err err = {""};
+    bench_columns(b, T, before);
     if (!program_run(b->p, s, T, b->pos, b->column, b->nin, b->result, b->nout,
                      &err))
         fail_msg("%s", err.text);
@@ -253,37 +258,10 @@ static inline void near_interp(Bench *b, int64_t T, double bound)
 static inline void same_bits(const Bench *a, const Bench *b, int64_t T)
 {
     for (int i = 0; i < a->nout; i++) {
-        int64_t n = program_output_count(a->p, a->result[i].name, T);
+        int64_t n = type_count(&a->g->output.at[i].node->type, T);
         assert_memory_equal(a->result[i].data, b->result[i].data,
                             (size_t)type_bytes(a->result[i].dtype, n));
     }
-}
-
-/* The kit's graph (its outputs are set): each T of `list` (0 ends it) on one
- * and on two threads, guards behind and before, near the interpreter; and from
- * its kernels' text. */
-static inline void agree_for(Kit *k, const CpuOptions *o, double bound,
-                             const int64_t *list)
-{
-    CpuOptions one = *o, two = *o;
-    one.threads = 1;
-    two.threads = 2;
-    ir_verify(k->g, "the test");
-    Bench *a = bench_new(k, &one, false), *b = bench_new(k, &two, true);
-    Bench *read = bench_read(a, &one);
-    if (getenv("SHOW"))
-        program_print(a->p, TEXT_kernels, stderr);
-    for (; *list; list++) {
-        bench_run(a, NULL, *list, false);
-        near_interp(a, *list, bound);
-        bench_run(b, NULL, *list, true);
-        same_bits(a, b, *list);
-        bench_run(read, NULL, *list, false);
-        same_bits(a, read, *list);
-    }
-    bench_free(a);
-    bench_free(b);
-    bench_free(read);
 }
 
 /* Code is kept for the test's own time: what is compiled for one thread serves
@@ -309,6 +287,67 @@ static inline const char *kit_cache(void)
         return "";
     atexit(kit_drop_cache);
     return kit_folder;
+}
+
+/* The same on a GPU, or what stands in for one: threads and blocks forward and
+ * backward, copies early and late, with the same bits. */
+static inline void agree_on_gpu(Kit *k, const CpuOptions *o, double bound,
+                                const int64_t *list)
+{
+    const CudaOptions co = {.training = o->training, .seed = o->seed,
+                            .last_only = o->last_only, .cache = kit_cache()};
+    Err err = {""};
+    Supply supply = {.kit = k, .by_reading = true};
+    const WeightSource s = {&supply, NULL, source_read, NULL};
+    CudaProgram *p = cuda_program(k->g, &co, &err);
+    if (!p || !cuda_load(p, &s, &err))
+        fail_msg("%s", err.text);
+    for (; *list; list++) {
+        Bench b[2] = {{.kit = k, .g = k->g}, {.kit = k, .g = k->g}};
+        for (int i = 0; i < 2; i++) {
+            setenv("STUB_CUDA", i ? "order=1,late=1" : "", 1);
+            bench_columns(&b[i], *list, i);
+            if (!cuda_run(p, NULL, *list, b[i].pos, b[i].column, b[i].nin,
+                          b[i].result, b[i].nout, &err))
+                fail_msg("%s", err.text);
+        }
+        near_interp(&b[0], *list, bound);
+        same_bits(&b[0], &b[1], *list);
+        drop_columns(&b[0]);
+        drop_columns(&b[1]);
+    }
+    cuda_program_free(p);
+}
+
+/* The kit's graph (its outputs are set): each T of `list` (0 ends it) on one
+ * and on two threads, guards behind and before, near the interpreter; and from
+ * its kernels' text. With ON_GPU set, on that instead. */
+static inline void agree_for(Kit *k, const CpuOptions *o, double bound,
+                             const int64_t *list)
+{
+    CpuOptions one = *o, two = *o;
+    one.threads = 1;
+    two.threads = 2;
+    ir_verify(k->g, "the test");
+    if (getenv("ON_GPU")) {
+        agree_on_gpu(k, o, bound, list);
+        return;
+    }
+    Bench *a = bench_new(k, &one, false), *b = bench_new(k, &two, true);
+    Bench *read = bench_read(a, &one);
+    if (getenv("SHOW"))
+        program_print(a->p, TEXT_kernels, stderr);
+    for (; *list; list++) {
+        bench_run(a, NULL, *list, false);
+        near_interp(a, *list, bound);
+        bench_run(b, NULL, *list, true);
+        same_bits(a, b, *list);
+        bench_run(read, NULL, *list, false);
+        same_bits(a, read, *list);
+    }
+    bench_free(a);
+    bench_free(b);
+    bench_free(read);
 }
 
 #define AGREE(k, bound, ...) \

@@ -104,7 +104,7 @@ static void try_words(const Layer *l, const char *path)
         list_push(&r->arena, &tried, word);
         rename_weights(r->g, now, word);
         now = word;
-        CudaText *t = cuda_text(r->g, false);
+        CudaText *t = cuda_text_of(r->g);
         Words with = tokens_of(&r->arena, t->text);
         same_but_names(&all, &with, word);
         cuda_free(t);
@@ -132,7 +132,7 @@ static void test_others(void **state)
         Rig *r = rig_new(&layers[2]);
         rename_weights(r->g, "swiglu.up", word[i]);
         cuda_free(r->text);
-        r->text = cuda_text(r->g, false);
+        r->text = cuda_text_of(r->g);
         rig_compile(r, r->text->text, "");
         rig_load(r, 5);
         rig_run(r, 0, 0);

@@ -33,7 +33,8 @@ static void test_compiles(void **state)
         for (size_t j = 0; j < COUNT(arch); j++) {
             CudaReport report;
             Err err = {""};
-            bool fine = cuda_compile(r->text->text, arch[j], &report, &err);
+            bool fine = cuda_compile(r->text->text, arch[j], &report,
+                                     NULL, &err);
             if (!report.found) {
                 print_message("skipped: %s\n", err.text);
                 rig_free(r);
@@ -52,10 +53,10 @@ static void test_refuses(void **state)
     (void)state;
     CudaReport report;
     Err err = {""};
-    assert_false(cuda_compile("no C at all", "sm_80", &report, &err));
+    assert_false(cuda_compile("no C at all", "sm_80", &report, NULL, &err));
     assert_true(!report.found || strstr(err.text, "graft.cu"));
     if (report.found)
-        assert_false(cuda_compile("", "sm_1", &report, &err));
+        assert_false(cuda_compile("", "sm_1", &report, NULL, &err));
 }
 
 int main(void)

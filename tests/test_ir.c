@@ -178,115 +178,117 @@ static void names_are_told_apart(void **state)
      "input(\"w\") y: f32 = repeat(" args ", @r1) output y = y output w = w " \
      "}", say, at}
 
+static const struct {
+    const char *text, *say, *at; /* the place: where `at` stands */
+} mistakes[] = {
+    {"dum T = T", "needs a dim, weight, body, repeat or graph", "dum"},
+    {"dim T = T\ndim T = 3", "T is there already", "T = 3"},
+    {"dim T = round(T)", "sizes have no function round of 1", "round"},
+    {"dim T = T +", "needs a size, found the text's end", ""},
+    {"dim T = T^1.5", "a power from 1 to 64, found 1.5", "1.5"},
+    {"graph g { x: f32[D] = input(\"x\") }", "dim D is not known here",
+     "D"},
+    {"graph g { x: f31 = input(\"x\") }", "dim f31 is not known here",
+     "f31"},
+    {"graph g { x: f32 = put(\"x\") }", "no op is called put", "put"},
+    {"graph g { x: f32 = input(\"x) }", "a string that ends on its line",
+     "\"x"},
+    {"graph g { x: f32 = neg(z) }", "z is not known here", "z"},
+    {"graph g { x: f32 = number(1) y: f32 = add(x) }",
+     "y: add takes 2 arguments, but number 2 is missing", "y:"},
+    {"graph g { x: f32 = number(1) y: f32 = neg(x, x) }",
+     "y: neg takes 1 arguments, but number 2 is there", "y:"},
+    {"graph g { x: f32 = number(1) y: f32 = select(x, x, x, x) }",
+     "y: select takes 3 arguments, but number 4 is there", "y:"},
+    {"graph g { x: f32 = number(1) y: f32 = neg(x, x, x, x, x, x, x, x, x, "
+     "x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, "
+     "2, x) }", "no op has more than 32 arguments", "x) }"},
+    REPEAT("carry \"k\"", "x", "needs the output's name, found {", "{ b"),
+    REPEAT("each \"k\"", "x", "needs [, found {", "{ b"),
+    REPEAT("each \"k\" [Q] 0", "x", "dim Q is not known here", "Q"),
+    REPEAT("some \"k\"", "x", "needs carry, same, each, stack or {, found "
+           "some", "some"),
+    REPEAT("same \"k\"", "x", "y: repeat takes 2 arguments, but number 2 "
+           "is missing", "y: f32 = rep"),
+    REPEAT("stack \"k\" [A]", "x", "y: no body has the output k",
+           "y: f32 = rep"),
+    REPEAT("stack \"z\" [A]", "x",
+           "y: 1 passes have z, its dim A is 2", "y: f32 = rep"),
+    REPEAT("stack \"y\" [A]", "x", "y: y comes out twice",
+           "y: f32 = rep"),
+    REPEAT("same \"x\"", "x, x", "y: x goes in twice", "y: f32 = rep"),
+    REPEAT("carry \"k\" \"z2\"", "x, x",
+           "y: pass 0: its body has no output z2", "y: f32 = rep"),
+    REPEAT("carry \"k\" \"z\"", "x, x",
+           "y: z is f32[A] in a body, not f32", "y: f32 = rep"),
+    REPEAT("same \"v\"", "x, x",
+           "y: v is f32[A] in a body, not f32", "y: f32 = rep"),
+    REPEAT("each \"v\" [A] 0", "x, x",
+           "y: v is no list of parts along A", "y: f32 = rep"),
+    REPEAT("each \"v\" [A] 2", "x, w",
+           "y: pass 0: v has no part 2", "y: f32 = rep"),
+    REPEAT("each \"v\" [A] -1", "x, w",
+           "y: pass 0: no part of v", "y: f32 = rep"),
+    REPEAT("each \"v\" [A] 0 1", "x, w",
+           "y: v is no list of parts along A", "y: f32 = rep"),
+    REPEAT("each \"v\" [A] 0", "x, w",
+           "y: v is f32[A] in a body, not f32", "y: f32 = rep"),
+    {"graph g { x: f32 = number(1) y: f32 = result(x, \"z\") output y = y "
+     "}", "y: result needs a repeat that has a result of its name", "y:"},
+    {"graph g { x: f32 = number(1) y: bf16 = neg(x) }",
+     "y: is bf16, its rule gives f32", "y:"},
+    {"graph g { x: f32 = number(1) x: f32 = number(2) }",
+     "x is there already", "x: f32 = number(2)"},
+    {"graph g { x: f32 = number(1, size=3) }", "x: number has a size",
+     "x:"},
+    {"graph g { x: f32 = number(1, window=3) }", "number has no window",
+     "window"},
+    {"graph g { x: f32 = input() }", "x: input has no name", "x:"},
+    {"graph g { x: f32 = weight(@w1) }", "@w1 is not known here", "@w1"},
+    {"graph g { x: f32 = weight(slot=1) output y = x }",
+     "x: slot 1, its graph has 0", "x:"},
+    {"graph g { x: f32 = weight(slot=1.5) }",
+     "needs a whole number, found 1.5", "1.5"},
+    {"graph g { x: f32 = number(1) output y = z }", "node z is not known "
+     "here", "z"},
+    {"graph g { x: f32 = number(1) output y = x output y = x }",
+     "output y is there already", "y = x }"},
+    {"graph g { x: f32 = number(1) }", "g: no output", "g {"},
+    {"graph g { x: f32 = number(1) output y = x",
+     "needs a node, found the text's end", ""},
+    {"graph g { x: f32 = number(1) output y = x } dim",
+     "nothing may follow the graph", "dim"},
+    {"body b slots=0 { x: f32 = input(\"x\") output z = x } repeat @r1 { "
+     "b } graph g { x: f32 = number(1) y: f32 = repeat(x, @r1) output y = "
+     "y }",
+     "y: pass 0: its body has no output y", "y: f32 = rep"},
+    {"dim A = 2 weight @w1 \"a\" - f32[A] body b slots=1 { x: f32 "
+     "= weight(slot=1) output y = x } repeat @r1 { b @w1 } graph g { x: "
+     "f32 = number(1) y: f32 = repeat(x, @r1) output y = y }",
+     "y: pass 0: a is f32[A], slot 1 wants f32", "y: f32 = rep"},
+    {"dim A = 2 weight @w1 \"a\" - f32[A] stacked=2",
+     "2 of its 1 dims are stacked", "@w1"},
+    {"dim A = 2 graph g { x: f32[A, A] = input(\"x\") }",
+     "x: its type has the dim A twice", "x:"},
+    {"graph g { x: f32 = rope(colour=2) }", "no op has colour", "colour"},
+};
+
 static void mistakes_are_reported(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text, *say, *at; /* the place: where `at` stands */
-    } row[] = {
-        {"dum T = T", "needs a dim, weight, body, repeat or graph", "dum"},
-        {"dim T = T\ndim T = 3", "T is there already", "T = 3"},
-        {"dim T = round(T)", "sizes have no function round of 1", "round"},
-        {"dim T = T +", "needs a size, found the text's end", ""},
-        {"dim T = T^1.5", "a power from 1 to 64, found 1.5", "1.5"},
-        {"graph g { x: f32[D] = input(\"x\") }", "dim D is not known here",
-         "D"},
-        {"graph g { x: f31 = input(\"x\") }", "dim f31 is not known here",
-         "f31"},
-        {"graph g { x: f32 = put(\"x\") }", "no op is called put", "put"},
-        {"graph g { x: f32 = input(\"x) }", "a string that ends on its line",
-         "\"x"},
-        {"graph g { x: f32 = neg(z) }", "z is not known here", "z"},
-        {"graph g { x: f32 = number(1) y: f32 = add(x) }",
-         "y: add takes 2 arguments, but number 2 is missing", "y:"},
-        {"graph g { x: f32 = number(1) y: f32 = neg(x, x) }",
-         "y: neg takes 1 arguments, but number 2 is there", "y:"},
-        {"graph g { x: f32 = number(1) y: f32 = select(x, x, x, x) }",
-         "y: select takes 3 arguments, but number 4 is there", "y:"},
-        {"graph g { x: f32 = number(1) y: f32 = neg(x, x, x, x, x, x, x, x, x, "
-         "x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, "
-         "2, x) }", "no op has more than 32 arguments", "x) }"},
-        REPEAT("carry \"k\"", "x", "needs the output's name, found {", "{ b"),
-        REPEAT("each \"k\"", "x", "needs [, found {", "{ b"),
-        REPEAT("each \"k\" [Q] 0", "x", "dim Q is not known here", "Q"),
-        REPEAT("some \"k\"", "x", "needs carry, same, each, stack or {, found "
-               "some", "some"),
-        REPEAT("same \"k\"", "x", "y: repeat takes 2 arguments, but number 2 "
-               "is missing", "y: f32 = rep"),
-        REPEAT("stack \"k\" [A]", "x", "y: no body has the output k",
-               "y: f32 = rep"),
-        REPEAT("stack \"z\" [A]", "x",
-               "y: 1 passes have z, its dim A is 2", "y: f32 = rep"),
-        REPEAT("stack \"y\" [A]", "x", "y: y comes out twice",
-               "y: f32 = rep"),
-        REPEAT("same \"x\"", "x, x", "y: x goes in twice", "y: f32 = rep"),
-        REPEAT("carry \"k\" \"z2\"", "x, x",
-               "y: pass 0: its body has no output z2", "y: f32 = rep"),
-        REPEAT("carry \"k\" \"z\"", "x, x",
-               "y: z is f32[A] in a body, not f32", "y: f32 = rep"),
-        REPEAT("same \"v\"", "x, x",
-               "y: v is f32[A] in a body, not f32", "y: f32 = rep"),
-        REPEAT("each \"v\" [A] 0", "x, x",
-               "y: v is no list of parts along A", "y: f32 = rep"),
-        REPEAT("each \"v\" [A] 2", "x, w",
-               "y: pass 0: v has no part 2", "y: f32 = rep"),
-        REPEAT("each \"v\" [A] -1", "x, w",
-               "y: pass 0: no part of v", "y: f32 = rep"),
-        REPEAT("each \"v\" [A] 0 1", "x, w",
-               "y: v is no list of parts along A", "y: f32 = rep"),
-        REPEAT("each \"v\" [A] 0", "x, w",
-               "y: v is f32[A] in a body, not f32", "y: f32 = rep"),
-        {"graph g { x: f32 = number(1) y: f32 = result(x, \"z\") output y = y "
-         "}", "y: result needs a repeat that has a result of its name", "y:"},
-        {"graph g { x: f32 = number(1) y: bf16 = neg(x) }",
-         "y: is bf16, its rule gives f32", "y:"},
-        {"graph g { x: f32 = number(1) x: f32 = number(2) }",
-         "x is there already", "x: f32 = number(2)"},
-        {"graph g { x: f32 = number(1, size=3) }", "x: number has a size",
-         "x:"},
-        {"graph g { x: f32 = number(1, window=3) }", "number has no window",
-         "window"},
-        {"graph g { x: f32 = input() }", "x: input has no name", "x:"},
-        {"graph g { x: f32 = weight(@w1) }", "@w1 is not known here", "@w1"},
-        {"graph g { x: f32 = weight(slot=1) output y = x }",
-         "x: slot 1, its graph has 0", "x:"},
-        {"graph g { x: f32 = weight(slot=1.5) }",
-         "needs a whole number, found 1.5", "1.5"},
-        {"graph g { x: f32 = number(1) output y = z }", "node z is not known "
-         "here", "z"},
-        {"graph g { x: f32 = number(1) output y = x output y = x }",
-         "output y is there already", "y = x }"},
-        {"graph g { x: f32 = number(1) }", "g: no output", "g {"},
-        {"graph g { x: f32 = number(1) output y = x",
-         "needs a node, found the text's end", ""},
-        {"graph g { x: f32 = number(1) output y = x } dim",
-         "nothing may follow the graph", "dim"},
-        {"body b slots=0 { x: f32 = input(\"x\") output z = x } repeat @r1 { "
-         "b } graph g { x: f32 = number(1) y: f32 = repeat(x, @r1) output y = "
-         "y }",
-         "y: pass 0: its body has no output y", "y: f32 = rep"},
-        {"dim A = 2 weight @w1 \"a\" - f32[A] body b slots=1 { x: f32 "
-         "= weight(slot=1) output y = x } repeat @r1 { b @w1 } graph g { x: "
-         "f32 = number(1) y: f32 = repeat(x, @r1) output y = y }",
-         "y: pass 0: a is f32[A], slot 1 wants f32", "y: f32 = rep"},
-        {"dim A = 2 weight @w1 \"a\" - f32[A] stacked=2",
-         "2 of its 1 dims are stacked", "@w1"},
-        {"dim A = 2 graph g { x: f32[A, A] = input(\"x\") }",
-         "x: its type has the dim A twice", "x:"},
-        {"graph g { x: f32 = rope(colour=2) }", "no op has colour", "colour"},
-    };
-    for (size_t i = 0; i < COUNT(row); i++) {
+    for (size_t i = 0; i < COUNT(mistakes); i++) {
         Arena a = {0};
         Diags d = {.quiet = true};
-        if (graph_of_text(&a, row[i].text, &d))
-            fail_msg("was read: %s", row[i].text);
+        const char *text = mistakes[i].text;
+        if (graph_of_text(&a, text, &d))
+            fail_msg("was read: %s", text);
         assert_int_equal(d.said.n, 1);
-        assert_string_equal(d.said.at[0].text, row[i].say);
-        const char *at = *row[i].at ? strstr(row[i].text, row[i].at)
-                                    : row[i].text + strlen(row[i].text);
-        if (d.said.at[0].loc.at != at - row[i].text)
-            fail_msg("%s: said at %d, not %d", row[i].say,
-                     d.said.at[0].loc.at, (int)(at - row[i].text));
+        assert_string_equal(d.said.at[0].text, mistakes[i].say);
+        const char *at = *mistakes[i].at ? strstr(text, mistakes[i].at)
+                                         : text + strlen(text);
+        if (d.said.at[0].loc.at != at - text)
+            fail_msg("%s: said at %d, not %d", mistakes[i].say,
+                     d.said.at[0].loc.at, (int)(at - text));
         diags_free(&d);
         arena_free(&a);
     }

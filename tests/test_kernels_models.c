@@ -84,7 +84,9 @@ static void same_cuda(Kit *k)
 {
     Err err = {""};
     Source src;
-    CudaText *t = cuda_text(k->graph, false);
+    CudaText *t = cuda_text(k->graph, NULL, &err);
+    if (!t)
+        fail_msg("%s", err.text);
     char *text = text_of(t->plan);
     CudaText *u = cuda_text_plan(read_text(k, &src, text), &err);
     assert_non_null(u);

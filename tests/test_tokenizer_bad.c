@@ -49,8 +49,25 @@ static void bad_model(void **state)
     static const Bad row[] = {
         {"{}", "model: an object is needed"},
         {"{'model': 3}", "model: an object is needed"},
+        {"{'model': {'type': 'Morfessor', 'vocab': []}}",
+         "model.type: BPE, Unigram, WordPiece or WordLevel is needed, found "
+         "\"Morfessor\""},
         {"{'model': {'type': 'Unigram', 'vocab': []}}",
-         "model.type: BPE is supported, found \"Unigram\""},
+         "model.vocab: a list of pieces and their scores"},
+        {"{'model': {'type': 'Unigram', 'vocab': {'a': 1}}}",
+         "model.vocab: a list of pieces and their scores"},
+        {"{'model': {'type': 'Unigram', 'vocab': [['a', 1], ['b']]}}",
+         "model.vocab[1]: a piece and its score"},
+        {"{'model': {'type': 'Unigram', 'vocab': [['a', 1], ['a', 2]]}}",
+         "token \"a\" has two ids, 0 and 1"},
+        {"{'model': {'type': 'Unigram', 'vocab': [['a', 1]]}}",
+         "model.unk_id: the id of a piece"},
+        {"{'model': {'type': 'Unigram', 'vocab': [['a', 1]], 'unk_id': 1}}",
+         "model.unk_id: the id of a piece"},
+        {"{'model': {'type': 'WordPiece', 'vocab': {'a': 0}}}",
+         "model.unk_token: a string"},
+        {"{'model': {'type': 'WordLevel', 'vocab': {'a': 0}, 'unk_token': "
+         "'b'}}", "model.unk_token: \"b\" is not in the vocabulary"},
         {"{'model': {'vocab': {}}}", "model.type"},
         {MODEL("'merges': []"), "model.vocab: an object"},
         {MODEL("'vocab': {}, 'merges': []"), "model.vocab: an object"},
@@ -152,8 +169,14 @@ static void bad_steps(void **state)
         {TINY("'normalizer': {'type': 'Replace', 'content': ''}, ", ""),
          "normalizer: Replace: pattern"},
         {TINY("'normalizer': {'type': 'Precompiled'}, ", ""),
-         "normalizer: \"Precompiled\" is not supported"},
-        {DEC("{'type': 'WordPiece'}"), "decoder: \"WordPiece\" is not"},
+         "precompiled_charsmap: a table in base64"},
+        {TINY("'normalizer': {'type': 'Precompiled', 'precompiled_charsmap': "
+              "'AAA='}, ", ""), "precompiled_charsmap: a table in base64"},
+        {TINY("'normalizer': {'type': 'Precompiled', 'precompiled_charsmap': "
+              "'/////w=='}, ", ""), "precompiled_charsmap: a table in base64"},
+        {TINY("'normalizer': {'type': 'Precompiled', 'precompiled_charsmap': "
+              "'a*'}, ", ""), "precompiled_charsmap: a table in base64"},
+        {DEC("{'type': 'CTC'}"), "decoder: \"CTC\" is not"},
         {DEC("{'type': 'Sequence', 'decoders': [{'type': 'Fuse'}, {'type': "
              "'Strip', 'content': ' ', 'start': 0, 'stop': 1}]}"),
          "decoder: Strip: stop: after Fuse only 0 is supported"},

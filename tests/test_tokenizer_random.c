@@ -184,13 +184,26 @@ static void recorded(void **unused)
     assert_int_equal(wrong, 0);
 }
 
-/* cases.json: tokenizers with texts and their ids. */
-static void cases(void **unused)
+/* Back to text, where a row says what that is. */
+static void check_decoded(const Tokenizer *t, const cJSON *row)
 {
-    (void)unused;
-    cJSON *rows = read_json("cases.json");
+    const cJSON *back = cJSON_GetObjectItem(row, "back");
+    int32_t id[1024];
+    size_t n = 0;
+    for (const cJSON *i = get(row, "ids")->child; i; i = i->next)
+        id[n++] = i->valueint;
+    char *text = tokenizer_decode(t, id, n, DECODE_special, NULL);
+    if (back)
+        assert_string_equal(text, back->valuestring);
+    free(text);
+}
+
+/* Tokenizers with texts and their ids. */
+static void check_cases(const char *file, int least)
+{
+    cJSON *rows = read_json(file);
     Err err;
-    assert_true(cJSON_GetArraySize(rows) >= 11);
+    assert_true(cJSON_GetArraySize(rows) >= least);
     for (const cJSON *row = rows->child; row; row = row->next) {
         const char *name = get(row, "name")->valuestring;
         char *json = cJSON_PrintUnformatted(get(row, "tokenizer"));
@@ -198,12 +211,13 @@ static void cases(void **unused)
         if (!t)
             fail_msg("%s", err.text);
         for (const cJSON *c = get(row, "texts")->child; c; c = c->next) {
-            char want[2048] = "";
+            char want[8192] = "";
             for (const cJSON *i = get(c, "ids")->child; i; i = i->next)
                 sprintf(want + strlen(want), "%s%d", *want ? " " : "",
                         i->valueint);
             print_message("%s\n", name);
-            check_ids(t, get(c, "text")->valuestring, 0, want);
+            check_ids(t, get(c, "text")->valuestring, ENCODE_special, want);
+            check_decoded(t, c);
         }
         tokenizer_close(t);
         cJSON_free(json);
@@ -211,9 +225,23 @@ static void cases(void **unused)
     cJSON_Delete(rows);
 }
 
+static void cases(void **unused)
+{
+    (void)unused;
+    check_cases("cases.json", 11);
+}
+
+/* Unigram, WordPiece, WordLevel, SentencePiece's charsmap; (?i). */
+static void other_models(void **unused)
+{
+    (void)unused;
+    check_cases("models.json", 14);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(recorded),
-                                       cmocka_unit_test(cases)};
+                                       cmocka_unit_test(cases),
+                                       cmocka_unit_test(other_models)};
     return cmocka_run_group_tests(tests, make_texts, free_texts);
 }

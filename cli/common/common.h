@@ -20,6 +20,7 @@ typedef enum { TARGET_cpu, TARGET_cuda, TARGET_interp } Target;
 /* The flags every command takes. */
 typedef struct {
     Target target;
+    int device;     /* of TARGET_cuda */
     int threads;    /* 0: as many as there are cores */
     bool has_dtype; /* --dtype was given */
     Dtype dtype;    /* f32, bf16; f64 only with TARGET_interp */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum { KEY_target = 1000, KEY_threads, KEY_dtype, KEY_schedule,
-       KEY_json, KEY_quiet, KEY_quantize, KEY_base };
+       KEY_json, KEY_quiet, KEY_quantize, KEY_device, KEY_base };
 
 static const char *const targets[] = {"cpu", "cuda", "interp"};
 /* The last two only where they are stored. */
@@ -14,6 +14,7 @@ static const char *const dtypes[] = {"f32", "bf16", "f64", "f16", "q8_0"};
 static const struct argp_option common_options[] = {
     {.doc = "For all commands:", .group = 10},
     {"target", KEY_target, "cpu|cuda|interp", 0, "Where to compute (cpu)", 10},
+    {"device", KEY_device, "N", 0, "Which GPU, from 0 on (0)", 10},
     {"threads", KEY_threads, "N", 0, "Threads (one for each core)", 10},
     {"dtype", KEY_dtype, "f32|bf16", 0,
      "What kernels read: bf16 for a bf16 checkpoint, else f32; f64 with "
@@ -58,6 +59,9 @@ static error_t common_key(int key, char *arg, struct argp_state *state)
     case KEY_target:
         word = option_word(state, "target", arg, targets, COUNT(targets));
         c->target = (Target)word;
+        break;
+    case KEY_device:
+        c->device = (int)option_int(state, "--device", arg, 0, 1023);
         break;
     case KEY_threads:
         c->threads = (int)option_int(state, "--threads", arg, 1, 4096);
@@ -123,8 +127,8 @@ static void refuse_cuda(const Common *c)
     Err err;
     if (c->target != TARGET_cuda || c->cuda)
         return;
-    err_set(&err, "--target cuda: graft " CLI_VERSION " runs nothing on GPUs "
-                  "yet; use --target cpu");
+    err_set(&err, "--target cuda: this command has nothing for GPUs; use "
+                  "--target cpu");
     exit(report_error(c, &err));
 }
 

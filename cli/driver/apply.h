@@ -12,7 +12,14 @@ typedef struct {
     const Weight *const *weight; /* of the first, as the text has them */
     const Weight **sorted;       /* the same by pointer */
     int nweight;
+    /* Values that stand in for those of w's file or of its start (what was
+     * trained), row-major, of *type; NULL: none. May be NULL. */
+    const void *(*given)(void *user, const Weight *w, Dtype *type);
+    void *user;
+    bool exact; /* formulas in f64 */
 } Sources;
+/* What stands in for w, or NULL. */
+const void *sources_given(const Sources *s, const Weight *w, Dtype *type);
 void sources_index(Sources *s); /* after the first is opened */
 void sources_close(Sources *s);
 /* The tensor of w at `index`, which counts its stacked dims row-major; NULL: w
@@ -85,6 +92,7 @@ typedef struct {
     bool strict; /* no GGUF file that llama.cpp would compute otherwise */
     const char *(*meta)[2];
     int metas;
+    const char *learned; /* the text of learned.json, or NULL */
     struct OutputParts *parts;
 } Output;
 

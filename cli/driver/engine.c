@@ -1,11 +1,13 @@
-/* A model made ready to run, and the sequence that it is at. On the CPU the
+/* A model made ready to run, and the sequence that it is at. On CPU and GPU the
  * step is compiled and remembers what it has seen; the interpreter runs the
  * whole sequence again at each step, and so does either where a layer looks at
  * all tokens. */
 #include "compiler/interp/interp.h"
+#include "codegen/cuda/cuda.h"
 #include "cli/driver/engine.h"
 #include "cli/driver/loaded.h"
 #include "cli/driver/quantize.h"
+#include "passes/passes.h"
 #include <string.h>
 
 struct Engine {
@@ -17,16 +19,32 @@ struct Engine {
     Tokenizer *tokenizer;
     bool last_only;
     int vocabulary;
-    bool losses, stats; /* are wanted too */
+    bool losses, stats, routing; /* are wanted too */
     LIST(Effect) effect;
     Program *program; /* TARGET_cpu */
     State *state;
+    CudaProgram *gpu; /* TARGET_cuda */
+    CudaState *gpu_state;
     bool whole; /* each step is of all tokens so far */
     Ids seen;   /* where each step is of all */
 };
 
+static bool compile_gpu(Engine *e, Err *err)
+{
+    const CudaOptions o = {.device = e->common->device,
+                           .last_only = e->last_only};
+    const WeightSource source = loaded_source(&e->loaded);
+    e->gpu = cuda_program(e->graph, &o, err);
+    if (!e->gpu || !cuda_load(e->gpu, &source, err))
+        return false;
+    e->gpu_state = cuda_state_new(e->gpu);
+    return true;
+}
+
 static bool compile(Engine *e, Err *err)
 {
+    if (e->common->target == TARGET_cuda)
+        return compile_gpu(e, err);
     CpuOptions options = loaded_options(&e->loaded);
     options.last_only = e->last_only;
     WeightSource source = loaded_source(&e->loaded);
@@ -107,12 +125,16 @@ static Graph *graph_of(Engine *e)
 {
     if (!e->losses && !e->stats)
         return model_graph(e->loaded.model, &e->arena);
-    Graph *g = model_graph_whole(e->loaded.model, &e->arena);
+    Graph *g = e->routing ? model_graph(e->loaded.model, &e->arena)
+                          : model_graph_whole(e->loaded.model, &e->arena);
+    if (e->routing && g)
+        g = graph_routing(g, &e->arena);
     int n = 0;
     for (int i = 0; g && i < g->output.n; i++) {
         const struct Output o = g->output.at[i];
         bool y = !strcmp(o.name, "y");
-        if (!is_wanted(e, o.name) || (!y && !is_at_hand(g, o.node)))
+        if (!is_wanted(e, o.name) ||
+            (!y && !e->routing && !is_at_hand(g, o.node)))
             continue;
         if (!y)
             add_effect(e, o.name, o.node);
@@ -177,14 +199,24 @@ Engine *engine_open_effects(const char *path, const Common *common, bool stats,
     return engine_new(asked, path, err);
 }
 
+Engine *engine_open_routing(const char *path, const Common *common, Err *err)
+{
+    Engine asked = {.common = common, .stats = true, .routing = true};
+    return engine_new(asked, path, err);
+}
+
 static void unmake(Engine *e)
 {
     if (e->state)
         state_free(e->state);
     if (e->program)
         program_free(e->program);
+    cuda_state_free(e->gpu_state);
+    cuda_program_free(e->gpu);
     e->state = NULL;
     e->program = NULL;
+    e->gpu_state = NULL;
+    e->gpu = NULL;
     arena_free(&e->arena);
     e->arena = (Arena){0};
     memset(&e->effect, 0, sizeof e->effect);
@@ -248,6 +280,8 @@ void engine_expect(Engine *e, int64_t tokens)
                                "each step computes the whole text again");
     if (e->state)
         state_reserve(e->state, tokens, &err);
+    if (e->gpu_state)
+        cuda_state_reserve(e->gpu_state, tokens, &err);
 }
 
 void engine_restart(Engine *e)
@@ -255,16 +289,23 @@ void engine_restart(Engine *e)
     e->seen.n = 0;
     if (e->state)
         state_truncate(e->state, 0);
+    if (e->gpu_state)
+        cuda_state_truncate(e->gpu_state, 0);
 }
 
-/* ---- the CPU ---- */
+/* ---- compiled ---- */
+
+static int64_t seen_before(const Engine *e)
+{
+    return e->gpu ? cuda_state_length(e->gpu_state) : state_length(e->state);
+}
 
 static bool run_step(Engine *e, const int32_t *ids, int n, float *logits,
                      Err *err)
 {
     int32_t *pos = xmalloc((size_t)n * sizeof *pos);
     for (int i = 0; i < n; i++)
-        pos[i] = (int32_t)state_length(e->state) + i;
+        pos[i] = (int32_t)seen_before(e) + i;
     const Column in = {"token", TYPE_i32, (void *)ids};
     int outs = 1 + e->effect.n;
     Column *out = xmalloc((size_t)outs * sizeof *out);
@@ -272,8 +313,10 @@ static bool run_step(Engine *e, const int32_t *ids, int n, float *logits,
     for (int i = 1; i < outs; i++)
         out[i] = (Column){e->effect.at[i - 1].name, TYPE_f64,
                           e->effect.at[i - 1].at};
-    bool fine = program_run(e->program, e->state, n, pos, &in, 1, out, outs,
-                            err);
+    bool fine = e->gpu ? cuda_run(e->gpu, e->gpu_state, n, pos, &in, 1, out,
+                                  outs, err)
+                       : program_run(e->program, e->state, n, pos, &in, 1,
+                                     out, outs, err);
     free(out);
     free(pos);
     return fine;
@@ -283,7 +326,10 @@ static bool run_step(Engine *e, const int32_t *ids, int n, float *logits,
 static bool run_whole(Engine *e, int n, float *logits, Err *err)
 {
     size_t row = (size_t)e->vocabulary, all = e->seen.n;
-    state_truncate(e->state, 0);
+    if (e->gpu)
+        cuda_state_truncate(e->gpu_state, 0);
+    else
+        state_truncate(e->state, 0);
     if (e->last_only || (size_t)n == all)
         return run_step(e, e->seen.at, (int)all, logits, err);
     float *each = xmalloc(all * row * sizeof *each);
@@ -360,8 +406,9 @@ static bool run_interpreted(Engine *e, int n, float *logits, Err *err)
 
 bool engine_run(Engine *e, const int32_t *ids, int n, float *logits, Err *err)
 {
-    for (int i = 0; i < n && (e->whole || !e->program); i++)
+    bool compiled = e->program || e->gpu;
+    for (int i = 0; i < n && (e->whole || !compiled); i++)
         ids_push(&e->seen, ids[i]);
-    return e->program ? run_compiled(e, ids, n, logits, err)
-                      : run_interpreted(e, n, logits, err);
+    return compiled ? run_compiled(e, ids, n, logits, err)
+                    : run_interpreted(e, n, logits, err);
 }

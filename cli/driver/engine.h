@@ -25,6 +25,8 @@ typedef struct {
  * that one engine_run has. */
 Engine *engine_open_effects(const char *path, const Common *common, bool stats,
                             Err *err);
+/* The same with what its routing chooses, and nothing else (passes.h). */
+Engine *engine_open_routing(const char *path, const Common *common, Err *err);
 int engine_effects(const Engine *e, const Effect **out);
 void engine_close(Engine *e); /* NULL is fine */
 

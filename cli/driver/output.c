@@ -76,6 +76,7 @@ static Writer *begin_folder(Output *o, Err *err)
     p->config_text = json_text(p->written.config);
     add_text(p, "config.json", p->config_text);
     add_text(p, "model.graft", p->written.text);
+    add_text(p, "learned.json", o->learned);
     if (!add_tokenizer(p, c, err))
         return NULL;
     for (int i = 0; i < c->others; i++)

@@ -28,6 +28,11 @@ void sources_close(Sources *s)
     free(s->sorted);
 }
 
+const void *sources_given(const Sources *s, const Weight *w, Dtype *type)
+{
+    return s->given ? s->given(s->user, w, type) : NULL;
+}
+
 /* The first model's weight that stands where w, "other.layer[0].ffn.up", does
  * in another. */
 static const Weight *counterpart(const Sources *s, const Weight *w)
@@ -116,6 +121,9 @@ static const FileTensor *tensor_of(const Sources *s, const Weight *w,
                                    const Fixed *f)
 {
     int64_t index = 0, at;
+    Dtype type;
+    if (sources_given(s, w, &type))
+        return NULL;
     for (int i = 0; i < w->stacked; i++) {
         if (!fixed_at(f, w->type.dim[i], &at))
             return NULL;

@@ -105,7 +105,8 @@ static bool stays_finite(Put *p, const Planned *w, const char *at, Err *err)
         const TensorInfo *t = &p->plan->tensor.at[w->first + i];
         int64_t n = t->bytes / type_bytes(t->dtype, 1);
         int64_t bad = type_unfinite(t->dtype, at, n);
-        if (bad >= 0 && values_inputs_finite(p->values, w->weight))
+        if (bad >= 0 && w->weight->value &&
+            values_inputs_finite(p->values, w->weight))
             return no_number(t->name, named(type_load(t->dtype, at, bad)),
                              "though all that it is made of is finite", err);
         at += t->bytes;

@@ -43,6 +43,7 @@ void values_free(Values *v)
 /* ---- formulas ---- */
 
 typedef struct {
+    const Sources *sources;
     Arena *arena;
     Graph *to;
     LIST(struct Moved {
@@ -51,14 +52,19 @@ typedef struct {
     }) moved;
 } Mover;
 
-/* The node in m->to; a learned coefficient as the value it starts with. */
+/* The node in m->to; a learned coefficient as a weight where it has values,
+ * else as the value it starts with. */
 static Node *move(Mover *m, const Node *n)
 {
     for (int i = 0; i < m->moved.n; i++)
         if (m->moved.at[i].from == n)
             return m->moved.at[i].now;
     Node copy = *n, *now;
-    if (n->op == OP_learned && n->weight && n->weight->value) {
+    Dtype type;
+    if (n->op == OP_learned && sources_given(m->sources, n->weight, &type)) {
+        copy.op = OP_weight;
+        now = graph_add(m->to, copy);
+    } else if (n->op == OP_learned && n->weight && n->weight->value) {
         now = move(m, n->weight->value);
     } else {
         for (int i = 0; i < node_args(n); i++)
@@ -89,10 +95,11 @@ static Node *with_slots(Graph *to, Node n, const Node *old, void *user)
 }
 
 /* Its value is rounded as it is stored, where it is computed. */
-static Formula formula_of(Arena *a, const Weight *w, Dtype stored)
+static Formula formula_of(const Sources *s, Arena *a, const Weight *w,
+                          Dtype stored)
 {
     Formula f = {.graph = graph_new(a, "value")};
-    Mover m = {a, f.graph, {0}};
+    Mover m = {s, a, f.graph, {0}};
     Node *value = move(&m, w->value);
     if (type_is_float(stored) && type_is_float(value->type.dtype))
         value = g_cast(f.graph, stored, value);
@@ -118,25 +125,46 @@ static const FileTensor *tensor(Values *v, const Weight *w, int64_t index)
     return t;
 }
 
+/* Where a given weight's tensor begins; NULL: it is none. */
+static const char *given(const Values *v, const Weight *w, int64_t index,
+                         Dtype *type)
+{
+    const char *at = sources_given(v->sources, w, type);
+    int64_t each = type_count(&w->type, 0) / weight_stacked(w);
+    return at ? at + type_bytes(*type, each) * index : NULL;
+}
+
 static const void *in_place(void *user, const Weight *w, int64_t index,
                             Dtype want)
 {
+    Dtype type;
+    const void *at = given(user, w, index, &type);
+    if (at)
+        return type == want ? at : NULL;
     return tensor_in_place(tensor(user, w, index), want);
 }
 
 static bool read(void *user, const Weight *w, int64_t index, int64_t first,
                  int64_t count, Dtype to, void *out, Err *err)
 {
+    Dtype type;
+    const void *at = given(user, w, index, &type);
     (void)err;
-    tensor_read(tensor(user, w, index), first, count, to, out);
+    for (int64_t i = 0; at && i < count; i++)
+        type_store(to, out, i, type_load(type, at, first + i));
+    if (!at)
+        tensor_read(tensor(user, w, index), first, count, to, out);
     return true;
 }
 
 /* What a formula read goes out of memory again. */
 static void release(Values *v, const Formula *f)
 {
+    Dtype type;
     for (int i = 0; i < f->weight.n; i++)
-        for (int64_t j = 0; j < weight_stacked(f->weight.at[i]); j++)
+        for (int64_t j = 0; j < weight_stacked(f->weight.at[i]) &&
+                            !given(v, f->weight.at[i], j, &type);
+             j++)
             tensor_release(tensor(v, f->weight.at[i], j));
 }
 
@@ -146,7 +174,7 @@ static Kept *kept(Values *v, const Weight *w, Dtype stored, uint64_t key)
         if (v->kept.at[i].formula.key == key)
             return &v->kept.at[i];
     Err err;
-    Kept k = {.formula = formula_of(&v->arena, w, stored)};
+    Kept k = {.formula = formula_of(v->sources, &v->arena, w, stored)};
     const CpuOptions options = {.threads = v->threads};
     k.program = cpu_compile(k.formula.graph, &options, &err);
     list_push(&v->arena, &v->kept, k);
@@ -173,7 +201,11 @@ static bool run_compiled(Values *v, const Kept *k, const Formula *f,
 static bool weight_of(void *user, const Weight *w, double *out)
 {
     int64_t n = weight_stacked(w), each = type_count(&w->type, 0) / n;
-    for (int64_t i = 0; i < n; i++)
+    Dtype type;
+    const void *at = given(user, w, 0, &type);
+    for (int64_t i = 0; at && i < n * each; i++)
+        out[i] = type_load(type, at, i);
+    for (int64_t i = 0; !at && i < n; i++)
         tensor_read_all(tensor(user, w, i), TYPE_f64, out + i * each);
     return true;
 }
@@ -191,7 +223,8 @@ static bool run_interpreted(Values *v, const Formula *f, Dtype dtype,
     Tensor *value;
     const int32_t pos = 0;
     const InterpEnv env = {.T = 1, .pos = &pos, .user = v,
-                           .input = no_input, .weight = weight_of};
+                           .exact = v->sources->exact, .input = no_input,
+                           .weight = weight_of};
     bool fine = interp_run(f->graph, &env, &arena, &value, err);
     for (int64_t i = 0; fine && i < value->count; i++)
         type_store(dtype, out, i, value->at[i]);
@@ -203,8 +236,10 @@ static bool run_interpreted(Values *v, const Formula *f, Dtype dtype,
 /* What `observe` counts is known to a recipe only. */
 static bool all_at_hand(const Values *v, const Formula *f, Err *err)
 {
+    Dtype type;
     for (int i = 0; i < f->weight.n; i++)
-        if (!sources_tensor(v->sources, f->weight.at[i], 0))
+        if (!given(v, f->weight.at[i], 0, &type) &&
+            !sources_tensor(v->sources, f->weight.at[i], 0))
             return err_set(err, "%s is counted by `observe` in a recipe; there "
                                 "are no counts here",
                            f->weight.at[i]->path);
@@ -234,10 +269,13 @@ static bool tensor_finite(const FileTensor *t)
 bool values_inputs_finite(Values *v, const Weight *w)
 {
     Arena arena = {0};
-    Formula f = formula_of(&arena, w, TYPE_f32);
+    Formula f = formula_of(v->sources, &arena, w, TYPE_f32);
     bool fine = true;
+    Dtype type;
     for (int i = 0; fine && i < f.weight.n; i++)
-        for (int64_t j = 0; fine && j < weight_stacked(f.weight.at[i]); j++)
+        for (int64_t j = 0; fine && j < weight_stacked(f.weight.at[i]) &&
+                            !given(v, f.weight.at[i], j, &type);
+             j++)
             fine = tensor_finite(tensor(v, f.weight.at[i], j));
     arena_free(&arena);
     return fine;
@@ -247,12 +285,21 @@ bool values_compute(Values *v, const Weight *w, Dtype dtype, void *out,
                     Err *err)
 {
     Arena arena = {0};
-    Formula f = formula_of(&arena, w, dtype);
+    Dtype type;
+    const void *own = given(v, w, 0, &type);
+    if (own) {
+        for (int64_t i = 0, n = type_count(&w->type, 0); i < n; i++)
+            type_store(dtype, out, i, type_load(type, own, i));
+        return true;
+    }
+    Formula f = formula_of(v->sources, &arena, w, dtype);
     if (!all_at_hand(v, &f, err)) {
         arena_free(&arena);
         return false;
     }
-    const Kept *k = f.weight.n > 0 ? kept(v, w, dtype, f.key) : NULL;
+    const Kept *k = f.weight.n > 0 && !v->sources->exact
+                        ? kept(v, w, dtype, f.key)
+                        : NULL;
     Err why;
     bool fine = k && k->program ? run_compiled(v, k, &f, dtype, out, &why)
                                 : run_interpreted(v, &f, dtype, out, &why);

@@ -97,15 +97,15 @@ static void level_llvm(Page *p, const Program *program)
     free(text);
 }
 
-/* A kernel's lines begin with its __global__ and end with its brace. */
+/* A kernel's lines begin with GRAFT_KERNEL and end with its brace. */
 static void cuda_lines(FILE *out, const Plan *plan, const char *text)
 {
     const Kernel *k = NULL;
     while (*text) {
         int n = (int)strcspn(text, "\n");
         const char *line = intern_n(text, (size_t)n);
-        const char *name = strstr(line, "__global__") ? strstr(line, " gr_")
-                                                      : NULL;
+        const char *name = strncmp(line, "GRAFT_KERNEL", 12)
+                               ? NULL : strstr(line, " gr_");
         if (name)
             k = kernel_of(plan, name + 1, strcspn(name + 1, "("));
         const Node *node = k && k->nout ? k->out[0]->node : NULL;
@@ -123,12 +123,15 @@ static void level_cuda(Page *p, const Graph *g)
     Writing w;
     char *marked;
     size_t len;
-    CudaText *t = cuda_text(g, false);
+    Err err = {""};
+    CudaText *t = cuda_text(g, NULL, &err);
     FILE *to = open_memstream(&marked, &len);
-    cuda_lines(to, t->plan, t->text);
+    if (t)
+        cuda_lines(to, t->plan, t->text);
     fclose(to);
     page_begin(&w, p);
-    fputs("<p>The same kernels as CUDA C.</p>\n", w.out);
+    fprintf(w.out, "<p>%s.</p>\n", t ? "The same kernels as CUDA C"
+                                     : err.text);
     html_lines(w.out, marked);
     page_end(&w, "cuda", "cuda");
     free(marked);
@@ -143,7 +146,7 @@ bool page_code(Page *p, Err *err)
     o.keep_text = true;
     if (s->made) /* its weights are in no file */
         o.stored = NULL;
-    const Graph *g = model_graph_saved(m, &s->arena);
+    const Graph *g = model_graph_saved(m, &s->arena, false);
     Program *program = cpu_compile(g, &o, err);
     if (!program)
         return false;

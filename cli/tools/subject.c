@@ -133,7 +133,7 @@ int subject_pictures(const Subject *s)
 static Side model_side(Subject *s, const Model *m, const char *title)
 {
     return (Side){title, model_view(m, &s->arena),
-                  model_graph_saved(m, &s->arena)};
+                  model_graph_saved(m, &s->arena, false)};
 }
 
 static const char *after_title(Subject *s)

@@ -1,6 +1,6 @@
 /* Room cuda: kernels as CUDA C. */
 #pragma once
-#include "passes/kernels/kernels.h"
+#include "codegen/program/program.h"
 
 /* ---- CUDA C (cuda*.c) ---- */
 
@@ -10,7 +10,13 @@
  * Packs say (pack_part). */
 typedef struct {
     const char *name, *params; /* as the text declares them */
+    const char *text;          /* the function alone */
     Kernel *kernel;
+    int part;            /* of a matmul's column segments */
+    bool append;         /* an attend's first: rows are added to its caches */
+    bool state, draws;   /* after the sizes: int base, int capacity (rows in
+                          * the caches, and for how many there is room); then
+                          * u64 draw, the key of a draw */
     int threads, shared; /* of a block: threads, bytes of dynamic memory */
     const Size *grid[3];
     int nsize;
@@ -25,12 +31,11 @@ typedef struct {
     LIST(CudaKernel) kernel; /* in the order they run; of a body once */
 } CudaText;
 
-/* Prints the kernels of g: maps, matmuls, grouped matmuls, routes. What else
- * the plan holds (attention, scatters, draws) has a comment in its place. */
-CudaText *cuda_text(const Graph *g, bool training);
+/* Prints the kernels of g; o may be NULL. NULL with err set, which names the
+ * kernel: one has no CUDA text. */
+CudaText *cuda_text(const Graph *g, const PassOptions *o, Err *err);
 /* The same from a plan; it must outlive the text, and its weights are packed
- * for CUDA from now on. NULL with err set: they stay quantised, or a matmul
- * computes its rows as it loads them. */
+ * for CUDA from now on. */
 CudaText *cuda_text_plan(Plan *p, Err *err);
 void cuda_free(CudaText *t);
 /* The same as what an emulator calls, each kernel under its name with an array
@@ -40,6 +45,52 @@ void cuda_entries(const CudaText *t, FILE *out);
  * after the other; and "graft_math.h". */
 extern const char text_cuda_dev[], text_cuda_emu[], text_cuda_emu_ops[],
     text_cuda_math[];
+extern const char text_cuda_includes[]; /* what every text begins with */
+
+/* ---- devices and programs on them (cuda_driver.c, cuda_program.c) ---- */
+
+typedef struct {
+    int number, count; /* which of how many */
+    char name[128];
+    int major, minor;  /* compute capability */
+    int units, shared; /* multiprocessors; bytes that a block may ask for */
+    int driver;        /* the CUDA that it knows: 13000 */
+} CudaDevice;
+/* Opens it and looks. False with err set: it cannot be used. */
+bool cuda_device(int number, CudaDevice *out, Err *err);
+
+typedef struct {
+    int device;
+    bool training, last_only; /* as CpuOptions has them */
+    uint64_t seed;
+    const char *cache; /* folder of compiled kernels; NULL: the user's own */
+} CudaOptions;
+
+/* program.h says what these do: the same on a GPU. */
+typedef struct CudaProgram CudaProgram;
+typedef struct CudaState CudaState;
+CudaProgram *cuda_program(const Graph *g, const CudaOptions *o, Err *err);
+void cuda_program_free(CudaProgram *p);
+bool cuda_load(CudaProgram *p, const WeightSource *s, Err *err);
+CudaState *cuda_state_new(CudaProgram *p);
+int64_t cuda_state_length(const CudaState *s);
+void cuda_state_truncate(CudaState *s, int64_t length);
+void cuda_state_free(CudaState *s);
+bool cuda_state_reserve(CudaState *s, int64_t length, Err *err);
+bool cuda_run(CudaProgram *p, CudaState *s, int64_t T, const int32_t *pos,
+              const Column *in, int nin, const Column *out, int nout,
+              Err *err);
+/* What was compiled, and whether all came from the cache. */
+typedef struct {
+    const CudaDevice *device;
+    int kernels, launches; /* of a step */
+    bool cached;
+    double seconds;        /* of compiling */
+    int64_t weights, values; /* bytes there */
+} CudaCost;
+CudaCost cuda_cost(const CudaProgram *p);
+
+/* ---- NVRTC (cuda_nvrtc.c) ---- */
 
 typedef struct {
     char name[96];
@@ -52,8 +103,18 @@ typedef struct {
     int n;
     CudaUsage kernel[64];
 } CudaReport;
-/* Compiles text for an architecture ("sm_80") by NVRTC, which is opened at run
- * time. False with err set: it is not there (report->found false), or it
- * refuses the text. */
+typedef struct {
+    char *at; /* malloc'ed, with a 0 behind */
+    size_t len;
+    bool ptx; /* else a cubin */
+} CudaCode;
+/* Compiles text for an architecture ("sm_80"; "compute_90": to PTX) by NVRTC,
+ * which is opened at run time. report and code may be NULL. False with err set:
+ * it is not there (report->found false), or it refuses the text. */
 bool cuda_compile(const char *text, const char *arch, CudaReport *report,
-                  Err *err);
+                  CudaCode *code, Err *err);
+/* Which NVRTC there is, 13000, and where; false with err set: none. */
+bool cuda_nvrtc(int *version, const char **path, Err *err);
+/* What to compile for, for a GPU of compute capability 90: "sm_90a", or where
+ * NVRTC is older than that, "compute_NN" of the newest it knows. */
+bool cuda_arch(int capability, char *out, size_t size, Err *err);

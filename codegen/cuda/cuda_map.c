@@ -145,9 +145,10 @@ static const char *reduce(Rows *m, const Node *n, RedKind kind,
     Loops l = loops(m, &p, nd, d);
     reduce_step(m, n, kind, acc, peak, &p);
     loops_end(m, l);
+    const char *f = t == TYPE_f64 ? "" : cu_is_float(t) ? "f" : "i";
     if (m->warp && nd)
-        cu_line(c, "%s = warp_%s(%s);", acc,
-                kind == RED_max ? "largest" : "sum", acc);
+        cu_line(c, "%s = warp_%s%s(%s);", acc,
+                kind == RED_max ? "largest" : "sum", f, acc);
     return acc;
 }
 

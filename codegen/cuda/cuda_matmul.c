@@ -14,8 +14,9 @@ typedef struct {
     const Pack *pack;
     bool tensor; /* cores */
     Dtype tile;  /* of an element in shared memory */
-    int ni, bn, ld, kp; /* n-tiles of a warp, columns of a block, elements of a
-                         * row in shared memory, of a packed row */
+    int ni, bn, ld; /* n-tiles of a warp, columns of a block, elements of a row
+                     * in shared memory */
+    int64_t depth;  /* elements of K; 0: known when it runs */
     const char *x, *w;
     CuPlaces batch;
 } Mm;
@@ -28,13 +29,18 @@ static int64_t elements(int n, const Dim *const *d)
 static void constants(Mm *mm)
 {
     Cu *c = mm->c;
-    int64_t K = elements(mm->m->nk, mm->m->k);
+    const char *K = mm->depth ? cu_text(c, "%lld", (long long)mm->depth)
+                              : cu_count(c, mm->m->nk, mm->m->k);
     cu_line(c, "enum { BM = %d, BN = %d, BK = %d, LD = %d, MI = 2, NI = %d };",
             BM, mm->bn, BK, mm->ld, mm->ni);
-    cu_line(c, "enum { KP = %d, STEPS = %d, COLS = %d }; /* packed */", mm->kp,
-            (int)((K + BK - 1) / BK),
+    cu_line(c, "enum { COLS = %d }; /* packed, as those of K */",
             (int)((elements(mm->pack->nn, mm->pack->n) + 7) / 8 * 8 *
                   mm->pack->parts));
+    cu_line(c, mm->depth ? "enum { DEPTH = %s };" : "int DEPTH = %s;", K);
+    cu_line(c, mm->depth ? "enum { STEPS = (DEPTH + BK - 1) / BK, "
+                           "KP = STEPS * BK };"
+                         : "int STEPS = (DEPTH + BK - 1) / BK, "
+                           "KP = STEPS * BK;");
     cu_line(c, "DYN_SMEM(smem);");
     const char *t = cu_type(mm->tile);
     cu_line(c, "%s *tx = (%s *)smem, *tw = tx + 2 * BM * LD;", t, t);
@@ -101,22 +107,17 @@ static void grouped_rows(Mm *mm)
 
 /* ---- tiles ---- */
 
-static const char *widened(Cu *c, Dtype t, const char *v)
-{
-    if (t == TYPE_bf16)
-        return cu_text(c, "bf2f(%s)", v);
-    return t == TYPE_f16 ? cu_text(c, "h2f(%s)", v) : v;
-}
-
 /* One operand's next BK elements: x's BM rows or w's BN columns; `row` and `in`
  * say where that of number slot begins and whether it is there. */
 static void copy_tile(Mm *mm, char which, Dtype from, const char *row,
-                      const char *in, int64_t K)
+                      const char *in)
 {
     Cu *c = mm->c;
     int per = from == TYPE_f32 ? 4 : 8; /* elements of 16 bytes */
     const char *rows = which == 'x' ? "BM" : "BN", *t = cu_type(mm->tile);
-    bool async = from == mm->tile && K % per == 0;
+    bool w = which == 'w';
+    bool async = from == mm->tile &&
+                 (w || (mm->depth && mm->depth % per == 0));
     cu_open(c, async ? "for (int at = tid; at < %s * BK / %d; at += %d)"
                      : "for (int at = tid; at < %s * BK%.0d; at += %d)",
             rows, async ? per : 0, THREADS);
@@ -125,7 +126,7 @@ static void copy_tile(Mm *mm, char which, Dtype from, const char *row,
                 per, per, per);
     else
         cu_line(c, "int slot = at / BK, part = at %% BK;");
-    cu_line(c, "int there = %s && k0 + part < %d;", in, (int)K);
+    cu_line(c, "int there = %s && k0 + part < %s;", in, w ? "KP" : "DEPTH");
     cu_line(c, "const %s *row = there ? %s + k0 + part : %s;", cu_type(from),
             row, which == 'x' ? mm->x : mm->w);
     cu_line(c, "%s *to = t%c + ((step + 1) %% 2 * %s + slot) * LD + part;", t,
@@ -134,7 +135,7 @@ static void copy_tile(Mm *mm, char which, Dtype from, const char *row,
         cu_line(c, "cp_async_16(to, row, there);");
     else
         cu_line(c, "*to = there ? %s : 0;",
-                mm->tile == TYPE_f32 ? widened(c, from, "*row") : "*row");
+                mm->tile == TYPE_f32 ? cu_widened(c, from, "*row") : "*row");
     cu_close(c);
 }
 
@@ -166,8 +167,7 @@ static void products(Mm *mm)
     Cu *c = mm->c;
     const char *wrow = cu_text(c, "%s + ((i64)batch * COLS + first_col + "
                                   "slot) * KP", mm->w);
-    const char *K = cu_count(c, mm->m->nk, mm->m->k);
-    const char *xrow = cu_text(c, "%s + (i64)from[slot] * %s", mm->x, K);
+    const char *xrow = cu_text(c, "%s + (i64)from[slot] * DEPTH", mm->x);
     cu_line(c, "int first_col = blockIdx.x * BN;");
     cu_line(c, "float acc[MI][NI][4];");
     cu_line(c, "UNROLL for (int at = 0; at < MI * NI * 4; at++)");
@@ -176,10 +176,8 @@ static void products(Mm *mm)
     cu_open(c, "for (int step = -1; step < STEPS; step++)");
     cu_open(c, "if (step + 1 < STEPS)");
     cu_line(c, "int k0 = (step + 1) * BK;");
-    copy_tile(mm, 'x', mm->m->x->type.dtype, xrow, "from[slot] >= 0",
-              elements(mm->m->nk, mm->m->k));
-    copy_tile(mm, 'w', mm->pack->dtype, wrow, "first_col + slot < COLS",
-              mm->kp);
+    copy_tile(mm, 'x', mm->m->x->type.dtype, xrow, "from[slot] >= 0");
+    copy_tile(mm, 'w', mm->pack->dtype, wrow, "first_col + slot < COLS");
     cu_close(c);
     cu_line(c, "cp_async_commit();");
     cu_line(c, "if (step < 0)");
@@ -264,7 +262,9 @@ void cuda_matmul(Cu *c, int part)
     mm.ni = mm.pack->parts == 3 ? 3 : 4;
     mm.bn = 2 * 8 * mm.ni;
     mm.ld = mm.tensor ? BK + 8 : BK + 4;
-    mm.kp = mm.pack->pair;
+    double depth;
+    bool known = size_is_num(cu_size_of(mm.m->nk, mm.m->k), &depth);
+    mm.depth = known ? (int64_t)depth : 0;
     mm.x = cu_arg(c, kernel_leaf(c->kernel, mm.m->x));
     mm.w = cu_arg(c, mm.part->w);
     c->hole = sum_at;

@@ -137,7 +137,12 @@ static bool is_taken(const Cu *c, const char *name)
         "gelu", "gelu_tanh", "relu", "softplus", "cdf", "sin", "cos", "acos",
         "floor", "ceil", "pow", "fmin", "fmax", "y0", "y1", "yn", "j0", "j1",
         "jn", "bf16", "f16", "u32", "u64", "i64", "item", "part", "px", "pw",
-        "there", "tiles", "threadIdx", "blockIdx", "blockDim", "gridDim",
+        "there", "tiles", "DEPTH", "WARPS", "PARTS", "query", "share",
+        "whole", "own", "token", "head",
+        "group", "seen", "val", "score", "most", "by", "weight", "sum", "top",
+        "out", "sunk", "joined", "back", "base", "capacity", "draw", "depth",
+        "rank", "together", "number", "other", "keep", "i", "j", "n",
+        "threadIdx", "blockIdx", "blockDim", "gridDim",
         "INFINITE", "NOT_A_NUMBER", "atomicAdd", "max", "min"};
     for (size_t i = 0; i < COUNT(own); i++)
         if (!strcmp(own[i], name))
@@ -212,6 +217,14 @@ const char *cu_count(Cu *c, int n, const Dim *const *d)
     return n > 1 ? cu_text(c, "(%s)", s) : s;
 }
 
+const char *cu_long(Cu *c, int n, const Dim *const *d)
+{
+    const char *s = cu_text(c, "(i64)%s", n ? cu_size(c, d[0]) : "1");
+    for (int i = 1; i < n; i++)
+        s = cu_text(c, "%s * %s", s, cu_size(c, d[i]));
+    return s;
+}
+
 const Size *cu_size_of(int n, const Dim *const *d)
 {
     const Size *s = size_num(1);
@@ -232,6 +245,16 @@ void cu_grid(Cu *c, int i, const Size *n, int per, const Size *more)
                              more ? " + " : "", more ? size_text(more) : "");
     else
         c->grid[i] = size_text(c->to->grid[i]);
+}
+
+void cu_items(Cu *c, const Size *n, const char *count)
+{
+    enum { THREADS = 256 };
+    c->to->threads = THREADS;
+    cu_grid(c, 0, n, THREADS, NULL);
+    cu_line(c, "i64 item = (i64)blockIdx.x * %d + threadIdx.x;", THREADS);
+    cu_line(c, "if (item >= %s)", count);
+    cu_line(c, "    return;");
 }
 
 /* Two dims of one size share its parameter. */
@@ -265,6 +288,20 @@ const char *cu_type(Dtype t)
 const char *cu_register(Dtype t)
 {
     return t == TYPE_f64 ? "double" : cu_is_float(t) ? "float" : "int";
+}
+
+const char *cu_widened(Cu *c, Dtype t, const char *element)
+{
+    if (t == TYPE_bf16)
+        return cu_text(c, "bf2f(%s)", element);
+    return t == TYPE_f16 ? cu_text(c, "h2f(%s)", element) : element;
+}
+
+const char *cu_narrowed(Cu *c, Dtype t, const char *value)
+{
+    if (t == TYPE_bf16)
+        return cu_text(c, "f2bf(%s)", value);
+    return t == TYPE_f16 ? cu_text(c, "f2h(%s)", value) : value;
 }
 
 bool cu_is_float(Dtype t)

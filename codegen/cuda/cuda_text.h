@@ -72,6 +72,13 @@ const Size *cu_size_of(int n, const Dim *const *d); /* the product */
 const char *cu_type(Dtype t);     /* in memory: "bf16" */
 const char *cu_register(Dtype t); /* in registers: "float" */
 const char *cu_arg(Cu *c, const Buffer *b);
+const char *cu_long(Cu *c, int n, const Dim *const *d); /* cu_count, an i64 */
+/* A thread for each of `n` items, of which `count` says the same in the text:
+ * its number is `item`. */
+void cu_items(Cu *c, const Size *n, const char *count);
+/* An element of memory in registers, and what goes back. */
+const char *cu_widened(Cu *c, Dtype t, const char *element);
+const char *cu_narrowed(Cu *c, Dtype t, const char *value);
 /* How many leave the others known: see cu_forget. */
 int cu_mark(const Cu *c);
 void cu_forget(Cu *c, int mark);
@@ -96,8 +103,24 @@ Expr cu_op(Cu *c, const Node *n, const Expr *arg); /* of an elementwise op */
 Expr cu_rounded(Cu *c, Dtype t, Expr e); /* a float as t has it */
 Expr cu_number(Cu *c, Dtype t, double v);
 bool cu_is_float(Dtype t);
+bool cu_knows(Op op); /* is there text for it, where a tree has it? */
+
+/* ---- around a function (cuda_head.c, cuda_fits.c) ---- */
+
+const char *cu_short_name(const Cu *c, const Node *n); /* to say which it is */
+/* The comment above it; it stores outs first .. first + n - 1. */
+void cu_head(Cu *c, FILE *out, int first, int n);
+/* Has all that the plan holds CUDA text? False with err set: names the kernel
+ * that has not, and why. */
+bool cuda_plan_fits(const Plan *p, Err *err);
 
 /* ---- skeletons: fill c->to and print the body ---- */
 void cuda_map(Cu *c);
 void cuda_route(Cu *c);
 void cuda_matmul(Cu *c, int part); /* matmul and grouped: one a segment */
+void cuda_append(Cu *c); /* an attend's first */
+void cuda_attend(Cu *c);
+void cuda_scatter(Cu *c);
+void cuda_pack(Cu *c);
+void cuda_call(Cu *c); /* and of a repeat without passes */
+bool cuda_calls(Op op);

@@ -63,23 +63,13 @@ static const char *element(Cu *c, const Buffer *b, const CuPlaces *p)
 
 Expr cu_load(Cu *c, const Buffer *b, const CuPlaces *p)
 {
-    const char *s = element(c, b, p);
-    if (b->type.dtype == TYPE_bf16)
-        s = cu_text(c, "bf2f(%s)", s);
-    if (b->type.dtype == TYPE_f16)
-        s = cu_text(c, "h2f(%s)", s);
-    return (Expr){s, 0};
+    return (Expr){cu_widened(c, b->type.dtype, element(c, b, p)), 0};
 }
 
 void cu_store(Cu *c, const Buffer *b, const CuPlaces *p, const char *value)
 {
-    const char *to = element(c, b, p);
-    if (b->type.dtype == TYPE_bf16)
-        cu_line(c, "%s = f2bf(%s);", to, value);
-    else if (b->type.dtype == TYPE_f16)
-        cu_line(c, "%s = f2h(%s);", to, value);
-    else
-        cu_line(c, "%s = %s;", to, value);
+    cu_line(c, "%s = %s;", element(c, b, p),
+            cu_narrowed(c, b->type.dtype, value));
 }
 
 /* ---- places ---- */
@@ -255,8 +245,9 @@ static Expr at_position(Cu *c, const Node *n, const CuPlaces *p)
                           size), 8};
 }
 
-static Expr at_scalar(Cu *c, const Node *n)
+static Expr at_scalar(Cu *c, const Node *n, const CuPlaces *p)
 {
+    (void)p;
     double v;
     if (size_is_num(n->size, &v))
         return cu_number(c, n->type.dtype, v);
@@ -276,6 +267,62 @@ static Expr elementwise(Cu *c, const Node *n, const CuPlaces *p)
     return cu_op(c, n, arg);
 }
 
+static Expr at_gather(Cu *c, const Node *n, const CuPlaces *p)
+{
+    return moved(c, n, p, index_at(c, n->arg[1], p));
+}
+
+static Expr at_slice(Cu *c, const Node *n, const CuPlaces *p)
+{
+    return moved(c, n, p, cu_text(c, "%.0f", n->num));
+}
+
+static Expr at_rename(Cu *c, const Node *n, const CuPlaces *p)
+{
+    return moved(c, n, p, cu_place_of(p, n->dim[1]));
+}
+
+static Expr at_iota(Cu *c, const Node *n, const CuPlaces *p)
+{
+    (void)c;
+    return (Expr){cu_place_of(p, n->dim[0]), 0};
+}
+
+static Expr at_onehot(Cu *c, const Node *n, const CuPlaces *p)
+{
+    return (Expr){cu_text(c, "%s == %s ? 1.0f : 0.0f",
+                          index_at(c, n->arg[0], p),
+                          cu_place_of(p, n->dim[0])), 8};
+}
+
+static Expr at_itself(Cu *c, const Node *n, const CuPlaces *p)
+{
+    return visit(c, n->arg[0], p);
+}
+
+static Expr at_number(Cu *c, const Node *n, const CuPlaces *p)
+{
+    (void)p;
+    return cu_number(c, n->type.dtype, n->num);
+}
+
+typedef Expr AtOp(Cu *c, const Node *n, const CuPlaces *p);
+static AtOp *const at_op[OP_COUNT] = {
+    [OP_gather] = at_gather,     [OP_slice] = at_slice,
+    [OP_rename] = at_rename,     [OP_cut] = at_cut,
+    [OP_join] = at_join,         [OP_position] = at_position,
+    [OP_flatten] = at_flatten,   [OP_split] = at_split,
+    [OP_iota] = at_iota,         [OP_onehot] = at_onehot,
+    [OP_scalar] = at_scalar,     [OP_rope] = at_rope,
+    [OP_expand] = at_itself,     [OP_order] = at_itself,
+    [OP_number] = at_number,
+};
+
+bool cu_knows(Op op)
+{
+    return at_op[op] || op_is_map(op);
+}
+
 static Expr computed(Cu *c, const Node *n, const CuPlaces *p)
 {
     Expr e = c->hole ? c->hole(c, n, p) : (Expr){NULL, 0};
@@ -284,28 +331,7 @@ static Expr computed(Cu *c, const Node *n, const CuPlaces *p)
     const Buffer *b = kernel_leaf(c->kernel, n);
     if (b)
         return cu_load(c, b, p);
-    switch (n->op) {
-    case OP_gather: return moved(c, n, p, index_at(c, n->arg[1], p));
-    case OP_slice: return moved(c, n, p, cu_text(c, "%.0f", n->num));
-    case OP_rename: return moved(c, n, p, cu_place_of(p, n->dim[1]));
-    case OP_cut: return at_cut(c, n, p);
-    case OP_join: return at_join(c, n, p);
-    case OP_position: return at_position(c, n, p);
-    case OP_flatten: return at_flatten(c, n, p);
-    case OP_split: return at_split(c, n, p);
-    case OP_iota: return (Expr){cu_place_of(p, n->dim[0]), 0};
-    case OP_onehot:
-        e = (Expr){cu_text(c, "%s == %s ? 1.0f : 0.0f",
-                           index_at(c, n->arg[0], p),
-                           cu_place_of(p, n->dim[0])), 8};
-        return e;
-    case OP_scalar: return at_scalar(c, n);
-    case OP_rope: return at_rope(c, n, p);
-    case OP_expand:
-    case OP_order: return visit(c, n->arg[0], p);
-    case OP_number: return cu_number(c, n->type.dtype, n->num);
-    default: return elementwise(c, n, p);
-    }
+    return at_op[n->op] ? at_op[n->op](c, n, p) : elementwise(c, n, p);
 }
 
 static Expr visit(Cu *c, const Node *n, const CuPlaces *p)

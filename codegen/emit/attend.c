@@ -276,7 +276,7 @@ static void softmax_row(At *a, Val row, Val block, bool sees_all)
         find_ends(a, &r, block);
     for (int v = 0; v < WIDE; v++) {
         s[v] = load(e, wide, at(e, t, base, i64(e, v * e->lanes)));
-        s[v] = attend_score(a, s[v], row, block, v);
+        s[v] = attend_scored(a, s[v], row, block, v);
         s[v] = sees_all ? s[v] : hide(e, &r, v, s[v]);
         most = v ? greatest(e, s[v], most) : s[v];
     }
@@ -342,6 +342,22 @@ static Val result(Walk *w, const Node *n, const Places *p)
     return n == a->a->attend ? round_to(w->e, n->type.dtype, a->out) : NULL;
 }
 
+static bool is_lse(const Buffer *b)
+{
+    return b->node->op == OP_attend_lse;
+}
+
+/* log of the sum of e^score, of l 2^m. */
+static void write_lse(At *a, const Buffer *b, Val row, Val l)
+{
+    Emit *e = a->w.e;
+    Places p = {.lanes = 1};
+    Val m = load(e, ty(e, TY_f32), attend_cell(a, TY_f32, a->m, row));
+    places_set(&p, b->type.dim[0], attend_token(a, row), false);
+    places_set(&p, b->type.dim[1], attend_query(a, row), false);
+    walk_store(&a->w, b, &p, add(e, mul(e, m, f32(e, M_LN2)), vm_log(e, l)));
+}
+
 static void write_row(At *a, Val row)
 {
     Emit *e = a->w.e;
@@ -350,6 +366,11 @@ static void write_row(At *a, Val row)
     Val l = at(e, vec(t, e->lanes), a->l, row);
     l = reduce_add(e, load(e, vec(t, e->lanes), l));
     Val share = splat(e, quot(e, f32(e, 1), l), e->lanes);
+    for (int i = 0; i < a->w.kernel->nout; i++)
+        if (is_lse(a->w.kernel->out[i]))
+            write_lse(a, a->w.kernel->out[i], row, l);
+    if (is_lse(a->w.kernel->out[0]))
+        return;
     Places p = {.lanes = e->lanes};
     places_set(&p, type->dim[0], attend_token(a, row), false);
     places_set(&p, type->dim[1], attend_query(a, row), false);
@@ -364,7 +385,8 @@ static void write_row(At *a, Val row)
             p.mask = mask_first(e, e->lanes, i64(e, a->s.vd - d));
         for (int i = 0; i < a->w.kernel->nout; i++) {
             Buffer *b = a->w.kernel->out[i];
-            walk_store(&a->w, b, &p, walk(&a->w, b->node, &p));
+            if (!is_lse(b))
+                walk_store(&a->w, b, &p, walk(&a->w, b->node, &p));
         }
     }
 }

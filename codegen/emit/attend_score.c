@@ -60,24 +60,26 @@ static Val steps_back(At *a, Val row, Val block, int number)
 }
 
 /* q . k to the score, times log2(e). */
-Val attend_score(At *a, Val s, Val row, Val block, int number)
+Val attend_scored(At *a, Val s, Val row, Val block, int number)
 {
     Emit *e = a->w.e;
     const Node *n = a->a->attend;
     Val back, by;
     double scale = 1 / sqrt((double)a->s.hd);
-    if (!(n->num > 0) && (n->op == OP_attend || n->op == OP_attend_sink))
+    bool sink = n->op == OP_attend_sink;
+    int rank = a->a->more && !sink ? a->a->more->type.rank : 0;
+    if (!(n->num > 0) && !rank)
         return mul(e, s, like(s, M_LOG2E * scale));
     s = mul(e, s, like(s, n->num > 0 ? scale / n->num : scale));
     if (n->num > 0)
         s = mul(e, vm_tanh(e, s), like(s, n->num));
-    if (n->op == OP_attend_slope) {
+    if (rank == 1) {
         back = to_float(e, steps_back(a, row, block, number),
                         ty(e, TY_f32));
         by = splat(e, more_of(a, row, NULL), e->lanes);
         s = sub(e, s, mul(e, by, back));
     }
-    if (n->op == OP_attend_bias) {
+    if (rank == 2) {
         back = steps_back(a, row, block, number);
         Val R = walk_size(&a->w, a->a->more->type.dim[1]->size);
         Val last = splat(e, sub(e, R, i64(e, 1)), e->lanes);

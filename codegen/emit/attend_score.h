@@ -22,4 +22,4 @@ Val attend_query(At *a, Val row); /* its query head */
 Val attend_cell(At *a, TyName t, Val base, Val row);
 void attend_sink(At *a, Val row); /* m and l as if a sink came first */
 /* s = q . k of vector `number` of a block as the op has it, times log2(e). */
-Val attend_score(At *a, Val s, Val row, Val block, int number);
+Val attend_scored(At *a, Val s, Val row, Val block, int number);

@@ -105,6 +105,7 @@ void emit_grouped(Emit *e, Plan *p, Kernel *k); /* grouped.c */
 /* Two more functions, NAME_append and NAME_append_tasks: a step of its own that
  * must be done before NAME begins. */
 void emit_attend(Emit *e, Plan *p, Kernel *k); /* attend*.c */
+void emit_attend_back(Emit *e, Plan *p, Kernel *k); /* attend_back*.c */
 /* Bytes of a cache (keys or values) that has room for `rows` rows; kv: the type
  * [T, G, hd] of k or v. New memory may hold anything. */
 int64_t attend_bytes(const Target *t, const Type *kv, bool keys, int64_t rows);

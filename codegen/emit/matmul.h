@@ -111,6 +111,8 @@ void quant_pack_row(Dtype stored, const void *row, int64_t k, int64_t cols,
  * variant that holds what is left; tile i at i * most * (bytes of all chunks).
  * */
 
+/* v[i][j] to v[j][i], n by n. */
+void tile_turn(Emit *e, int n, Val *v);
 /* A function (src, i64 count, dst, i64 step): the elements of a row to its
  * place dst in a tile, whose next chunk is `step` bytes on; zeros behind. */
 Val block_pack_row(Emit *e, const Tile *t, Dtype from);

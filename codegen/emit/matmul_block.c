@@ -65,6 +65,23 @@ Val block_pack_row(Emit *e, const Tile *t, Dtype from)
     return h.fn;
 }
 
+void tile_turn(Emit *e, int n, Val *v)
+{
+    for (int s = 1; s < n; s *= 2)
+        for (int i = 0; i < n; i++) {
+            int low[64], high[64];
+            Val a = v[i], b = v[i ^ s];
+            if (i & s)
+                continue;
+            for (int l = 0; l < n; l++) {
+                low[l] = l & s ? n + l - s : l;
+                high[l] = l & s ? n + l : l + s;
+            }
+            v[i] = shuffle(e, a, b, low, n);
+            v[i ^ s] = shuffle(e, a, b, high, n);
+        }
+}
+
 /* The variant for `left` rows, as a value. */
 static Val variant(Emit *e, const Tile *t, Val left)
 {

@@ -136,24 +136,6 @@ static bool by_columns(const Panels *p)
     return last;
 }
 
-/* v[i][j] to v[j][i], n by n. */
-static void turn(Emit *e, int n, Val *v)
-{
-    for (int s = 1; s < n; s *= 2)
-        for (int i = 0; i < n; i++) {
-            int low[64], high[64];
-            Val a = v[i], b = v[i ^ s];
-            if (i & s)
-                continue;
-            for (int l = 0; l < n; l++) {
-                low[l] = l & s ? n + l - s : l;
-                high[l] = l & s ? n + l : l + s;
-            }
-            v[i] = shuffle(e, a, b, low, n);
-            v[i ^ s] = shuffle(e, a, b, high, n);
-        }
-}
-
 /* Where each of `lanes` columns begins; the last stands for those behind it. */
 static void find_columns(Panels *p, Val j, int v, Val *from)
 {
@@ -184,7 +166,7 @@ static void turn_block(Panels *p, Val j, int v, Val *from, Val k, Val left)
                     : load(e, vec(elem, n), at_k);
         x[i] = LLVMBuildBitCast(e->at, x[i], vec(unit, e->lanes), "");
     }
-    turn(e, e->lanes, x);
+    tile_turn(e, e->lanes, x);
     for (int i = 0; i < e->lanes; i++) {
         Val row = add(e, k, i64(e, (int64_t)i * pack->pair));
         store(e, x[i], place(p, j, row, v));

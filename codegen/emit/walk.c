@@ -304,6 +304,7 @@ static Val walk_leaf(Emit *e, const Node *n, int lanes, void *user)
     case OP_cut: return walk_cut(w, n, p);
     case OP_join: return walk_join(w, n, p);
     case OP_position: return walk_position(w, n, p);
+    case OP_round_random: return walk_round(w, n, p);
     case OP_expand:
     case OP_order: return walk(w, n->arg[0], p);
     case OP_number: return NULL;

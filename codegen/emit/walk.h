@@ -20,3 +20,4 @@ Val walk_rope(Walk *w, const Node *n, const Places *p);
 Val walk_cut(Walk *w, const Node *n, const Places *p);
 Val walk_join(Walk *w, const Node *n, const Places *p);
 Val walk_position(Walk *w, const Node *n, const Places *p);
+Val walk_round(Walk *w, const Node *n, const Places *p); /* walk_random.c */

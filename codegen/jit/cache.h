@@ -3,9 +3,9 @@
  * A file an object, named by the SHA-256 of all it was made of; its head says
  * how long it is and the SHA-256 of its bytes, so that a cut or changed one is
  * not believed but made anew. It is code that we run: folder and files must be
- * the user's, and nobody else may write to them. Written to a temporary name and renamed: runs side by
- * side do not disturb each other, one that is killed leaves nothing that
- * counts. */
+ * the user's, and nobody else may write to them. Written to a temporary name,
+ * and renamed: runs side by side do not disturb each other, one that is killed
+ * leaves nothing that counts. */
 #pragma once
 #include "base/base.h"
 

@@ -250,6 +250,84 @@ static void largest(void *const *arg, const int64_t *run, int64_t task,
     free(r);
 }
 
+/* ---- what scores get besides q . k ---- */
+
+enum { MORE_q, MORE_k, MORE_v, MORE_y, MORE_lse, MORE_g, MORE_is };
+
+/* The gradient of one query head's part: ds of each key it sees, by distance.
+ */
+typedef struct {
+    const Node *n;
+    void *const *arg;
+    const int32_t *pos;
+    float *out;
+    int64_t H, G, hd, vd, R;
+} More;
+
+static double dot_at(const More *m, int a, int64_t i, int b, int64_t j,
+                     int64_t n)
+{
+    Dtype ta = m->n->arg[a]->type.dtype, tb = m->n->arg[b]->type.dtype;
+    double sum = 0;
+    for (int64_t k = 0; k < n; k++)
+        sum += type_load(ta, m->arg[a], i * n + k) *
+               type_load(tb, m->arg[b], j * n + k);
+    return sum;
+}
+
+static double more_of(const More *m, int64_t h, int64_t back)
+{
+    Dtype t = m->n->arg[MORE_is]->type.dtype;
+    if (!m->R)
+        return -(double)back * type_load(t, m->arg[MORE_is], h);
+    int64_t at = back < m->R ? back : m->R - 1;
+    return type_load(t, m->arg[MORE_is], h * m->R + at);
+}
+
+static void add_more(const More *m, int64_t t, int64_t h, int64_t back)
+{
+    int64_t q = t * m->H + h, k = (t - back) * m->G + h / (m->H / m->G);
+    double u = dot_at(m, MORE_q, q, MORE_k, k, m->hd) / sqrt((double)m->hd);
+    if (m->n->num > 0)
+        u = m->n->num * tanh(u / m->n->num);
+    Dtype lse = m->n->arg[MORE_lse]->type.dtype;
+    double p = exp(u + more_of(m, h, back) -
+                   type_load(lse, m->arg[MORE_lse], q));
+    double ds = p * (dot_at(m, MORE_g, q, MORE_v, k, m->vd) -
+                     dot_at(m, MORE_g, q, MORE_y, q, m->vd));
+    if (m->R)
+        m->out[h * m->R + (back < m->R ? back : m->R - 1)] += (float)ds;
+    else
+        m->out[h] -= (float)ds * (float)back;
+}
+
+static int64_t behind(const More *m, int64_t t)
+{
+    int64_t window = m->n->size ? size_at(m->n->size, 1) : 0;
+    if (m->n->name)
+        return m->pos[t] % window;
+    return window && m->pos[t] >= window ? window - 1 : m->pos[t];
+}
+
+static void attend_dmore(void *const *arg, const int64_t *run, int64_t task,
+                         void *mem)
+{
+    const CallInfo *info = arg[9];
+    const Node *n = info->node;
+    const Type *q = &n->arg[MORE_q]->type, *k = &n->arg[MORE_k]->type;
+    More m = {n, arg, arg[7], arg[8], size_of(q->dim[1], run),
+              size_of(k->dim[1], run), size_of(q->dim[2], run),
+              size_of(n->arg[MORE_v]->type.dim[2], run), 0};
+    if (n->type.rank == 2)
+        m.R = size_of(n->type.dim[1], run);
+    (void)task, (void)mem;
+    memset(m.out, 0, (size_t)type_bytes(TYPE_f32, type_count(&n->type, 1)));
+    for (int64_t t = 0; t < size_of(q->dim[0], run); t++)
+        for (int64_t h = 0; h < m.H; h++)
+            for (int64_t back = behind(&m, t); back >= 0; back--)
+                add_more(&m, t, h, back);
+}
+
 ExecKernel call_kernel(const Node *n)
 {
     static const ExecKernel kernel[OP_COUNT] = {
@@ -257,7 +335,7 @@ ExecKernel call_kernel(const Node *n)
         [OP_shuffle] = shuffled, [OP_place] = place,
         [OP_topk] = topk,        [OP_largest] = largest,
         [OP_rank] = ranked,      [OP_cumsum] = cumsum,
-        [OP_repeat] = copy,
+        [OP_repeat] = copy,      [OP_attend_dmore] = attend_dmore,
     };
     if (!kernel[n->op])
         BUG("no function for %s", op_info[n->op].name);

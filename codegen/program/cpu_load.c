@@ -1,7 +1,6 @@
 /* Weights of a program: read in place, copied, or packed for the matmuls. */
 #include "codegen/program/cpu.h"
-#include <omp.h>
-#include <string.h>
+#include "codegen/program/host.h"
 
 static const Weight *weight_of(const Program *p, const Held *h, const Node *n)
 {
@@ -23,28 +22,6 @@ void program_swap(Program *p, const Weight *w, const Weight *other)
     list_push(&p->arena, &p->swap, s);
 }
 
-static bool read_all(const WeightSource *s, const Weight *w, int64_t index,
-                     Dtype to, char *out, Err *err)
-{
-    enum { BLOCK = 1 << 20 };
-    int64_t n = weight_elements(w), blocks = (n + BLOCK - 1) / BLOCK;
-    bool good = true;
-#pragma omp parallel for schedule(dynamic)
-    for (int64_t i = 0; i < blocks; i++) {
-        Err own_err = {""};
-        int64_t first = i * BLOCK, left = n - first;
-        if (s->read(s->user, w, index, first, left < BLOCK ? left : BLOCK, to,
-                    out + type_bytes(to, first), &own_err))
-            continue;
-#pragma omp critical
-        {
-            good = false;
-            *err = own_err;
-        }
-    }
-    return good;
-}
-
 /* ---- weights read as they are ---- */
 
 static bool load_one(Program *p, const WeightSource *s, const Weight *w,
@@ -55,7 +32,7 @@ static bool load_one(Program *p, const WeightSource *s, const Weight *w,
     if (there)
         return true;
     *at = exec_pool_take(&p->weights, type_bytes(t, weight_elements(w)));
-    return read_all(s, w, index, t, *at, err);
+    return tensor_load(s, w, index, t, *at, err);
 }
 
 /* All tensors of w where they lie, if that is one behind the other; *at is NULL
@@ -92,7 +69,7 @@ static bool load_plain(Program *p, const WeightSource *s, const Held *h,
         char *all = exec_pool_take(&p->weights, bytes);
         *at = all;
         for (int64_t i = 0; i < n; i++)
-            if (!read_all(s, w, i, t,
+            if (!tensor_load(s, w, i, t,
                           all + type_bytes(t, i * weight_elements(w)), err))
                 return false;
         return true;
@@ -107,26 +84,6 @@ static bool load_plain(Program *p, const WeightSource *s, const Held *h,
 
 /* ---- packed weights ---- */
 
-static bool pack_tensor(const WeightSource *s, const Weight *w, const Pack *k,
-                        int part, int64_t index, void *dst, Err *err)
-{
-    const void *src =
-        s->in_place ? s->in_place(s->user, w, index, k->dtype) : NULL;
-    char *copy = NULL;
-    bool good = true;
-    if (!src) {
-        int64_t bytes = type_bytes(k->dtype, weight_elements(w));
-        src = copy = xmalloc((size_t)bytes + 1);
-        good = read_all(s, w, index, k->dtype, copy, err);
-    }
-    if (good)
-        pack_part(k, part, w->stacked, index, src, dst);
-    free(copy);
-    if (good && s->done)
-        s->done(s->user, w, index);
-    return good;
-}
-
 static bool load_packed(Program *p, const WeightSource *s, const Held *h,
                         void **at, Err *err)
 {
@@ -137,7 +94,7 @@ static bool load_packed(Program *p, const WeightSource *s, const Held *h,
     for (int i = 0; i < b->pack.parts; i++) {
         const Weight *w = weight_of(p, h, b->pack.part[i]);
         for (int64_t j = 0; j < weight_tensors(w); j++)
-            if (!pack_tensor(s, w, &b->pack, i, j, dst, err))
+            if (!tensor_pack(s, w, &b->pack, i, j, dst, err))
                 return false;
     }
     return true;

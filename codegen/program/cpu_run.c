@@ -1,6 +1,7 @@
 /* One step of a program: inputs checked and in their types, pointers set, the
  * kernels run, results in the caller's types. */
 #include "codegen/program/cpu.h"
+#include "codegen/program/host.h"
 #include <string.h>
 
 typedef struct {
@@ -19,57 +20,20 @@ static void *temporary(Run *r, int64_t bytes)
     return o->at;
 }
 
-static const Column *find(const Column *c, int n, const char *name)
-{
-    for (int i = 0; i < n; i++)
-        if (!strcmp(c[i].name, name))
-            return &c[i];
-    return NULL;
-}
-
 /* ---- inputs ---- */
-
-static void convert(Dtype to, void *out, Dtype from, const void *in, int64_t n)
-{
-#pragma omp parallel for schedule(static) if (n > 10000)
-    for (int64_t i = 0; i < n; i++) {
-        if (from == TYPE_f32 && to == TYPE_bf16)
-            ((uint16_t *)out)[i] = bf16_of_f32(((const float *)in)[i]);
-        else if (from == TYPE_bf16 && to == TYPE_f32)
-            ((float *)out)[i] = f32_of_bf16(((const uint16_t *)in)[i]);
-        else
-            type_store(to, out, i, type_load(from, in, i));
-    }
-}
-
-static bool check_index(const Buffer *b, const int32_t *v, int64_t T, Err *err)
-{
-    int64_t n = type_count(&b->type, T);
-    int64_t size = size_at(b->type.index_of->size, T);
-    for (int64_t i = 0; i < n; i++)
-        if (v[i] < 0 || v[i] >= size)
-            return err_set(err, "input %s: %d at %lld is not below %lld",
-                           b->node->name, v[i], (long long)i, (long long)size);
-    return true;
-}
 
 static bool set_input(Run *r, const Buffer *b, void **at, Err *err)
 {
-    const Column *c = find(r->in, r->nin, b->node->name);
+    const Column *c = column_find(r->in, r->nin, b->node->name);
     Dtype t = b->type.dtype;
-    if (!c || !c->data)
-        return err_set(err, "input %s is not given", b->node->name);
-    if (b->type.index_of && c->dtype != TYPE_i32)
-        return err_set(err, "input %s: indices are i32, not %s", c->name,
-                       type_info[c->dtype].name);
-    if (b->type.index_of && !check_index(b, c->data, r->T, err))
+    if (!column_holds(c, b, r->T, err))
         return false;
     *at = c->data;
     if (c->dtype == t)
         return true;
     int64_t n = type_count(&b->type, r->T);
     *at = temporary(r, type_bytes(t, n));
-    convert(t, *at, c->dtype, c->data, n);
+    column_convert(t, *at, c->dtype, c->data, n);
     return true;
 }
 
@@ -83,15 +47,6 @@ static bool set_inputs(Run *r, Err *err)
 }
 
 /* ---- outputs ---- */
-
-/* Which of the results n is. */
-static int output_block(const Steps *s, const Node *n)
-{
-    for (int i = 0; i < s->out.n; i++)
-        if (s->out.at[i]->node == n)
-            return i;
-    BUG("an output that no kernel stores");
-}
 
 /* Results go straight to the caller where types agree. */
 static bool set_outputs(Run *r, Err *err)
@@ -130,7 +85,7 @@ static void give_outputs(Run *r)
         if (c->dtype == b->type.dtype)
             memcpy(c->data, from, (size_t)type_bytes(c->dtype, n));
         else
-            convert(c->dtype, c->data, b->type.dtype, from, n);
+            column_convert(c->dtype, c->data, b->type.dtype, from, n);
     }
 }
 
@@ -142,22 +97,11 @@ int64_t program_output_count(const Program *p, const char *name, int64_t T)
 
 /* ---- the run ---- */
 
-static bool check_positions(const State *s, int64_t T, const int32_t *pos,
-                            Err *err)
-{
-    int64_t base = s->length;
-    for (int64_t t = 0; t < T; t++)
-        if (pos[t] < 0 || pos[t] > base + t)
-            return err_set(err, "token %lld: position %d, but %lld are before",
-                           (long long)t, pos[t], (long long)(base + t));
-    return true;
-}
-
 static bool run(Run *r, State *s, const int32_t *pos, Err *err)
 {
     Program *p = r->p;
     int64_t base = s->length;
-    if (!check_positions(s, r->T, pos, err) ||
+    if (!positions_hold(base, r->T, pos, err) ||
         !state_reserve(s, base + r->T, err) ||
         !program_memory(p, r->T, err) || !set_inputs(r, err) ||
         !set_outputs(r, err))

@@ -1,7 +1,7 @@
 /* A program's steps as the executor takes them: code, arguments, timers. Tables
  * of angles are made by steps of their own, before all others. */
 #include "codegen/program/cpu.h"
-#include <math.h>
+#include "codegen/program/host.h"
 #include <string.h>
 
 static const Code *code_of(const Program *p, const Kernel *k)
@@ -32,15 +32,9 @@ static void fill_angles(void *const *arg, const int64_t *run, int64_t task,
     const Angles *r = arg[0];
     const int32_t *pos = arg[1];
     float *table = arg[2];
-    int half = r->rope->rotary / 2;
     int64_t T = run[0], end = 64 * task + 64 < T ? 64 * task + 64 : T;
     (void)mem;
-    for (int64_t t = 64 * task; t < end; t++)
-        for (int j = 0; j < half; j++) {
-            double a = pos[t] * r->freq[j];
-            table[t * half + j] = (float)(cos(a) * r->scale);
-            table[(T + t) * half + j] = (float)(sin(a) * r->scale);
-        }
+    angles_fill(r, pos, T, 64 * task, end, table);
 }
 
 static int64_t angle_tasks(void *const *arg, const int64_t *run)

@@ -53,7 +53,7 @@ bool transform_has(const Ast *def, const Ast *arg); /* claims.c */
 void lint_spec(Spec *s, const Rules *rules); /* lint.c */
 /* A transform, and the modules that it puts in with their parts. */
 void lint_put_in(Spec *s, const Rules *rules, const Ast *transform);
-void check_recipe(Spec *s, const Ast *def); /* recipe.c */
+void check_recipe(Spec *s, const Ast *def, bool runs); /* recipe.c */
 /* Names of its forward's arguments; how many (at most 16). */
 int input_names(const Inst *inst, const char **out);
 void add_claim(Judge *j, const Ast *def, const Ast *at, const char *text,

@@ -290,7 +290,7 @@ static void check_def(Spec *s, const Ast *def)
     case AST_module:    check_module(s, def); break;
     case AST_model:     check_model(s, def); break;
     case AST_transform: check_transform(s, def); break;
-    case AST_recipe:    check_recipe(s, def); break;
+    case AST_recipe:    check_recipe(s, def, false); break;
     default:            break;
     }
 }

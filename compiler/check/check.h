@@ -20,6 +20,9 @@ bool spec_check(Spec *s, Claims *claims);
 /* Of one transform, whichever file it is of: its claims, and warnings about it
  * and the modules that it puts in. */
 void spec_check_transform(Spec *s, const Ast *def, Claims *claims);
+/* Of one recipe that is about to run: its folders will say what they have.
+ * False: mistakes were reported. */
+bool spec_check_recipe(Spec *s, const Ast *def);
 /* Reports what became of a claim at its place: refuted is a mistake, open a
  * warning. True: it was refuted. */
 bool claim_report(const Claim *c);
@@ -56,8 +59,8 @@ void model_print(const Model *m, FILE *out); /* show --stage model */
 bool view_alike(const View *a, const View *b);
 const View *view_find(const View *v, const char *path); /* or NULL */
 /* The forward pass as if the model had been saved and read back: weights that
- * transforms make are leaves too. */
-Graph *model_graph_saved(const Model *m, Arena *arena);
+ * transforms make are leaves too. whole: with losses and stats. */
+Graph *model_graph_saved(const Model *m, Arena *arena, bool whole);
 
 /* A definition on its own, every parameter unknown. Of a transform there are
  * two for each module that it matches: before, after. */

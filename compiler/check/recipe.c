@@ -268,8 +268,9 @@ static RVal apply(Recipe *r, const Ast *def, const Ast *call)
     Model *made = model_transform(r->spec, m.model, def->text, arg, n, NULL, 0,
                                   &err);
     if (!made && m.folder && r->spec->diags->errors == errors) {
-        warning_at(call->src, call->loc, "%s; a folder with a text of its own "
-                                         "may have one", err.text);
+        if (!r->runs)
+            warning_at(call->src, call->loc, "%s; a folder with a text of its "
+                                             "own may have one", err.text);
         return (RVal){.kind = R_model, .folder = true};
     }
     if (!made && !r->spec->diags->errors)
@@ -389,9 +390,9 @@ static void items(Recipe *r, const Ast *block, int from)
         item(r, block->kid[i]);
 }
 
-void check_recipe(Spec *s, const Ast *def)
+void check_recipe(Spec *s, const Ast *def, bool runs)
 {
-    Recipe r = {.spec = s};
+    Recipe r = {.spec = s, .runs = runs};
     const Ast *params = def->kid[0];
     for (int i = 0; i < params->nkid; i++) {
         const Ast *p = params->kid[i], *v = p->nkid ? p->kid[0] : NULL;
@@ -399,4 +400,11 @@ void check_recipe(Spec *s, const Ast *def)
                                                              : R_text));
     }
     items(&r, def, 1);
+}
+
+bool spec_check_recipe(Spec *s, const Ast *def)
+{
+    int errors = s->diags->errors;
+    check_recipe(s, def, true);
+    return s->diags->errors == errors;
 }

@@ -21,6 +21,7 @@ typedef struct {
 
 typedef struct {
     Spec *spec;
+    bool runs; /* what a folder has will be seen */
     LIST(struct RName {
         const char *name;
         RVal value;

@@ -57,6 +57,8 @@ static void train_path(Recipe *r, const Ast *p)
     Look l = {.name = p->text};
     inst_walk(m.model->root, look_in, &l);
     bool none = !l.found && !learns(m.model, p->text);
+    if (none && m.folder && r->runs)
+        return;
     if (none && m.folder)
         warning_at(p->src, p->name_loc,
                    "the model's text has no part or weight `%s`; a folder "

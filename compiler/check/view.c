@@ -143,7 +143,7 @@ const View *view_find(const View *v, const char *path)
     return NULL;
 }
 
-Graph *model_graph_saved(const Model *m, Arena *arena)
+Graph *model_graph_saved(const Model *m, Arena *arena, bool whole)
 {
     const Weight *const *w;
     int n = model_weights(m, &w);
@@ -152,7 +152,7 @@ Graph *model_graph_saved(const Model *m, Arena *arena)
         value[i] = w[i]->value;
         ((Weight *)w[i])->value = NULL;
     }
-    Graph *g = model_graph(m, arena);
+    Graph *g = whole ? model_graph_whole(m, arena) : model_graph(m, arena);
     for (int i = 0; i < n; i++)
         ((Weight *)w[i])->value = value[i];
     free(value);

@@ -5,12 +5,9 @@
 
 static bool pass_trains(const Step *s, const Iteration *it)
 {
-    for (int j = 0; j < it->body->node.n; j++) {
-        const Node *n = it->body->node.at[j];
-        if ((n->op == OP_weight || n->op == OP_learned) &&
-            step_trains(s, node_weight(n, it)))
+    for (int j = 0; j < it->body->nslots; j++)
+        if (step_trains(s, it->weight[j]))
             return true;
-    }
     return false;
 }
 
@@ -50,57 +47,43 @@ static Node *gradient_at(const Looped *l, const char *name)
 
 /* ---- what is kept ---- */
 
-static void keep(Graph *g, const char *name, Node *n)
+/* Does a backward body of the forward read it? */
+static bool read_back(const Looped *l, const Forward *f, const char *name)
 {
-    if (!graph_find_output(g, name))
-        graph_output(g, name, n);
+    for (int i = 0; i < l->body.n; i++)
+        if (l->body.at[i]->forward == f &&
+            input_of(l->body.at[i]->back, name))
+            return true;
+    return false;
 }
 
 /* The forward body with what the backward ones of it read. */
-static Graph *keeping(Looped *l, const Graph *from)
+static Graph *keeping(const Looped *l, const Forward *f)
 {
-    Graph whole = *from; /* with nodes that are kept as outputs */
-    whole.output.at = NULL;
-    whole.output.n = whole.output.room = 0;
-    for (int i = 0; i < from->output.n; i++)
-        list_push(l->step->arena, &whole.output, from->output.at[i]);
-    for (int i = 0; i < l->body.n; i++) {
-        BackBody *b = l->body.at[i];
-        if (b->from != from)
-            continue;
-        for (int j = 0; j < b->kept.n; j++)
-            keep(&whole, b->kept.at[j].name, b->kept.at[j].of);
-        for (int k = 0; k <= l->table->nin; k++) {
-            const char *name = kept_input(l->table, k);
-            const Node *in = input_of(from, k ? l->table->in[k - 1].name
-                                              : "x");
-            if ((!k || l->table->in[k - 1].next) && in &&
-                input_of(b->back, name))
-                keep(&whole, name, (Node *)in);
-        }
+    Graph *to = f->to;
+    for (int i = 0; i < f->from->output.n; i++)
+        graph_output(to, f->from->output.at[i].name,
+                     f->now[f->from->output.at[i].node->id]);
+    for (int k = 0; k <= l->table->nin; k++) {
+        const Node *in = input_of(f->from, k ? l->table->in[k - 1].name : "x");
+        bool carried = !k || l->table->in[k - 1].next;
+        if (in && carried && read_back(l, f, kept_input(l->table, k)))
+            graph_output(to, kept_input(l->table, k), f->now[in->id]);
     }
-    return graph_map(&whole, l->step->arena, NULL, NULL);
+    for (int i = 0; i < f->kept.n; i++)
+        if (read_back(l, f, f->kept.at[i].name))
+            graph_output(to, f->kept.at[i].name, f->kept.at[i].node);
+    return graph_map(to, l->step->arena, NULL, NULL);
 }
-
-typedef struct {
-    const Graph *from;
-    Graph *to;
-} Keeping;
 
 /* Passes that go back run bodies that keep; those below stay as they are. */
 static void keep_in_forward(Looped *l)
 {
-    LIST(Keeping) done = {0};
-    for (int p = l->low; p < l->table->n; p++) {
-        Graph *from = l->table->at[p].body, *to = NULL;
-        for (int i = 0; i < done.n; i++)
-            if (done.at[i].from == from)
-                to = done.at[i].to;
-        if (!to) {
-            Keeping k = {from, to = keeping(l, from)};
-            list_push(l->step->arena, &done, k);
-        }
-        l->table->at[p].body = to;
+    for (int i = 0; i < l->forward.n; i++) {
+        Graph *to = keeping(l, l->forward.at[i]);
+        for (int p = l->low; p < l->table->n; p++)
+            if (l->table->at[p].body == l->forward.at[i]->from)
+                l->table->at[p].body = to;
     }
 }
 
@@ -241,6 +224,23 @@ static void add_seeds(Going *b)
     }
 }
 
+/* What updates in bodies read: the same in every pass, and in the step. */
+static void add_scalars(Going *b)
+{
+    for (int i = 0; i < b->r->n; i++) {
+        const Graph *g = b->r->at[i].body;
+        for (int j = 0; j < g->node.n; j++) {
+            const Node *n = g->node.at[j];
+            bool known = n->op != OP_input || !update_reads(n->name);
+            for (int k = 0; k < b->r->nin; k++)
+                known |= b->in[k].name == n->name;
+            if (!known)
+                add_in(b, (RepeatIn){.name = n->name},
+                       graph_add(b->l->step->g, *n));
+        }
+    }
+}
+
 /* ---- what comes out of it ---- */
 
 static void give_arguments(const Looped *l, Node *back)
@@ -270,6 +270,18 @@ static const BodyGrad *grad_named(const BackBody *b, const char *name)
     return NULL;
 }
 
+static void note_new(Looped *l, Node *back, int pass, const BodyGrad *d,
+                     const char *name, int place)
+{
+    Step *s = l->step;
+    const Weight *w = back->repeat->at[pass].weight[d->slot - 1];
+    struct Fresh f = {{w, d->state, w, name, place},
+                      g_result(s->g, back, name)};
+    if (d->state)
+        f.new.leaf = step_state(s, w, d->state, NULL);
+    list_push(s->arena, &s->fresh, f);
+}
+
 /* Of each pass that has it a row of the result. */
 static void note_weights(Looped *l, Node *back, BackBody *const *body,
                          const char *name)
@@ -279,8 +291,11 @@ static void note_weights(Looped *l, Node *back, BackBody *const *body,
         const BodyGrad *d = grad_named(body[i], name);
         if (!d)
             continue;
-        WeightPart p = {d->slot ? back->repeat->at[i].weight[d->slot - 1]
-                                : d->weight,
+        if (d->fresh) {
+            note_new(l, back, i, d, name, at++);
+            continue;
+        }
+        WeightPart p = {back->repeat->at[i].weight[d->slot - 1],
                         g_result(l->step->g, back, name), at++};
         list_push(l->step->arena, &l->step->part, p);
     }
@@ -299,6 +314,22 @@ static BackBody **bodies(Looped *l)
     return body;
 }
 
+/* A pass's weights, and the states of those that are updated there. */
+static const Weight **with_states(Looped *l, const BackBody *b,
+                                  const Iteration *pass)
+{
+    int n = pass->body->nslots;
+    const Weight **w = arena_alloc(l->step->arena,
+                                   ((size_t)(n + b->state.n) + 1) * sizeof *w);
+    for (int i = 0; i < n; i++)
+        w[i] = pass->weight[i];
+    for (int i = 0; i < b->state.n; i++) {
+        const BodyState *s = &b->state.at[i];
+        w[n + i] = step_state(l->step, w[s->of - 1], s->name, &s->type);
+    }
+    return w;
+}
+
 static Node *go_back(Looped *l, BackBody *const *body)
 {
     Going b = {.l = l};
@@ -310,14 +341,17 @@ static Node *go_back(Looped *l, BackBody *const *body)
     b.r->at = arena_alloc(a, (size_t)b.r->n * sizeof *b.r->at);
     b.r->in = b.in = arena_alloc(a, MAX_ARGS * sizeof *b.in);
     for (int i = 0; i < b.r->n; i++)
-        b.r->at[i] = (Iteration){body[i]->back, f->at[f->n - 1 - i].weight};
+        b.r->at[i] = (Iteration){
+            body[i]->back, with_states(l, body[i], &f->at[f->n - 1 - i])};
     b.node = (Node){.op = OP_repeat, .repeat = b.r};
     b.node.arg[0] = y ? y : zeros_of(l->step->g, &l->node->type,
                                      l->node->type.dtype);
     add_arguments(&b);
     add_kept(&b);
     add_seeds(&b);
+    add_scalars(&b);
     add_outs(l, b.r, "grad.");
+    add_outs(l, b.r, "new.");
     return l->step->failed ? NULL : graph_add(l->step->g, b.node);
 }
 
@@ -350,6 +384,7 @@ void repeat_back(Back *b, const Node *repeat)
         s->failed = true;
         return;
     }
+    keep_more(&l);
     keep_in_forward(&l);
     add_outs(&l, l.table, "keep.");
     Node *back = go_back(&l, body);

@@ -5,32 +5,12 @@
 
 bool step_trains(const Step *s, const Weight *w)
 {
-    for (int i = 0; i < s->o->n; i++)
-        if (s->o->weight[i] == w)
-            return true;
-    return false;
+    return step_index(s, w) >= 0;
 }
 
 static bool leaf_trained(const Back *b, const Node *n)
 {
-    return (n->op == OP_weight || n->op == OP_learned) &&
-           step_trains(b->user, n->weight);
-}
-
-/* ---- the forward graph, anew ---- */
-
-/* Tables of repeats are the step's own: they get what is kept. */
-static Node *with_own_table(Graph *to, Node n, const Node *old, void *user)
-{
-    (void)old, (void)user;
-    if (n.op == OP_repeat) {
-        Repeat *own = arena_alloc(to->arena, sizeof *own);
-        *own = *n.repeat;
-        own->at = arena_alloc(to->arena, (size_t)own->n * sizeof *own->at);
-        memcpy(own->at, n.repeat->at, (size_t)own->n * sizeof *own->at);
-        n.repeat = own;
-    }
-    return graph_add(to, n);
+    return n->op == OP_weight && step_trains(b->user, n->weight);
 }
 
 /* ---- the loss ---- */
@@ -49,11 +29,18 @@ static Node *input(Graph *g, const char *name, Type t)
 
 static bool names_free(Step *s)
 {
-    static const char *const name[] = {"label", "share", "part"};
-    for (size_t i = 0; i < COUNT(name); i++)
-        if (input_of(s->g, name[i]))
+    static const char *const own[] = {"label", "share", "part"};
+    for (int i = 0; i < s->g->node.n; i++) {
+        const Node *n = s->g->node.at[i];
+        if (n->op != OP_input)
+            continue;
+        bool taken = s->o->update && update_reads(n->name);
+        for (size_t j = 0; j < COUNT(own); j++)
+            taken |= !strcmp(n->name, own[j]);
+        if (taken)
             return err_set(s->err, "an input called %s, which a step has for "
-                           "itself", name[i]);
+                           "itself", n->name);
+    }
     return true;
 }
 
@@ -212,6 +199,59 @@ static GradOf put_gradient(Step *s, const Weight *w)
     return of;
 }
 
+/* ---- updates in the graph itself ---- */
+
+static Node *state_leaf(Updating *u, const char *name, const Type *t)
+{
+    return g_weight(u->to, step_state(u->step, u->user, name, t));
+}
+
+static void put_new(Updating *u, const char *state, Node *n)
+{
+    Step *s = u->step;
+    const Weight *w = u->user;
+    const char *name = intern_printf("new.%s%s%s", state ? state : "",
+                                     state ? "." : "", w->path);
+    struct Fresh f = {{w, state, state ? step_state(s, w, state, NULL) : w,
+                       name, -1}, n};
+    list_push(s->arena, &s->fresh, f);
+}
+
+/* Where its update stands in no body. */
+static void put_update(Step *s, int index)
+{
+    const Weight *w = s->o->weight[index];
+    Node *sum = added_up(s, w), *leaf = g_weight(s->g, w);
+    if (!sum)
+        return;
+    Updating u = {s, index, s->g, leaf, renamed(s->g, sum, &leaf->type),
+                  state_leaf, put_new, (void *)w};
+    update_inside(&u);
+}
+
+static void put_updates(Step *s, GradStep *out)
+{
+    for (int i = 0; i < s->o->n; i++)
+        put_update(s, i);
+    GradNew *fresh = arena_alloc(s->arena,
+                                 ((size_t)s->fresh.n + 1) * sizeof *fresh);
+    for (int i = 0; i < s->fresh.n; i++) {
+        fresh[i] = s->fresh.at[i].new;
+        fresh[i].output = put(s->g, fresh[i].output, s->fresh.at[i].of);
+    }
+    out->nfresh = s->fresh.n;
+    out->fresh = fresh;
+}
+
+static void put_gradients(Step *s, GradStep *out)
+{
+    GradOf *of = arena_alloc(s->arena, ((size_t)s->o->n + 1) * sizeof *of);
+    for (int i = 0; i < s->o->n; i++)
+        of[i] = put_gradient(s, s->o->weight[i]);
+    out->n = s->o->n;
+    out->of = of;
+}
+
 /* Weights that stand in the step's own graph, outside repeats. */
 static void note_leaves(Step *s, const Back *b)
 {
@@ -225,30 +265,32 @@ static void note_leaves(Step *s, const Back *b)
 
 static void put_all(Step *s, const Graph *forward, Node *loss, GradStep *out)
 {
-    GradOf *of = arena_alloc(s->arena, ((size_t)s->o->n + 1) * sizeof *of);
+    *out = (GradStep){0};
     s->g->output.n = 0;
     graph_output(s->g, "loss", loss);
     for (int i = 0; i < forward->output.n; i++)
         if (strcmp(forward->output.at[i].name, "y"))
             graph_output(s->g, forward->output.at[i].name,
                          forward->output.at[i].node);
-    for (int i = 0; i < s->o->n; i++)
-        of[i] = put_gradient(s, s->o->weight[i]);
-    *out = (GradStep){.graph = graph_map(s->g, s->arena, NULL, NULL),
-                      .n = s->o->n, .of = of};
+    if (s->o->update)
+        put_updates(s, out);
+    else
+        put_gradients(s, out);
+    out->graph = graph_map(s->g, s->arena, NULL, NULL);
 }
 
 bool grad_step(Arena *a, const Graph *forward, const GradOptions *o,
                GradStep *out, Err *err)
 {
-    Step s = {.arena = a, .o = o, .err = err};
+    Step s = {.arena = a, .o = o, .err = err, .room = o->memory};
     Head h;
-    s.g = graph_map(forward, a, with_own_table, NULL);
+    s.g = step_leaves(forward, a);
     Graph outputs = *s.g; /* the forward's, of the new nodes */
     outputs.output.at = arena_alloc(a, ((size_t)s.g->output.n + 1) *
                                            sizeof *outputs.output.at);
     memcpy(outputs.output.at, s.g->output.at,
            (size_t)s.g->output.n * sizeof *outputs.output.at);
+    step_count_uses(&s);
     if (!names_free(&s) || !head_of(&s, &h))
         return false;
     Node *loss = loss_of(s.g, &h), *total = total_of(s.g, &outputs, loss);

@@ -15,35 +15,86 @@ typedef struct {
     Graph *g;
     const GradOptions *o;
     LIST(WeightPart) part;
+    int *uses; /* by trained weight: places that read it */
+    LIST(struct StepState {
+        const Weight *of;
+        const char *name;   /* "m"; interned */
+        const Weight *leaf; /* that holds it */
+    }) state;
+    LIST(struct Fresh {
+        GradNew new; /* its output not put out yet */
+        Node *of;
+    }) fresh;
+    double room; /* bytes left of the options' memory */
     Err *err;
     bool failed; /* err says why */
 } Step;
 
 bool step_trains(const Step *s, const Weight *w);
+int step_index(const Step *s, const Weight *w); /* among the trained; -1 */
+/* The first of the trained whose update is the same but for its numbers. */
+int step_group(const Step *s, int index);
+void step_count_uses(Step *s);
+/* The leaf of an optimiser's state of a weight. */
+const Weight *step_state(Step *s, const Weight *of, const char *name,
+                         const Type *t);
 
-/* A value of the forward body that the backward has as an input. */
+/* The update of a trained weight being put behind its gradient. */
+typedef struct Updating {
+    Step *step;
+    int index; /* among the trained */
+    Graph *to;
+    Node *w, *g;
+    Node *(*state)(struct Updating *u, const char *name, const Type *t);
+    /* takes a new value, of a state or (NULL) of the weight */
+    void (*out)(struct Updating *u, const char *state, Node *n);
+    void *user;
+} Updating;
+void update_inside(Updating *u);
+bool update_reads(const char *name); /* a scalar that a step gives updates? */
+
+/* The graph anew, its repeats' tables too: leaves are OP_weight, those of
+ * bodies in slots. */
+Graph *step_leaves(const Graph *forward, Arena *a);
+
+/* A forward body and what backward ones have of it as inputs. */
 typedef struct {
-    Node *of; /* in the forward body */
-    const char *name; /* "keep.1.2" */
-} Kept;
+    const Graph *from;
+    int number;  /* of the repeat's bodies */
+    Graph *to;   /* it anew, with what is kept */
+    Node **now;  /* by id: from's nodes in it */
+    LIST(struct Kept {
+        Node *node;       /* of `to` */
+        const char *name; /* "keep.1.2" */
+    }) kept;
+} Forward;
 
 /* What a backward body puts out for a weight. */
 typedef struct {
-    int slot; /* or 0: */
-    const Weight *weight;
-    const char *name; /* "grad.ffn.gate" */
+    int slot;
+    const char *name;  /* "grad.ffn.gate", "new.m.ffn.gate" */
+    bool fresh;        /* a new value: */
+    const char *state; /* of this state; NULL: of the weight */
 } BodyGrad;
+/* A further slot of a backward body: a weight's state. */
+typedef struct {
+    int of; /* the weight's slot */
+    const char *name;
+    Type type;
+} BodyState;
 
 /* The backward of a forward body, for all passes that want the same of it. */
 typedef struct {
-    const Graph *from;
-    const bool *trained; /* by slot */
+    Forward *forward;
+    int passes;          /* that run it */
+    const int *trained; /* by slot: 0, 1, or 2 and its group where the update
+                         * stands in the body */
     const bool *wanted;  /* by argument of the repeat: does what goes in there
                           * want a gradient? */
     Node *in[MAX_ARGS];  /* the forward's inputs, in the backward */
     Graph *back;
-    LIST(Kept) kept;
     LIST(BodyGrad) grad;
+    LIST(BodyState) state; /* in the slots behind the forward's */
 } BackBody;
 
 /* A repeat whose gradient is being made. */
@@ -55,6 +106,7 @@ typedef struct {
     int low;       /* the lowest pass that the backward goes through */
     Node **seed;   /* by further result: its gradient, or NULL */
     LIST(BackBody *) body;
+    LIST(Forward *) forward;
     LIST(struct GradName {
         const char *name;
         Type type;
@@ -63,6 +115,12 @@ typedef struct {
 
 /* The body for a pass, made if there is none that serves; NULL: step failed. */
 BackBody *back_body(Looped *l, int pass);
+/* The name under which a node of f->to is kept. */
+const char *forward_keep(const Looped *l, Forward *f, Node *n);
+/* More is kept, as the options' memory has room for: what costs most to make
+ * again for its bytes. Then nothing is in the backward bodies that no output
+ * needs. */
+void keep_more(Looped *l);
 /* The gradient of the repeat: gives to its arguments, notes the weights' parts.
  */
 void repeat_back(Back *b, const Node *repeat);

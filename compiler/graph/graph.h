@@ -1,6 +1,7 @@
 /* Room graph: sizes and types; operations and the graph they make; its text
  * and what always holds of it; counted random numbers. */
 #pragma once
+#include "compiler/graph/rope.h"
 #include "compiler/graph/type.h"
 
 /* ---- the graph (graph.c) ---- */
@@ -39,32 +40,6 @@ typedef struct Weight {
     Node *value;       /* how a transform makes it; NULL: read from the file */
     const char *other; /* read from these other models; NULL: the model's own */
 } Weight;
-
-typedef enum {
-    ROPE_default,
-    ROPE_linear,
-    ROPE_llama3,
-    ROPE_yarn,
-    ROPE_dynamic,
-    ROPE_longrope
-} RopeKind;
-typedef struct {
-    double theta;
-    int rotary; /* leading elements of a head that turn; the rest pass */
-    double pairs; /* 1: elements 2j and 2j + 1 turn together */
-    double back;  /* 1: the other way, as the gradient turns */
-    RopeKind kind;
-    double factor, low, high, original;     /* as in Hugging Face configs */
-    double beta_fast, beta_slow, attention; /* yarn; longrope's attention */
-    double uncut;  /* yarn: the blend's ends are not rounded where it is 1 */
-    double length; /* dynamic: tokens of the text; 0: no more than original */
-    const char *divisor; /* longrope: of each frequency, "1 1.5"; interned */
-    const Size *scaling, *share; /* what is not known of them; or NULL */
-} Rope;
-/* Fills inv_freq[rotary / 2]; *scale multiplies cos and sin (1 but for yarn
- * and longrope). Elements j and j + rotary / 2 (or 2j and 2j + 1) turn
- * together, by pos * inv_freq[j]; back: inv_freq is below 0. */
-void rope_frequencies(const Rope *r, double *inv_freq, double *scale);
 
 /* One pass of a repeated layer: a body, and the weights for its slots. */
 typedef struct {
@@ -207,79 +182,6 @@ Node *g_result(Graph *g, Node *repeat, const char *name);
 const Type *repeat_output(const Repeat *r, const char *name, int *passes);
 bool repeat_gives(const Repeat *r, const char *name); /* an input to bodies? */
 
-/* ---- what is known of an op (ops.c): its row of ops.def ---- */
-
-enum { /* flags: attributes that its nodes read, facts */
-    HAS_num = 1,
-    HAS_size = 2,    /* must be there */
-    HAS_window = 4,  /* a size that may be NULL */
-    HAS_name = 8,    /* must be there */
-    HAS_title = 16,  /* a name that may be NULL */
-    HAS_weight = 32, /* or a slot */
-    HAS_rope = 64,
-    HAS_repeat = 128,
-    HAS_cap = 65536, /* a number, 0 where there is none; of what attends */
-    HAS_any = 255 | HAS_cap,
-    IS_exact = 256,       /* a double has the value of any doubles */
-    IS_exact_at_0 = 512,  /* of 0 */
-    IS_commutative = 1024,
-    IS_test = 2048,       /* gives a truth; arguments keep their types */
-    IS_order = 4096,      /* a test that indices may stand in */
-    IS_same_by_0 = 8192,  /* a where b is 0 */
-    IS_same_by_1 = 16384, /* a where b is 1 */
-    IS_by_rows = 32768    /* along a dim that it does not name, each element
-                           * needs only those at its place */
-};
-_Static_assert(!(HAS_any & (IS_exact | IS_exact_at_0 | IS_commutative |
-                            IS_test | IS_order | IS_same_by_0 |
-                            IS_same_by_1 | IS_by_rows)), "flags overlap");
-typedef enum { CLASS_leaf, CLASS_map, CLASS_reduce, CLASS_along, CLASS_move,
-               CLASS_other } OpClass;
-typedef enum { WORK_given, WORK_in_place, WORK_rows, WORK_own } OpWork;
-typedef struct {
-    const char *name;
-    int nargs;
-    OpClass class;
-    unsigned flags;
-    int least_dims, most_dims;
-    int over; /* how many of dim[] it takes together, at most */
-    OpWork work;
-    int cost;             /* of an element */
-    const char *sign;     /* "+"; NULL: written as a function */
-    const char *flows_to; /* arguments that a gradient goes to: "ab" */
-} OpInfo;
-extern const OpInfo op_info[OP_COUNT];
-bool op_find(const char *name, Op *out);
-/* The op of nargs arguments that the language writes so. */
-bool op_of_sign(const char *sign, int nargs, Op *out);
-bool op_is_map(Op op);
-/* Is it a function of the language, elementwise? */
-bool op_is_function(Op op);
-double op_value(Op op, double a, double b, double c); /* of a map */
-/* Is the result known to be above 0 where that is known of the arguments? */
-bool op_positive(Op op, bool a, bool b, bool c);
-/* The same of arguments that `is` knows; asks no more than it needs. */
-bool op_positive_by(Op op, void *const *arg,
-                    bool (*is)(void *user, const void *arg), void *user);
-bool op_flows(Op op, int arg); /* does a gradient go to the argument? */
-int op_over(const Node *n); /* the first so many of dim[] are taken together */
-
-/* ---- counted random numbers (random.c): the same on every target ---- */
-
-uint64_t random_key(uint64_t seed, const char *name);
-uint64_t random_bits(uint64_t key, uint64_t counter);
-double random_uniform(uint64_t key, uint64_t counter);  /* [0, 1), 24 bits */
-double random_gaussian(uint64_t key, uint64_t counter); /* no libm */
-void random_shuffle(uint64_t key, int n, int *out);     /* a permutation */
-/* The key of a uniform, gaussian or shuffle node, whose element i (row-major)
- * is draw i. `place` tells the passes of a repeat apart: 0 outside, and in
- * iteration i of a repeat at place p it is random_place(p, i). */
-uint64_t random_draw_key(const Node *n, uint64_t seed, uint64_t place);
-uint64_t random_place(uint64_t place, int iteration);
-/* Of a round_random node in a step, for a tensor: element i's 16 bits are those
- * from 16 (i mod 4) on of draw i / 4. random_round: v (as f32) plus these below
- * bf16's last bit, cut off there; what is not finite stays. */
-uint64_t random_round_key(const Node *n, double step, double tensor);
-double random_round(uint64_t key, int64_t i, double v);
-
+#include "compiler/graph/op_info.h"
+#include "compiler/graph/random.h"
 #include "compiler/graph/text.h"

@@ -149,7 +149,7 @@ static void use_args(Cut *c, const Node *n, Group *g, const Moved *m)
 
 /* ---- groups ---- */
 
-static Group *group_new(Cut *c, Skeleton s)
+Group *cut_group_new(Cut *c, Skeleton s)
 {
     Group *g = arena_alloc(c->arena, sizeof *g);
     g->skeleton = s;
@@ -255,7 +255,8 @@ static bool may_inline(Cut *c, const Node *n, const Use *u)
 {
     (void)c;
     if (u->group->skeleton == SKEL_repeat || u->group->skeleton == SKEL_call ||
-        u->group->skeleton == SKEL_attend || u->group->skeleton == SKEL_route)
+        u->group->skeleton == SKEL_attend || u->group->skeleton == SKEL_route ||
+        u->group->skeleton == SKEL_back)
         return false;
     return node_kind(n) != NODE_reduce || may_reduce(n, u);
 }
@@ -287,7 +288,7 @@ static bool inline_everywhere(Cut *c, const Node *n)
 
 static const Moved nowhere;
 
-static void store_in(Cut *c, Node *n, Group *g)
+void cut_store_in(Cut *c, Node *n, Group *g)
 {
     c->info[n->id].home = g;
     list_push(c->arena, &g->out, n);
@@ -342,20 +343,9 @@ static void store_node(Cut *c, Node *n)
 {
     Group *g = host_of(c, n);
     if (!g)
-        g = group_new(c, SKEL_map);
-    store_in(c, n, g);
+        g = cut_group_new(c, SKEL_map);
+    cut_store_in(c, n, g);
     compute_in(c, n, g, &nowhere);
-}
-
-Skeleton cut_own_skeleton(const Node *n)
-{
-    switch (n->op) {
-    case OP_scatter: return SKEL_scatter;
-    case OP_repeat:
-    case OP_result: return SKEL_repeat;
-    default:
-        return op_info[n->op].flags & HAS_cap ? SKEL_attend : SKEL_call;
-    }
 }
 
 /* A repeat's group, which its results are met before. */
@@ -363,8 +353,8 @@ static Group *repeat_group(Cut *c, Node *repeat)
 {
     Group *g = c->info[repeat->id].home;
     if (!g) {
-        g = group_new(c, SKEL_repeat);
-        store_in(c, repeat, g);
+        g = cut_group_new(c, SKEL_repeat);
+        cut_store_in(c, repeat, g);
     }
     return g;
 }
@@ -374,13 +364,19 @@ static void own_kernel(Cut *c, Node *n)
     Skeleton s = cut_own_skeleton(n);
     if (n->op == OP_result) {
         c->info[n->arg[0]->id].stored = true;
-        store_in(c, n, repeat_group(c, n->arg[0]));
+        cut_store_in(c, n, repeat_group(c, n->arg[0]));
         return;
     }
-    Group *g = s == SKEL_repeat ? repeat_group(c, n) : group_new(c, s);
+    Group *g = s == SKEL_repeat ? repeat_group(c, n) : c->info[n->id].home;
+    if (!g && (s == SKEL_attend || s == SKEL_back))
+        g = cut_beside_group(c, n);
+    if (!g)
+        g = cut_group_new(c, s);
     if (!c->info[n->id].home)
-        store_in(c, n, g);
+        cut_store_in(c, n, g);
     for (int i = 0; i < node_args(n); i++) {
+        if (!cut_reads_arg(n, i))
+            continue;
         c->info[n->arg[i]->id].stored |= s != SKEL_scatter;
         use(c, n->arg[i], g, &nowhere);
     }
@@ -440,8 +436,8 @@ static void matmul(Cut *c, Node *n)
     contract_read(n, &k);
     Group *g = epilogue_of(c, n);
     if (!g) {
-        g = group_new(c, SKEL_matmul);
-        store_in(c, n, g);
+        g = cut_group_new(c, SKEL_matmul);
+        cut_store_in(c, n, g);
     }
     g->skeleton = k.index ? SKEL_grouped : SKEL_matmul;
     g->hole[g->nholes++] = n;
@@ -474,8 +470,8 @@ static void decide(Cut *c, Node *n)
 /* A leaf that is an output is copied. */
 static void copy_leaf(Cut *c, Node *n)
 {
-    Group *g = group_new(c, SKEL_map);
-    store_in(c, n, g);
+    Group *g = cut_group_new(c, SKEL_map);
+    cut_store_in(c, n, g);
     use(c, n, g, &nowhere);
 }
 

@@ -128,7 +128,20 @@ Buffer *cut_find_route(const Plan *p, const Node *index); /* or NULL */
 /* What of a kernel follows from its contract, its node, its index. */
 void cut_matmul_rows(Cut *c, const Contract *first, Kernel *k);
 void cut_own_kernel(Cut *c, Node *n, Kernel *k);
-/* operands.c: g, or g with products' values in another order. */
+/* May n be a further result of the kernel whose first is the other? Does a
+ * kernel of n read that argument? (No number stands in memory for nothing.) */
+bool cut_beside(const Node *n, const Node *first);
+bool cut_all_beside(const Kernel *k); /* its further results, but a repeat's */
+bool cut_reads_arg(const Node *n, int arg);
+/* The group of what n's kernel stores first, if that is another node. */
+Group *cut_beside_group(Cut *c, const Node *n);
+Group *cut_group_new(Cut *c, Skeleton s);
+void cut_store_in(Cut *c, Node *n, Group *g);
+/* rewritten.c: an op that no kernel has, in terms of others. */
+bool cut_rewrites(Op op);
+Node *cut_rewritten(Graph *to, Node n);
+/* operands.c: g, or g with products' values in another order, and with ops
+ * rewritten. */
 const Graph *cut_operands(const Graph *g, Arena *a);
 void cut_pack_kernel(Cut *c, Buffer *panels); /* that writes them */
 void cut_route_kernel(Cut *c, Node *index, Kernel *k); /* of a map, or new */

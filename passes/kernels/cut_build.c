@@ -130,13 +130,15 @@ static void attend_kernel(Cut *c, Node *n, Kernel *k)
     a->attend = n;
     a->q = cut_stored(c, n->arg[0]);
     a->k = cut_stored(c, n->arg[1]);
-    a->v = cut_stored(c, n->arg[2]);
+    a->v = n->op == OP_attend_lse ? a->k : cut_stored(c, n->arg[2]);
     a->keys = cut_buffer(c, BUF_keys, n->arg[1]);
-    a->vals = cut_buffer(c, BUF_vals, n->arg[2]);
+    a->vals = cut_buffer(c, BUF_vals, a->v->node);
     a->pos = cut_positions(c, n->type.dim[0]);
     a->window = n->size ? size_at(n->size, 1) : 0;
     a->chunk = n->name != NULL;
-    a->more = n->op == OP_attend ? NULL : cut_stored(c, n->arg[3]);
+    int more = node_args(n) - 1;
+    if (n->op != OP_attend && cut_reads_arg(n, more))
+        a->more = cut_stored(c, n->arg[more]);
     Buffer *in[] = {a->q, a->k, a->v, a->keys, a->vals, a->pos, a->more};
     for (size_t i = 0; i < COUNT(in) && in[i]; i++)
         kernel_reads(k, in[i]);
@@ -149,9 +151,13 @@ void cut_own_kernel(Cut *c, Node *n, Kernel *k)
         return;
     }
     k->node = n;
-    if (k->skeleton != SKEL_scatter)
-        for (int i = 0; i < node_args(n); i++)
+    for (int i = 0; i < node_args(n) && k->skeleton != SKEL_scatter; i++)
+        if (k->skeleton == SKEL_call) /* each at its own place */
+            k->in[k->nin++] = cut_stored(c, n->arg[i]);
+        else if (cut_reads_arg(n, i))
             kernel_reads(k, cut_stored(c, n->arg[i]));
+    if (k->skeleton == SKEL_back || n->op == OP_attend_dmore)
+        kernel_reads(k, cut_positions(c, n->arg[0]->type.dim[0]));
 }
 
 static void own_kernel(Cut *c, Group *g, Kernel *k)

@@ -259,6 +259,7 @@ static void read_head(PlanReader *r)
             r->k->attend.window = ir_int(ir);
         break;
     case SKEL_scatter:
+    case SKEL_back:
     case SKEL_call: break;
     }
 }
@@ -308,7 +309,7 @@ static void own_end(PlanReader *r)
     Kernel *k = r->k;
     Node *n = k->out[0]->node;
     int64_t window = k->attend.window;
-    if ((k->nout > 1 && n->op != OP_repeat) || n->op == OP_result ||
+    if (!cut_all_beside(k) || n->op == OP_result ||
         node_kind(n) != NODE_own ||
         cut_own_skeleton(n) != k->skeleton) {
         ir_mistake(&r->ir, r->loc, "%s needs one result, of an op that is a "

@@ -324,7 +324,7 @@ static bool panels_hold(Verify *v)
 static bool reads_args(Verify *v, const Node *n)
 {
     for (int i = 0; i < node_args(n); i++)
-        if (!kernel_leaf(v->k, n->arg[i]))
+        if (cut_reads_arg(n, i) && !kernel_leaf(v->k, n->arg[i]))
             return verify_refuse(v, "does not read %s",
                                  verify_name(n->arg[i]));
     return true;
@@ -363,7 +363,7 @@ static bool own_holds(Verify *v)
 {
     const Kernel *k = v->k;
     const Node *n = k->out[0]->node;
-    if ((k->nout != 1 && k->skeleton != SKEL_repeat) ||
+    if (!cut_all_beside(k) ||
         n->op == OP_result || node_kind(n) != NODE_own ||
         cut_own_skeleton(n) != k->skeleton)
         return verify_refuse(v, "is not of the op it stores");

@@ -218,6 +218,14 @@ void rt_catch_interrupts(void); /* SIGINT, SIGTERM set it; twice kills */
 
 /* Whole or not at all: a temporary file, synced, renamed over `path`. */
 bool file_write(const char *path, const void *data, size_t len, Err *err);
+/* The same piece by piece; after a false answer of stream_put only
+ * stream_cancel, which leaves nothing, is left to call. stream_finish frees f
+ * in any case. */
+typedef struct FileStream FileStream;
+FileStream *stream_begin(const char *path, Err *err); /* NULL with err set */
+bool stream_put(FileStream *f, const void *data, size_t len, Err *err);
+bool stream_finish(FileStream *f, Err *err);
+void stream_cancel(FileStream *f);
 bool npy_write_f32(const char *path, const float *data, int64_t rows,
                    int64_t cols, Err *err);
 /* A little-endian f32 array in C order, malloc'ed; NULL with err set. */

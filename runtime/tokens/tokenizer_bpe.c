@@ -149,6 +149,10 @@ static void push_chars(const Tokenizer *t, Bpe *b, Span word)
 
 static void encode_word(const Tokenizer *t, Bpe *b, Span word, Ids *out)
 {
+    if (t->model != MODEL_bpe) {
+        model_word(t, word, out);
+        return;
+    }
     int32_t whole = t->ignore_merges ? str_get(&t->model_ids, word) : -1;
     if (whole >= 0) {
         ids_push(out, whole);
@@ -237,7 +241,8 @@ void bpe_prepare(Tokenizer *t)
         t->byte[i] = str_get(&t->model_ids, span(name));
     }
     /* A character that is left out would let the two sides meet. */
-    t->cut = str_get(&t->model_ids, span(META)) >= 0 && t->unk >= 0 &&
+    t->cut = t->model == MODEL_bpe &&
+             str_get(&t->model_ids, span(META)) >= 0 && t->unk >= 0 &&
              !t->ignore_merges && !t->prefix.len && !t->suffix.len;
     for (int i = 0; t->cut && i < t->merge.n; i++)
         t->cut = token_cuts(t->token.at[t->merge.at[i].made].text);

@@ -138,6 +138,27 @@ static Span joined(Arena *a, Span text, bool first)
     return (Span){t.at, t.n};
 }
 
+/* WordPiece's: a space before what goes on no word; English as it is usual. */
+static Span piece_text(const Step *s, Arena *a, Matcher *m, Span text,
+                       bool first)
+{
+    static const char *const clean[][2] = {
+        {" .", "."},     {" ?", "?"},    {" !", "!"},     {" ,", ","},
+        {" ' ", "'"},    {" n't", "n't"}, {" 'm", "'m"},
+        {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"},
+        {" 're", "'re"}};
+    int once = 1;
+    if (!first)
+        text = span_starts(text, s->with) ? stripped(text, s->with, &once, 0)
+                                          : joined(a, text, false);
+    for (size_t i = 0; s->start && i < COUNT(clean); i++) {
+        Step step = {.with = span(clean[i][1]),
+                     .pattern.string = span(clean[i][0])};
+        text = replaced(&step, a, m, text);
+    }
+    return text;
+}
+
 static Span decode_step(Decoder *d, const Step *s, Arena *a, Span text)
 {
     int start = s->start;
@@ -158,6 +179,8 @@ static Span decode_step(Decoder *d, const Step *s, Arena *a, Span text)
         return spaces(s, a, &d->matcher, text, !d->started);
     case DEC_join:
         return joined(a, text, !d->started);
+    case DEC_pieces:
+        return piece_text(s, a, &d->matcher, text, !d->started);
     default:
         BUG("step %d is no decoder", (int)s->kind);
     }
@@ -168,7 +191,8 @@ static void token_bytes(Decoder *d, const Token *k)
     Span text = span(k->text);
     for (int i = 0; i < d->t->decoder.n; i++) {
         const Step *s = &d->t->decoder.at[i];
-        if (!k->added || s->kind == DEC_join || s->kind == DEC_lead)
+        if (!k->added || s->kind == DEC_join || s->kind == DEC_lead ||
+            s->kind == DEC_pieces)
             text = decode_step(d, s, &d->arena, text);
     }
     append(&d->bytes, &d->n, &d->room, text.at, text.len);

@@ -194,6 +194,8 @@ static void read_ids(Export *x)
 
 static bool export(Export *x, int64_t rows)
 {
+    if (x->t->model != MODEL_bpe)
+        return fail(x, "its model is no BPE: graft writes no other as GGUF");
     if (!read_words(x) || !read_tokens(x, rows))
         return false;
     read_ids(x);

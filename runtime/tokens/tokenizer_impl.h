@@ -80,6 +80,9 @@ typedef struct {
     int32_t value; /* -1: none */
     size_t len;
 } TrieHit;
+/* One byte on from *node (0: the root; -1 afterwards: no key goes on so); the
+ * value of the key that ends there, or -1. */
+int32_t trie_step(const Trie *t, int *node, unsigned char byte);
 /* The longest key that text begins with, of those that `wanted` takes. */
 TrieHit trie_find(const Trie *t, Span text, const Tokenizer *tok,
                   bool (*wanted)(const Tokenizer *, int32_t));
@@ -132,6 +135,7 @@ typedef enum {
     NORM_cjk,      /* Bert's: spaces around ideographs */
     NORM_no_nonspacing,
     NORM_nmt, /* the library's Nmt */
+    NORM_charsmap, /* SentencePiece's table of replacements */
     /* pre-tokenizer */
     PRE_space, /* a space in front of each piece that has none */
     PRE_split, /* at matches of `pattern` */
@@ -144,7 +148,8 @@ typedef enum {
     DEC_strip,         /* `with` at the start and stop of each token */
     DEC_lead,          /* `with` at the start of the text */
     DEC_metaspace,
-    DEC_join /* a space between tokens */
+    DEC_join, /* a space between tokens */
+    DEC_pieces /* WordPiece's: `with` goes, or a space comes; `start`: clean */
 } StepKind;
 
 typedef enum {
@@ -167,6 +172,11 @@ typedef struct {
     int options, start, stop;
 } Step;
 typedef LIST(Step) Steps;
+/* A charsmap in base64, decoded and checked; false: it is none. And what
+ * stands for the shortest beginning of `text` that it has, or at: NULL
+ * (tokenizer_charsmap.c). */
+bool charsmap_read(Arena *a, const char *base64, Span *out);
+Span charsmap_find(Span map, Span text);
 
 /* ---- the tokenizer ---- */
 
@@ -180,8 +190,16 @@ typedef struct {
     int32_t left, right, made;
 } Merge;
 
+typedef enum {
+    MODEL_bpe,
+    MODEL_unigram,
+    MODEL_word_piece,
+    MODEL_word_level
+} ModelKind;
+
 struct Tokenizer {
     Arena arena;
+    ModelKind model;
     const char *name; /* for messages */
     LIST(Token) token;
     StrTable ids;       /* texts of all tokens */
@@ -194,6 +212,10 @@ struct Tokenizer {
     int32_t unk;       /* -1: characters without a token are left out */
     int32_t byte[256]; /* ids of <0x00> ..., -1 */
     bool byte_fallback, fuse_unk, ignore_merges;
+    double *score;    /* Unigram: of each piece */
+    double unknown_score;
+    Trie piece;       /* Unigram: all of them */
+    size_t word_most; /* WordPiece: characters of a word that is known */
     Span prefix, suffix; /* of characters not first, and last, in a word */
     bool cut; /* no merge joins a "▁" to what is before it, but another "▁" */
 
@@ -228,6 +250,8 @@ typedef struct {
 } PreTokenize;
 bool pre_tokenize(const PreTokenize *p, Piece piece);
 
+/* The ids of one word of a model that is no BPE (tokenizer_words.c). */
+void model_word(const Tokenizer *t, Span word, Ids *out);
 /* BPE of words, with memory of its own for one thread; {0} to begin with. */
 typedef struct {
     struct Symbol *symbol;

@@ -1,4 +1,5 @@
-/* Reads the model of a tokenizer.json: BPE's vocabulary and merges. */
+/* Reads the model of a tokenizer.json: its vocabulary, BPE's merges, Unigram's
+ * scores. */
 #include "runtime/tokens/tokenizer_impl.h"
 #include <string.h>
 
@@ -119,17 +120,8 @@ static bool read_unknown(Reader *r, const cJSON *unk)
                        quoted(r, unk->valuestring));
 }
 
-bool read_model(Reader *r, const cJSON *model)
+static bool read_bpe(Reader *r, const cJSON *model)
 {
-    if (!cJSON_IsObject(model))
-        return reader_fail(r, "model: an object is needed");
-    const cJSON *type = field(model, "type");
-    const char *name = cJSON_IsString(type)     ? type->valuestring
-                       : field(model, "merges") ? "BPE" /* old files */
-                                                : "(none)";
-    if (strcmp(name, "BPE"))
-        return reader_fail(r, "model.type: BPE is supported, found %s",
-                           quoted(r, name));
     const cJSON *dropout = field(model, "dropout");
     if (cJSON_IsNumber(dropout) && dropout->valuedouble > 0)
         return reader_fail(r, "model.dropout: merges left out at random (%g) "
@@ -142,4 +134,90 @@ bool read_model(Reader *r, const cJSON *model)
     return read_vocab(r, field(model, "vocab")) &&
            read_merges(r, field(model, "merges")) &&
            read_unknown(r, field(model, "unk_token"));
+}
+
+/* ---- Unigram ---- */
+
+/* ["piece", score], whose id is its place. */
+static bool read_piece(Reader *r, const cJSON *v, int32_t id)
+{
+    Tokenizer *t = r->t;
+    const cJSON *score = cJSON_GetArrayItem(v, 1);
+    if (!cJSON_IsArray(v) || !cJSON_IsString(v->child) ||
+        !cJSON_IsNumber(score))
+        return reader_fail(r, "model.vocab[%d]: a piece and its score are "
+                              "needed", id);
+    if (!token_put(r, v->child->valuestring, id))
+        return false;
+    Span text = span(t->token.at[id].text);
+    str_put(&t->model_ids, text, id);
+    trie_add(&t->arena, &t->piece, text, id);
+    t->score[id] = score->valuedouble;
+    if (!id || t->unknown_score > score->valuedouble)
+        t->unknown_score = score->valuedouble;
+    return true;
+}
+
+static bool read_unigram(Reader *r, const cJSON *model)
+{
+    enum { UNKNOWN_COSTS = 10 }; /* below the worst piece */
+    Tokenizer *t = r->t;
+    const cJSON *vocab = field(model, "vocab"), *unk = field(model, "unk_id");
+    int32_t id = 0, n = cJSON_GetArraySize(vocab);
+    if (!cJSON_IsArray(vocab) || n < 1 || n > MAX_TOKENS)
+        return reader_fail(r, "model.vocab: a list of pieces and their scores "
+                              "is needed");
+    t->score = arena_alloc(&t->arena, (size_t)n * sizeof *t->score);
+    for (const cJSON *v = vocab->child; v; v = v->next)
+        if (!read_piece(r, v, id++))
+            return false;
+    t->unknown_score -= UNKNOWN_COSTS;
+    t->fuse_unk = true;
+    t->byte_fallback = field_bool(model, "byte_fallback", false);
+    return (unk && read_id(unk, &t->unk) && t->unk < n) ||
+           reader_fail(r, "model.unk_id: the id of a piece is needed, for "
+                          "characters that are none");
+}
+
+/* ---- WordPiece, and WordLevel, which has less ---- */
+
+static bool read_word_piece(Reader *r, const cJSON *model)
+{
+    const cJSON *most = field(model, "max_input_chars_per_word");
+    r->t->prefix = field(model, "continuing_subword_prefix")
+                       ? affix(r->t, model, "continuing_subword_prefix")
+                       : span("##");
+    r->t->word_most = cJSON_IsNumber(most) && most->valuedouble >= 0 &&
+                              most->valuedouble < INT32_MAX
+                          ? (size_t)most->valuedouble : 100;
+    return read_vocab(r, field(model, "vocab")) &&
+           (field(model, "unk_token") ||
+            reader_fail(r, "model.unk_token: a string is needed")) &&
+           read_unknown(r, field(model, "unk_token"));
+}
+
+static const struct {
+    const char *type;
+    ModelKind kind;
+    bool (*read)(Reader *r, const cJSON *model);
+} models[] = {{"BPE", MODEL_bpe, read_bpe},
+              {"Unigram", MODEL_unigram, read_unigram},
+              {"WordPiece", MODEL_word_piece, read_word_piece},
+              {"WordLevel", MODEL_word_level, read_word_piece}};
+
+bool read_model(Reader *r, const cJSON *model)
+{
+    if (!cJSON_IsObject(model))
+        return reader_fail(r, "model: an object is needed");
+    const cJSON *type = field(model, "type");
+    const char *name = cJSON_IsString(type)     ? type->valuestring
+                       : field(model, "merges") ? "BPE" /* old files */
+                                                : "(none)";
+    for (size_t i = 0; i < COUNT(models); i++)
+        if (!strcmp(models[i].type, name)) {
+            r->t->model = models[i].kind;
+            return models[i].read(r, model);
+        }
+    return reader_fail(r, "model.type: BPE, Unigram, WordPiece or WordLevel is "
+                          "needed, found %s", quoted(r, name));
 }

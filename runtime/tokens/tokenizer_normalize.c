@@ -191,6 +191,59 @@ static bool as_bytes(Norm *n)
     return true;
 }
 
+/* Of Unicode 17, which the system's table may not know. */
+static bool is_late_mark(int32_t c)
+{
+    return (c >= 0x1acf && c <= 0x1add) || (c >= 0x1ae0 && c <= 0x1aeb);
+}
+
+/* Where the grapheme cluster that begins at `at` ends. */
+static size_t cluster_end(Span text, size_t at)
+{
+    int32_t state = 0;
+    size_t len = (size_t)char_length(text.at + at, text.len - at);
+    int32_t before = char_read(text.at + at, len);
+    for (at += len; at < text.len; at += len) {
+        len = (size_t)char_length(text.at + at, text.len - at);
+        int32_t c = char_read(text.at + at, len);
+        if (utf8proc_grapheme_break_stateful(before, c, &state) &&
+            (before < ' ' || before == 127 || !is_late_mark(c)))
+            break;
+        before = c;
+    }
+    return at;
+}
+
+/* What stands for the text in the table, if it has it. */
+static bool add_mapped(Norm *n, Span text)
+{
+    Span to = charsmap_find(n->s->with, text);
+    if (to.at && !to.len)
+        drop(n);
+    add(n, to);
+    return to.at;
+}
+
+/* As the library does it: whole clusters of less than 6 bytes by what stands
+ * for their shortest beginning, else character by character. */
+static bool charsmap(Norm *n)
+{
+    enum { WHOLE = 6 };
+    Span text = n->p->text;
+    for (size_t at = 0, end, len; at < text.len && !n->made.over; at = end) {
+        end = cluster_end(text, at);
+        if (end - at < WHOLE && add_mapped(n, (Span){text.at + at, end - at}))
+            continue;
+        for (size_t i = at; i < end; i += len) {
+            len = (size_t)char_length(text.at + i, end - i);
+            Span one = {text.at + i, len};
+            if (!add_mapped(n, one))
+                add(n, one);
+        }
+    }
+    return true;
+}
+
 static bool step(Norm *n)
 {
     switch (n->s->kind) {
@@ -204,6 +257,8 @@ static bool step(Norm *n)
         return strip(n);
     case NORM_bytes:
         return as_bytes(n);
+    case NORM_charsmap:
+        return charsmap(n);
     default:
         return each_char(n);
     }

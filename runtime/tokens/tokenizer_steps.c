@@ -136,6 +136,17 @@ static bool norm_bert(StepReader *in, const cJSON *json)
     return true;
 }
 
+static bool norm_charsmap(StepReader *in, const cJSON *json)
+{
+    const cJSON *map = field(json, "precompiled_charsmap");
+    Step s = {.kind = NORM_charsmap};
+    if (!cJSON_IsString(map) ||
+        !charsmap_read(&in->r->t->arena, map->valuestring, &s.with))
+        return fail(in, "precompiled_charsmap: a table in base64 is needed");
+    push(in, s);
+    return true;
+}
+
 /* ---- pre-tokenizers ---- */
 
 static bool push_split(StepReader *in, const char *regex, Behavior behavior,
@@ -303,6 +314,16 @@ static bool dec_strip(StepReader *in, const cJSON *json)
     return true;
 }
 
+static bool dec_pieces(StepReader *in, const cJSON *json)
+{
+    Step s = {.kind = DEC_pieces, .with = span("##"),
+              .start = field_bool(json, "cleanup", true)};
+    if (field(json, "prefix") && !text_of(in, json, "prefix", &s.with))
+        return false;
+    push(in, s);
+    return true;
+}
+
 /* ---- all of them ---- */
 
 static const struct {
@@ -321,6 +342,7 @@ static const struct {
     {"normalizer", "Strip", norm_strip},
     {"normalizer", "Nmt", norm_plain},
     {"normalizer", "BertNormalizer", norm_bert},
+    {"normalizer", "Precompiled", norm_charsmap},
     {"pre_tokenizer", "ByteLevel", pre_byte_level},
     {"pre_tokenizer", "Split", pre_split},
     {"pre_tokenizer", "Digits", pre_digits},
@@ -337,6 +359,7 @@ static const struct {
     {"decoder", "Replace", dec_replace},
     {"decoder", "Strip", dec_strip},
     {"decoder", "Metaspace", metaspace},
+    {"decoder", "WordPiece", dec_pieces},
 };
 
 enum { MAX_NESTED = 16, MAX_STEPS = 64 };

@@ -152,6 +152,13 @@ void trie_add(Arena *a, Trie *t, Span key, int32_t value)
         t->node.at[node].value = value;
 }
 
+int32_t trie_step(const Trie *t, int *node, unsigned char byte)
+{
+    int c = t->node.n ? trie_child(t, *node, byte) : 0;
+    *node = c ? c : -1;
+    return c ? t->node.at[c].value : -1;
+}
+
 TrieHit trie_find(const Trie *t, Span text, const Tokenizer *tok,
                   bool (*wanted)(const Tokenizer *, int32_t))
 {

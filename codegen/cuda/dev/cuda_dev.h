@@ -23,6 +23,22 @@ DEVFN int float_bits(float a)
 {
     return __float_as_int(a);
 }
+DEVFN u64 double_bits(double a)
+{
+    return (u64)__double_as_longlong(a);
+}
+DEVFN double bits_double(u64 a)
+{
+    return __longlong_as_double((i64)a);
+}
+DEVFN double sum_of(double a, double b) /* never part of an fma */
+{
+    return __dadd_rn(a, b);
+}
+DEVFN double product_of(double a, double b)
+{
+    return __dmul_rn(a, b);
+}
 DEVFN float bf2f(bf16 a)
 {
     return __uint_as_float((u32)a << 16);

@@ -80,6 +80,30 @@ DEVFN int float_bits(float a)
     } v = {a};
     return v.i;
 }
+DEVFN u64 double_bits(double a)
+{
+    union {
+        double f;
+        u64 i;
+    } v = {a};
+    return v.i;
+}
+DEVFN double bits_double(u64 a)
+{
+    union {
+        u64 i;
+        double f;
+    } v = {a};
+    return v.f;
+}
+DEVFN double sum_of(double a, double b)
+{
+    return a + b;
+}
+DEVFN double product_of(double a, double b)
+{
+    return a * b;
+}
 DEVFN float bf2f(bf16 a)
 {
     union {

@@ -39,6 +39,13 @@
     DEVFN T larger##f(T a, T b) \
     { \
         return a > b || a != a ? a : b; \
+    } \
+    /* a before b in order: the larger, of equals the lower place, NaN last */ \
+    DEVFN int comes_before##f(T a, i64 i, T b, i64 j) \
+    { \
+        if (a != a || b != b) \
+            return (a != a) == (b != b) ? i < j : b != b; \
+        return a > b || (a == b && i < j); \
     }
 MATH(float, f)
 MATH(double, )
@@ -68,25 +75,101 @@ DEVFN int topk_place(u64 key)
 }
 
 /* Of a warp's 32 lanes; all get the result. */
-#define warp_sum(v) warp_reduce(v, WARP_SUM)
-#define warp_largest(v) warp_reduce(v, WARP_LARGEST)
-#define warp_best(v) warp_reduce_u64(v)
-enum { WARP_SUM, WARP_LARGEST };
-DEVFN float warp_reduce(float v, int how)
-{
-    for (int s = 16; s; s >>= 1) {
-        float other = __shfl_xor_sync(0xffffffffu, v, s);
-        v = how == WARP_SUM ? v + other : largerf(v, other);
+#define WARP(T, f, how, both) \
+    DEVFN T warp_##how##f(T a) \
+    { \
+        for (int s = 16; s; s >>= 1) { \
+            T b = __shfl_xor_sync(0xffffffffu, a, s); \
+            a = both; \
+        } \
+        return a; \
     }
-    return v;
+WARP(float, f, sum, a + b)
+WARP(double, , sum, a + b)
+WARP(int, i, sum, a + b)
+WARP(float, f, largest, largerf(a, b))
+WARP(double, , largest, larger(a, b))
+WARP(int, i, largest, a > b ? a : b)
+WARP(u64, , best, a > b ? a : b)
+
+/* ---- draws: compiler/graph/random.c, the same bits; no product may join a
+ * sum ---- */
+
+DEVFN u64 draw_scramble(u64 x)
+{
+    x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93ull;
+    x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93ull;
+    return x ^ (x >> 32);
 }
-DEVFN u64 warp_reduce_u64(u64 v)
+DEVFN u64 draw_bits(u64 key, u64 counter)
 {
-    for (int s = 16; s; s >>= 1) {
-        u64 other = __shfl_xor_sync(0xffffffffu, v, s);
-        v = other > v ? other : v;
+    u64 x = draw_scramble(counter * 0x9e3779b97f4a7c15ull + key);
+    return draw_scramble(x ^ (key << 32 | key >> 32));
+}
+DEVFN float draw_uniform(u64 key, u64 counter)
+{
+    return (float)((double)(draw_bits(key, counter) >> 40) *
+                   5.9604644775390625e-8);
+}
+DEVFN double draw_log(double x)
+{
+    u64 bits = double_bits(x);
+    int e = (int)(bits >> 52) - 1023;
+    double m = bits_double((bits & 0xfffffffffffffull) |
+                           0x3ff0000000000000ull);
+    if (m > 1.4) {
+        m *= 0.5;
+        e++;
     }
-    return v;
+    double s = (m - 1) / (m + 1), z = s * s, sum = 0;
+    for (int k = 19; k > 0; k -= 2)
+        sum = sum_of(product_of(sum, z), 1.0 / k);
+    return sum_of(product_of(2 * s, sum),
+                  product_of(e, 0.69314718055994530942));
+}
+DEVFN double draw_series(double a, int first)
+{
+    double z = a * a, sum = 1;
+    for (int k = 16 + first; k > first; k -= 2)
+        sum = sum_of(1, -(product_of(sum, z) / (k * (k - 1))));
+    return first ? sum * a : sum;
+}
+DEVFN double draw_cos(double u) /* of a share of a turn */
+{
+    double sign = 1;
+    const double turn = 6.28318530717958647693;
+    if (u > 0.5)
+        u = 1 - u;
+    if (u > 0.25) {
+        u = 0.5 - u;
+        sign = -1;
+    }
+    return sign * (u > 0.125 ? draw_series((0.25 - u) * turn, 1)
+                             : draw_series(u * turn, 0));
+}
+DEVFN float draw_gaussian(u64 key, u64 counter)
+{
+    u64 bits = draw_bits(key, counter);
+    double u = sum_of((double)(bits >> 32), 0.5) * 2.3283064365386963e-10;
+    double turn = (double)(bits & 0xffffffff) * 2.3283064365386963e-10;
+    return (float)(sqrt(-2 * draw_log(u)) * draw_cos(turn));
+}
+DEVFN void draw_shuffle(u64 key, int n, int *out)
+{
+    for (int i = 0; i < n; i++) {
+        u64 r = draw_bits(key, (u64)i) >> 32;
+        int j = (int)(r * ((u64)i + 1) >> 32);
+        if (j < i)
+            out[i] = out[j];
+        out[j] = i;
+    }
+}
+
+/* How many of m a share keeps: codegen/program/cpu_calls.c. */
+DEVFN i64 kept_of(double share, i64 m)
+{
+    double keep = floor(share * (double)m * (1 + 1.1920928955078125e-7));
+    return keep > 0 ? keep < (double)m ? (i64)keep : m : 0;
 }
 
 /* acc[r][n] += x[r] . w[n] over `depth` elements of 16 rows of x and 8 of w,

@@ -1,0 +1,90 @@
+/* Private to the room: a run at work: its folder, its log, its stages. */
+#pragma once
+#include "cli/train/batch.h"
+#include "cli/train/gradients.h"
+#include "cli/train/update.h"
+
+typedef struct {
+    const RunOptions *o;
+    const Common *common;
+    RunPlan plan;
+    const char *folder; /* OUT.run */
+    int lock;           /* a file that is held, or -1 */
+    FILE *log;
+    bool exact;         /* --dtype f64 */
+} Run;
+
+/* The folder that a stage leaves its model in. */
+const char *run_stage_folder(void *run, int stage);
+
+/* Data as a model wants it, with all that must live as long. */
+typedef struct {
+    Tokenizer *tokenizer;
+    ChatFormat *chat;
+    DataColumn *column;
+    int columns;
+    Data data;
+    Part part;
+} Fed;
+/* of: the model's forward graph. False with err set; fed_free in any case. */
+bool fed_open(Fed *f, const Run *r, const RunData *d, const Opened *o,
+              const Graph *of, Err *err);
+void fed_free(Fed *f);
+
+/* A stage at work. */
+typedef struct {
+    Run *run;
+    const Action *act;
+    Opened opened;
+    Params params;
+    Fed fed;
+    Order order;
+    GradStep step;
+    Runner *runner;
+    Updates *updates;
+    Gradients gradients;
+    LIST(struct Watched { /* numbers that a step gives besides */
+        const char *name; /* "loss.balance", "stat.ffn.usage" */
+        int64_t count;
+        double *sum; /* losses weighted by their part */
+        double *now;
+        bool loss;
+    }) watched;
+    double loss; /* of the step at hand */
+    int64_t at, steps; /* at: the next step, counted from 0 */
+    Arena arena;
+} Stage;
+
+/* All that can be known before it begins. False with err set; stage_free in
+ * any case. planned: from what is there before anything has run. */
+bool stage_open(Stage *s, Run *r, const Action *act, bool planned, Err *err);
+/* Reads weights, makes programs. */
+bool stage_begin(Stage *s, Err *err);
+/* From s->at to the end, with its log and checkpoints; then the model's folder.
+ */
+bool stage_train(Stage *s, Err *err);
+void stage_free(Stage *s);
+int64_t stage_steps(const Stage *s);
+double stage_rate(const Stage *s, int64_t step);
+
+/* Loss and gradients of a batch into s (stage_run.c). */
+bool stage_compute(Stage *s, Batch *b, Err *err);
+/* Writes the model as it stands now to a folder that is not there
+ * (stage_save.c). */
+bool stage_save(Stage *s, const char *folder, Err *err);
+/* A model that nothing trains, as `save` has it. */
+bool model_save(Run *r, const RunModel *m, const char *folder, Err *err);
+
+int64_t memory_free(void); /* bytes that this process may still take */
+
+/* ---- the log (log.c) ---- */
+
+typedef struct {
+    double lr, norm, seconds;
+    const Batch *batch;
+} Logged;
+bool log_open(Run *r, Err *err);
+/* Leaves only lines of stages before this one, and of it those below `step`. */
+bool log_cut(Run *r, int stage, int64_t step, Err *err);
+bool log_step(Stage *s, const Logged *l, Err *err);
+bool log_close(Run *r, Err *err);

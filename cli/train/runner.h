@@ -1,0 +1,20 @@
+/* Private to the room: a graph that runs, interpreted or compiled (runner.c).
+ * The one place that knows of targets. */
+#pragma once
+#include "cli/train/params.h"
+
+typedef struct Runner Runner;
+typedef struct {
+    const Common *common; /* target, threads */
+    Params *params;       /* its weights; NULL: it has none */
+    bool training, exact;
+    uint64_t seed;
+} RunnerOptions;
+
+/* NULL with err set. g must outlive it. */
+Runner *runner_new(const Graph *g, const RunnerOptions *o, Err *err);
+/* Runs it over T tokens with further columns, as program_run does; every
+ * output that is named is filled. seed: of the draws of this run. */
+bool runner_run(Runner *r, int64_t T, const int32_t *pos, const Column *in,
+                int nin, const Column *out, int nout, uint64_t seed, Err *err);
+void runner_free(Runner *r); /* NULL is fine */

@@ -1,0 +1,17 @@
+/* Room train: recipes run. A recipe is first evaluated to a plan, what is to be
+ * done in order; all of it is checked before anything is computed. */
+#pragma once
+#include "cli/driver/driver.h"
+#include "compiler/check/check.h"
+
+typedef struct {
+    const char *recipe;    /* FILE.graft:NAME, or the library's name */
+    ArgList arg;           /* its parameters */
+    bool dry;              /* say what would be done */
+    bool restart;          /* leave nothing of an earlier run */
+    const char *gradients; /* a file for the first step's, or NULL */
+    const Common *common;
+} RunOptions;
+
+/* False with err set: also where it was interrupted (rt_interrupted). */
+bool recipe_run(const RunOptions *o, Err *err);

@@ -1,0 +1,501 @@
+#!/usr/bin/env python3
+"""train PART GRAFT MAKE_TINY DATA: recipes run. PART golden holds runs in f64
+against golden ones: two of our own (bench/peers/train_golden.py), and those of
+DATA/train where it is there; stop kills runs and goes on with them."""
+import json
+import math
+import os
+import random
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+PART, GRAFT, MAKE_TINY, DATA = sys.argv[1:5]
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ALL = os.environ.get("GRAFT_ALL") == "1"
+count = failures = 0
+
+
+def ok(name, verdict, why=""):
+    global count, failures
+    count += 1
+    print(("ok" if verdict else "not ok"), count, "-", name, flush=True)
+    if not verdict:
+        failures += 1
+        print("#  ", str(why)[:700].replace("\n", "\n#   "), flush=True)
+    return verdict
+
+
+def skip(name, why):
+    global count
+    count += 1
+    print("ok", count, "# SKIP", name + ":", why, flush=True)
+
+
+def graft(*args, **more):
+    return subprocess.run([GRAFT, *map(str, args)], capture_output=True,
+                          text=True, stdin=subprocess.DEVNULL, **more)
+
+
+def load(*path):
+    with open(os.path.join(*path)) as f:
+        return json.load(f)
+
+
+def log_of(out):
+    with open(out + ".run/log.jsonl") as f:
+        return [json.loads(line) for line in f]
+
+
+def tensors(path):
+    """Name to numbers (f32, f64) of a safetensors file or folder."""
+    if os.path.isdir(path):
+        path = os.path.join(path, "model.safetensors")
+    with open(path, "rb") as f:
+        size, = struct.unpack("<Q", f.read(8))
+        head = json.loads(f.read(size))
+        data = f.read()
+    out = {}
+    for name, t in head.items():
+        if name == "__metadata__":
+            continue
+        kind = {"F32": "f", "F64": "d"}[t["dtype"]]
+        a, b = t["data_offsets"]
+        out[name] = struct.unpack(f"<{(b - a) // (4 if kind == 'f' else 8)}"
+                                  f"{kind}", data[a:b])
+    return out
+
+
+def norm(x):
+    return math.sqrt(math.fsum(v * v for v in x))
+
+
+def off(a, b):
+    return abs(a - b) / abs(b) if b else abs(a)
+
+
+class Worst:
+    """The largest difference seen, and where."""
+
+    def __init__(self):
+        self.at, self.where = 0, ""
+
+    def see(self, value, where):
+        if not value <= self.at:
+            self.at, self.where = value, where
+
+    def __str__(self):
+        return f"{self.at:.2e} at {self.where}"
+
+
+F64 = ("--target", "interp", "--dtype", "f64", "--quiet")
+
+
+def run(work, name, recipe, base, data, *more):
+    """Runs the recipe anew; its OUT, or None after a failed check."""
+    out = os.path.join(work, name)
+    for path in out, out + ".run":
+        shutil.rmtree(path, ignore_errors=True)
+    p = graft("run", recipe, f"base={base}", f"data={data}", f"out={out}",
+              *more)
+    if p.returncode:
+        ok(name + ": runs", False, p.stderr)
+        return None
+    return out
+
+
+def compare_history(worst, log, want):
+    for a, b in zip(log, want):
+        for key in ("loss", "grad_norm", "lr", "labelled", "tokens", "total"):
+            if key in b:
+                worst.see(off(a[key], b[key]), f"step {a['step']} {key}")
+        for key, v in b.get("losses", {}).items():
+            worst.see(off(a["losses"][key], v), f"step {a['step']} {key}")
+    if len(log) != len(want):
+        worst.see(math.inf, f"{len(log)} steps, not {len(want)}")
+
+
+def compare_tensors(worst, found, want):
+    """want: norm and first elements by name, or the norm alone."""
+    for name, v in want.items():
+        v = v if isinstance(v, dict) else {"norm": v, "first": []}
+        if name not in found:
+            worst.see(math.inf, f"{name} is missing")
+            continue
+        worst.see(abs(norm(found[name]) - v["norm"]) / (v["norm"] or 1),
+                  name + "'s norm")
+        for a, b in zip(found[name], v["first"]):
+            worst.see(abs(a - b) / (v["norm"] or 1), name)
+
+
+def check_run(work, name, recipe, base, data, want):
+    out = run(work, name, recipe, base, data, *F64)
+    if not out:
+        return
+    worst = Worst()
+    compare_history(worst, log_of(out), want["history"])
+    ok(f"{name}: losses and norms", worst.at < 1e-9, worst)
+    worst = Worst()
+    compare_tensors(worst, tensors(out),
+                    want.get("folded_weights") or want["final_weights"])
+    ok(f"{name}: final weights, as f32 holds them", worst.at < 1e-7, worst)
+    if "learned" in want:
+        worst, found = Worst(), load(out, "learned.json")
+        for key, v in want["learned"].items():
+            for a, b in zip(found[key], v):
+                worst.see(abs(a - b) / norm(v), key)
+        ok(f"{name}: what was learned", worst.at < 1e-9, worst)
+    file = os.path.join(work, "gradients.safetensors")
+    if run(work, name, recipe, base, data, "--gradients", file, *F64):
+        worst, found = Worst(), tensors(file)
+        compare_tensors(worst, found, want["first_gradients"])
+        ok(f"{name}: first gradients, of these and no others", worst.at < 1e-9
+           and set(found) == set(want["first_gradients"]), worst)
+
+
+RECIPE = """use llama
+recipe r(base, data, out) {{
+  sample = ids(data)
+  m = load(base)
+  train m on sample {{ {} }}
+  save m to out
+}}
+"""
+
+
+def options(o, *more):
+    text = [f"batch {o['batch']}", f"steps {o['steps']}",
+            f"lr {o['lr']} {o['schedule']}", f"warmup {o['warmup']}",
+            f"optimizer {o['optimizer']}", f"decay {o['decay']}",
+            "order given"]
+    text += [f"{k} {o[k]}" for k in ("beta1", "beta2", "eps", "momentum",
+                                     "clip") if k in o]
+    return ", ".join([*text, *more])
+
+
+def recipe_file(work, text):
+    path = os.path.join(work, "recipe.graft")
+    with open(path, "w") as f:
+        f.write(text)
+    return path + ":r"
+
+
+def own_goldens(work):
+    golden = load(HERE, "train", "golden.json")
+    data = os.path.join(HERE, "train", "data.jsonl")
+    for name, want in golden["cases"].items():
+        base = os.path.join(work, "base_" + name)
+        shape = dict(golden["shape"], tied=want["options"]["tied"])
+        subprocess.run([MAKE_TINY, base, *[f"{k}={v}" for k, v in
+                                           shape.items()]], check=True)
+        want["final_weights"] = want["final_norms"]
+        recipe = recipe_file(work, RECIPE.format(options(want["options"])))
+        check_run(work, "our golden " + name, recipe, base, data, want)
+
+
+SOME = ("packed", "adafactor_dense", "xft_cv2", "xft_merge", "lora",
+        "expert_choice")
+
+
+def shared_goldens(work):
+    folder = os.path.join(DATA, "train")
+    if not os.path.isdir(folder):
+        skip("golden training runs", f"no {folder}")
+        return
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        if not os.path.exists(os.path.join(path, "golden.json")):
+            continue
+        if not ALL and name not in SOME:
+            continue
+        want = load(path, "golden.json")
+        base = os.path.join(folder if want["base"].startswith("models")
+                            else DATA, want["base"])
+        check_run(work, "golden " + name, path + "/train.graft:golden", base,
+                  path + "/data.jsonl", want)
+
+
+def micro_batches(work):
+    """However a step is cut: the same."""
+    path = os.path.join(DATA, "train", "accumulate")
+    if not os.path.isdir(path):
+        skip("micro-batches", f"no {path}")
+        return
+    with open(path + "/train.graft") as f:
+        text = f.read()
+    for folder in "accumulate", "packed":
+        path = os.path.join(DATA, "train", folder)
+        want = load(path, "golden.json")
+        with open(path + "/train.graft") as f:
+            text = f.read()
+        for micro in 1, 16, 40, 100000:
+            recipe = recipe_file(work, text.replace(
+                "order given", f"order given, micro {micro}").replace(
+                "recipe golden", "recipe r"))
+            out = run(work, "cut", recipe, os.path.join(DATA, "train",
+                                                        want["base"]),
+                      path + "/data.jsonl", *F64)
+            worst = Worst()
+            if out:
+                compare_history(worst, log_of(out), want["history"])
+                ok(f"{folder}: micro {micro}", worst.at < 1e-9, worst)
+
+
+def golden(work):
+    own_goldens(work)
+    shared_goldens(work)
+    micro_batches(work)
+
+
+# ---- stopped and gone on with ----
+
+def tiny(work, name="tiny", **shape):
+    """A small model's folder."""
+    base = os.path.join(work, name)
+    shape = dict(dict(hidden=16, inner=24, layers=2, heads=4, kv_heads=2),
+                 **shape)
+    subprocess.run([MAKE_TINY, base, *[f"{k}={v}" for k, v in shape.items()]],
+                   check=True)
+    return base
+
+
+def write_ids(path, n=10, vocabulary=268, **more):
+    rng = random.Random(7)
+    with open(path, "w") as f:
+        for _ in range(n):
+            ids = [rng.randrange(vocabulary)
+                   for _ in range(rng.randrange(2, 9))]
+            f.write(json.dumps(dict({"ids": ids}, **more)) + "\n")
+    return path
+
+
+TWO_STAGES = """use xft
+recipe r(base, data, out) {
+  sample = ids(data)
+  dense = load(base)
+  moe = xft_noisy(dense, experts: 3, active: 2)
+  train moe on sample {
+    batch 3, steps 7, lr 0.01 cosine, warmup 1, clip 1, micro 20, checkpoint 2
+  }
+  merged = xft_merge(moe)
+  train merged.mix on sample { batch 4, epochs 2, lr 0.05, checkpoint 1, seed 3 }
+  save merged to out
+}
+"""
+
+
+def bytes_of(folder):
+    return {name: open(os.path.join(folder, name), "rb").read()
+            for name in sorted(os.listdir(folder))}
+
+
+TIMES = ("seconds", "tokens_per_second", "peak_mb")
+
+
+def plain_log(out):
+    return [{k: v for k, v in line.items() if k not in TIMES}
+            for line in log_of(out)]
+
+
+def same_run(out, want):
+    """Why a finished run differs from an undisturbed one, or ""."""
+    if not os.path.isdir(out):
+        return "no folder"
+    if bytes_of(out) != bytes_of(want):
+        return "other bytes"
+    if plain_log(out) != plain_log(want):
+        return "another log"
+    left = [f for f in os.listdir(os.path.dirname(out))
+            if f.startswith(".") and "graft" in f]
+    return f"left behind: {left}" if left else ""
+
+
+def command(recipe, base, data, out, *more):
+    return [GRAFT, "run", recipe, f"base={base}", f"data={data}",
+            f"out={out}", "--target", "interp", "--quiet", *more]
+
+
+def kill_once(args, after):
+    """Runs and kills it after some seconds; True: it had ended before."""
+    p = subprocess.Popen(args, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL)
+    try:
+        p.wait(after)
+        return True
+    except subprocess.TimeoutExpired:
+        p.send_signal(signal.SIGKILL)
+        p.wait()
+        return False
+
+
+def killed(work, recipe, base, data, want, whole):
+    rng = random.Random(5)
+    out, kills, wrong, rounds = os.path.join(work, "killed"), 0, [], 0
+    while kills < (50 if ALL else 8):
+        for path in out, out + ".run":
+            shutil.rmtree(path, ignore_errors=True)
+        rounds += 1
+        args = command(recipe, base, data, out)
+        while not kill_once(args, rng.random() * whole):
+            kills += 1
+        why = same_run(out, want)
+        if why:
+            wrong.append(f"round {rounds}: {why}")
+    ok(f"killed {kills} times: the same folder, the same log", not wrong,
+       wrong)
+
+
+def limited(bytes_):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_, bytes_))
+
+
+def no_room(work, recipe, base, data, want):
+    """A limit on the size of files: it fails, says so, and goes on later."""
+    out, wrong, failed = os.path.join(work, "full"), [], 0
+    for size in 10, 700, 3000, 9000, 20000, 40000, 80000, 120000:
+        for path in out, out + ".run":
+            shutil.rmtree(path, ignore_errors=True)
+        args = command(recipe, base, data, out)
+        p = subprocess.run(args, capture_output=True, text=True,
+                           preexec_fn=lambda: limited(size))
+        failed += p.returncode == 1
+        if p.returncode not in (0, 1) or (p.returncode and not p.stderr):
+            wrong.append(f"{size}: status {p.returncode}: {p.stderr}")
+        p = subprocess.run(args, capture_output=True, text=True)
+        why = same_run(out, want)
+        if p.returncode or why:
+            wrong.append(f"{size}: then {why} {p.stderr}")
+    ok("files of limited size: it fails, and goes on", not wrong and failed > 3,
+       wrong or failed)
+
+
+def lines_of(path):
+    try:
+        with open(path) as f:
+            return f.read().count("\n")
+    except FileNotFoundError:
+        return 0
+
+
+def interrupted(work, recipe, base, data, want):
+    """Ctrl-C while it trains, again and again, until it has ended."""
+    out, said, p = os.path.join(work, "stopped"), 0, None
+    args = command(recipe, base, data, out)
+    while p is None or p.returncode == 1:
+        before = lines_of(out + ".run/log.jsonl")
+        p = subprocess.Popen(args, stderr=subprocess.PIPE, text=True)
+        while p.poll() is None and \
+                lines_of(out + ".run/log.jsonl") <= before + 1:
+            time.sleep(0.002)
+        p.send_signal(signal.SIGINT)
+        _, err = p.communicate()
+        if p.returncode == 1:
+            said += "goes on" in err
+    why = same_run(out, want)
+    ok("Ctrl-C: it says how to go on, and goes on", said and not why and
+       not p.returncode, f"{said} {why} {err}")
+
+
+def changed(work, recipe, base, data, want):
+    """Nothing else is gone on with."""
+    out = os.path.join(work, "changed")
+    args = command(recipe, base, data, out)
+    subprocess.run(args, check=True)
+    p = subprocess.run(args, capture_output=True, text=True)
+    ok("a run that is done is not done again", p.returncode == 0 and
+       not same_run(out, want), p.stderr)
+
+    def refused(what, *words, more=()):
+        p = subprocess.run([*args, *more], capture_output=True, text=True)
+        ok(f"another {what} is refused", p.returncode == 1 and all(
+            w in p.stderr for w in (*words, "--restart")), p.stderr)
+
+    def edited(path, what, edit, *words):
+        with open(path, "rb") as f:
+            was = f.read()
+        with open(path, "wb") as f:
+            f.write(edit(was))
+        refused(what, *words)
+        with open(path, "wb") as f:
+            f.write(was)
+
+    edited(recipe[:-2], "recipe", lambda t: t.replace(b"0.01", b"0.02"),
+           "recipe")
+    edited(data, "data", lambda t: t + b'{"ids": [1, 2]}\n', data)
+    edited(base + "/model.safetensors", "base",
+           lambda t: t[:-1] + bytes([t[-1] ^ 1]), base)
+    edited(out + ".run/run.json", "version",
+           lambda t: t.replace(b'"version":\t"', b'"version":\t"0.0.'),
+           "version")
+    refused("dtype", "dtype", more=("--dtype", "f64"))
+    edited(out + ".run/run.json", "damaged", lambda t: t[:40], "damaged")
+    newest = sorted(os.listdir(out + ".run/1.moe"))[-1]
+    shutil.rmtree(out)
+    shutil.rmtree(out + ".run/1.moe/model")
+    shutil.rmtree(out + ".run/2.merged/model")
+    edited(out + f".run/1.moe/{newest}", "checkpoint",
+           lambda t: t[:-20] + bytes(4) + t[-16:], "damaged")
+    p = subprocess.run([*args, "--restart"], capture_output=True, text=True)
+    ok("--restart begins anew", p.returncode == 0 and not same_run(out, want),
+       p.stderr)
+    os.mkdir(os.path.join(work, "mine.run"))
+    with open(os.path.join(work, "mine.run", "letter"), "w") as f:
+        f.write("dear")
+    p = subprocess.run(command(recipe, base, data, os.path.join(
+        work, "mine"), "--restart"), capture_output=True, text=True)
+    ok("a folder that is no run's stays", p.returncode == 1 and "no run's" in
+       p.stderr and os.listdir(os.path.join(work, "mine.run")) == ["letter"],
+       p.stderr)
+    os.mkdir(os.path.join(work, "there"))
+    p = subprocess.run(command(recipe, base, data,
+                               os.path.join(work, "there")),
+                       capture_output=True, text=True)
+    ok("OUT that is there is not written over", p.returncode == 1 and
+       "there already" in p.stderr, p.stderr)
+
+
+def two_at_once(work, recipe, base, data, want):
+    out = os.path.join(work, "both")
+    args = command(recipe, base, data, out)
+    first = subprocess.Popen(args)
+    while not os.path.exists(out + ".run/log.jsonl"):
+        time.sleep(0.01)
+    p = subprocess.run(args, capture_output=True, text=True)
+    first.wait()
+    ok("two runs on one OUT: the second is refused", p.returncode == 1 and
+       "another run" in p.stderr and not same_run(out, want), p.stderr)
+
+
+def stop(work):
+    base, recipe = tiny(work), recipe_file(work, TWO_STAGES)
+    data = write_ids(os.path.join(work, "data.jsonl"))
+    want, began = os.path.join(work, "want"), time.time()
+    p = subprocess.run(command(recipe, base, data, want),
+                       capture_output=True, text=True)
+    if not ok("a run of two stages", p.returncode == 0, p.stderr):
+        return
+    whole = time.time() - began
+    steps = [(line["stage"], line["step"]) for line in log_of(want)]
+    ok("the log has each step once", steps == [("1.moe", i) for i in range(7)]
+       + [("2.merged", i) for i in range(6)], steps)
+    kept = sorted(f for f in os.listdir(want + ".run/1.moe")
+                  if f.endswith("ckpt"))
+    ok("the last two checkpoints stay", kept == ["step-4.ckpt", "step-6.ckpt"],
+       kept)
+    killed(work, recipe, base, data, want, whole)
+    no_room(work, recipe, base, data, want)
+    interrupted(work, recipe, base, data, want)
+    two_at_once(work, recipe, base, data, want)
+    changed(work, recipe, base, data, want)
+
+
+PARTS = {"golden": golden, "stop": stop}
+with tempfile.TemporaryDirectory() as folder:
+    PARTS[PART](folder)
+print(f"1..{count}")
+sys.exit(failures > 0)
