@@ -180,5 +180,7 @@ Places mm_row_places(Mm *mm, Val r); /* of row r of the block */
 /* Packs the block's rows to mm->x for mm->info's tile, unless that is what the
  * thread's last task left there. */
 void mm_load_rows(Mm *mm);
+/* The same of a turned x, whose rows lie across: matmul_turn.c. */
+void mm_turn_rows(Mm *mm, const Buffer *x, Val from, Val count);
 /* Packs `count` of their elements from mm->from on. */
 void mm_load_cut(Mm *mm, Val count);

@@ -40,6 +40,10 @@ Places mm_row_places(Mm *mm, Val r)
 static void copy_rows(Mm *mm, const Buffer *x, Val stride, Val from, Val count)
 {
     Emit *e = mm->w.e;
+    if (mm->m->turned) {
+        mm_turn_rows(mm, x, from, count);
+        return;
+    }
     const PartInfo *in = mm->info;
     const Type *t = &x->type;
     Val base = walk_base(&mm->w, x);

@@ -83,6 +83,7 @@ typedef struct {
     int nm;
     const Dim *m[MAX_RANK];
     bool panels; /* w is no weight that is packed once: in each run */
+    bool turned; /* Matmul.turned */
 } Contract;
 bool contract_read(const Node *n, Contract *out);
 /* In the tree from `out` down to nodes where it ends: does at most one rope
@@ -138,7 +139,7 @@ Group *cut_beside_group(Cut *c, const Node *n);
 Group *cut_group_new(Cut *c, Skeleton s);
 void cut_store_in(Cut *c, Node *n, Group *g);
 /* rewritten.c: an op that no kernel has, in terms of others. */
-bool cut_rewrites(Op op);
+bool cut_rewrites(const Node *n);
 Node *cut_rewritten(Graph *to, Node n);
 /* operands.c: g, or g with products' values in another order, and with ops
  * rewritten. */

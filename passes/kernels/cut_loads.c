@@ -102,8 +102,8 @@ static bool may_load(Cut *c, Group *g, const Contract *k)
     for (int i = 0; i < k->pack.nk; i++)
         if (!size_is_num(k->pack.k[i]->size, &size))
             return false; /* its rows are taken a part at a time */
-    if (!map || map->skeleton != SKEL_map || map->nholes || map->out.n != 1 ||
-        cut_is_output(c, k->x) || !same_rows(map, k) ||
+    if (k->turned || !map || map->skeleton != SKEL_map || map->nholes ||
+        map->out.n != 1 || cut_is_output(c, k->x) || !same_rows(map, k) ||
         read_by_others(c, g, k->x) || used_behind(c, g, k->x))
         return false;
     look(&l, k->x, true);

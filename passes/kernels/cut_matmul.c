@@ -45,6 +45,7 @@ static bool sort_x(const Node *n, Contract *c)
     const Type *t = &c->x->type;
     Pack *p = &c->pack;
     int i = 0;
+    c->nm = p->nk = 0;
     if (!c->index)
         for (; i < t->rank && i < p->nb; i++)
             if (t->dim[i] != p->b[i])
@@ -60,6 +61,28 @@ static bool sort_x(const Node *n, Contract *c)
         p->k[p->nk++] = t->dim[i];
     }
     return p->nk == n->ndim;
+}
+
+/* x is [B.., K.., M..]: of a product over the tokens. */
+static bool sort_turned(const Node *n, Contract *c)
+{
+    const Type *t = &c->x->type;
+    Pack *p = &c->pack;
+    int i = 0;
+    c->nm = p->nk = 0;
+    for (; i < t->rank && i < p->nb; i++)
+        if (t->dim[i] != p->b[i])
+            return false;
+    for (; i < t->rank && dim_among(t->dim[i], n->ndim, n->dim); i++)
+        p->k[p->nk++] = t->dim[i];
+    for (; i < t->rank; i++) {
+        if (dim_among(t->dim[i], n->ndim, n->dim) ||
+            dim_among(t->dim[i], p->nb, p->b))
+            return false;
+        c->m[c->nm++] = t->dim[i];
+    }
+    c->turned = true;
+    return p->nk == n->ndim && c->nm;
 }
 
 /* Rows are the index's elements; x has some of its dims, in its order. */
@@ -107,7 +130,7 @@ static bool take_panels(const Node *n, Contract *c)
     *c = (Contract){.x = n->arg[0], .w = n->arg[1], .panels = true};
     Pack *p = &c->pack;
     return is_operand(c->x) && is_operand(c->w) && sort_weight(n, c) &&
-           sort_x(n, c) && is_many(c->nm, c->m, false) &&
+           (sort_x(n, c) || sort_turned(n, c)) && is_many(c->nm, c->m, false) &&
            is_many(p->nn, p->n, true) && is_many(p->nk, p->k, false) &&
            (!p->nb || is_many(p->nb, p->b, true));
 }
@@ -124,6 +147,7 @@ bool contract_read(const Node *n, Contract *c)
 bool contract_same_rows(const Contract *a, const Contract *b)
 {
     return a->x == b->x && a->index == b->index && a->expert == b->expert &&
+           a->turned == b->turned &&
            dims_same(a->nm, a->m, b->nm, b->m) &&
            dims_same(a->pack.nk, a->pack.k, b->pack.nk, b->pack.k) &&
            dims_same(a->pack.nb, a->pack.b, b->pack.nb, b->pack.b);
@@ -302,6 +326,7 @@ void cut_matmul_rows(Cut *c, const Contract *first, Kernel *k)
     memcpy(m->k, first->pack.k, sizeof m->k);
     memcpy(m->b, first->pack.b, sizeof m->b);
     m->x = first->x;
+    m->turned = first->turned;
     m->expert = first->expert;
     m->index = first->index ? cut_stored(c, first->index) : NULL;
 }

@@ -76,6 +76,7 @@ typedef struct {
                              * order; for grouped: the index's dims */
     const Dim *k[MAX_RANK]; /* summed, in x's order: the last dims of x */
     const Dim *b[MAX_RANK]; /* matched up: the first dims of x; mostly none */
+    bool turned; /* x is [B.., K.., M..] instead, and in memory */
     Node *x; /* [B.., M.., K..]; grouped: x may lack some of the index's dims
               * ([T, D] for an index [T, k]): it is the same row then. Mostly
               * in memory (kernel_leaf); else a tree, of rows as a map's, that

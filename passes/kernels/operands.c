@@ -25,7 +25,7 @@ static Node *with_order(Graph *to, Node n, const Node *old, void *user)
 {
     Contract c;
     (void)old, (void)user;
-    if (cut_rewrites(n.op))
+    if (cut_rewrites(&n))
         return cut_rewritten(to, n);
     if (n.op != OP_contract || contract_read(&n, &c))
         return graph_add(to, n);
@@ -79,7 +79,7 @@ static bool has_one(const Graph *g)
     for (int i = 0; i < g->node.n && !found; i++) {
         const Node *n = g->node.at[i];
         Contract c;
-        found = cut_rewrites(n->op);
+        found = cut_rewrites(n);
         if (n->op == OP_contract && !contract_read(n, &c)) {
             Node order = in_order(n), turned = *n;
             turned.arg[0] = &order;

@@ -2,10 +2,29 @@
  * those that have one. */
 #include "passes/kernels/cut.h"
 
-bool cut_rewrites(Op op)
+/* Of a contract: the summed dims that only the index of a gathered side has
+ * besides the other side. */
+static int index_dims(const Node *n, const Dim **out)
 {
-    return op == OP_collect || op == OP_nll || op == OP_nll_dx ||
-           op == OP_nll_dw;
+    int count = 0;
+    for (int side = 0; n->op == OP_contract && side < 2; side++) {
+        const Node *w = n->arg[side];
+        if (w->op != OP_gather || !w->arg[1]->type.rank)
+            continue;
+        for (int i = 0; i < n->ndim; i++)
+            if (type_dim(&w->arg[1]->type, n->dim[i]) >= 0 &&
+                type_dim(&w->arg[0]->type, n->dim[i]) < 0 &&
+                !dim_among(n->dim[i], count, out))
+                out[count++] = n->dim[i];
+    }
+    return count < n->ndim ? count : 0;
+}
+
+bool cut_rewrites(const Node *n)
+{
+    const Dim *over[MAX_RANK];
+    return n->op == OP_collect || n->op == OP_nll || n->op == OP_nll_dx ||
+           n->op == OP_nll_dw || index_dims(n, over);
 }
 
 static Node *add1(Graph *g, Op op, Node *a, int n, const Dim *const *dim)
@@ -22,6 +41,19 @@ static Node *in_order(Graph *g, Node *n, const Type *t)
     if (dims_same(n->type.rank, n->type.dim, t->rank, t->dim))
         return n;
     return add1(g, OP_order, n, t->rank, t->dim);
+}
+
+/* ---- over the index's own dims: of each element, then added up ---- */
+
+static Node *contract(Graph *g, Node n)
+{
+    const Dim *over[MAX_RANK], *rest[MAX_RANK];
+    int count = index_dims(&n, over), left = 0;
+    for (int i = 0; i < n.ndim; i++)
+        if (!dim_among(n.dim[i], count, over))
+            rest[left++] = n.dim[i];
+    Node *each = g_contract(g, n.arg[0], n.arg[1], left, rest);
+    return in_order(g, g_along(g, OP_sum, each, count, over), &n.type);
 }
 
 /* ---- collect: the products of each element of the index, added up ---- */
@@ -107,6 +139,7 @@ static Node *nll_dw(Graph *g, Node n)
 Node *cut_rewritten(Graph *to, Node n)
 {
     switch (n.op) {
+    case OP_contract: return contract(to, n);
     case OP_collect: return collect(to, n);
     case OP_nll: return nll(to, n);
     case OP_nll_dx: return nll_dx(to, n);

@@ -235,7 +235,7 @@ static bool x_holds(Verify *v, const Contract *first)
     const Matmul *m = &v->k->matmul;
     if (kernel_leaf(v->k, m->x))
         return true;
-    if (v->k->skeleton == SKEL_grouped)
+    if (v->k->skeleton == SKEL_grouped || m->turned)
         return verify_refuse(v, "does not read %s", verify_name(m->x));
     v->sums = true;
     v->nrow = 0;
@@ -259,7 +259,8 @@ static bool matmul_holds(Verify *v)
     if (!first.index != (k->skeleton == SKEL_matmul) ||
         !dims_same(m->nm, m->m, first.nm, first.m) ||
         !dims_same(m->nk, m->k, first.pack.nk, first.pack.k) ||
-        m->x != first.x || m->expert != first.expert)
+        m->turned != first.turned || m->x != first.x ||
+        m->expert != first.expert)
         return verify_refuse(v, "its rows are not those of its product");
     if (first.index &&
         (!m->index || m->index->node != first.index || !reads(k, m->index) ||
