@@ -221,6 +221,8 @@ static inline int64_t rig_bytes(const Rig *r, const Buffer *b)
 {
     if (b->kind == BUF_packed)
         return pack_bytes(&b->pack);
+    if (b->kind == BUF_pos)
+        return 4 * r->T;
     return buffer_bytes(b, r->T);
 }
 
@@ -278,6 +280,8 @@ static inline void rig_load(Rig *r, int64_t T)
             rig_raw(r, b->node->weight->path, &b->type, r->at[b->id]);
         else
             memset(r->at[b->id], 0xff, (size_t)bytes);
+        for (int t = 0; b->kind == BUF_pos && t < T; t++)
+            ((int *)r->at[b->id])[t] = t;
         if (b->stacked)
             r->at[b->id] = rig_table(r, b, r->at[b->id]);
     }
@@ -295,7 +299,7 @@ static inline void rig_kernel(const Rig *r, const CudaKernel *k, int order,
         float f;
     } size[8];
     uint32_t grid[3];
-    int n = 0;
+    int n = 0, base = 0, capacity = (int)r->T;
     for (int i = 0; i < of->nin; i++)
         arg[n++] = &r->at[of->in[i]->id];
     for (int i = 0; i < of->nout; i++)
@@ -308,6 +312,10 @@ static inline void rig_kernel(const Rig *r, const CudaKernel *k, int order,
             size[i].i = (int)v;
         arg[n++] = &size[i];
     }
+    if (k->state) {
+        arg[n++] = &base;
+        arg[n++] = &capacity; /* of the caches: as long as k and v */
+    }
     for (int i = 0; i < 3; i++)
         grid[i] = (uint32_t)size_at(k->grid[i], r->T);
     if (!r->launch(k->name, grid, k->threads, (size_t)k->shared, arg, order,
@@ -318,7 +326,8 @@ static inline void rig_kernel(const Rig *r, const CudaKernel *k, int order,
 static inline void rig_run(const Rig *r, int order, int late)
 {
     for (int i = 0; i < r->text->kernel.n; i++)
-        rig_kernel(r, &r->text->kernel.at[i], order, late);
+        if (cuda_runs(&r->text->kernel.at[i], r->T))
+            rig_kernel(r, &r->text->kernel.at[i], order, late);
 }
 
 static inline const Buffer *rig_result(const Rig *r)

@@ -29,11 +29,27 @@ struct Engine {
     Ids seen;   /* where each step is of all */
 };
 
+/* GPUs read no blocks yet. */
+static void say_widened(const Engine *e)
+{
+    const Checkpoint *c = e->loaded.checkpoint;
+    for (int i = 0; i < c->tensors; i++) {
+        Dtype t = c->tensor[i].info.dtype;
+        if (type_info[t].block_len > 1) {
+            report_note(e->common, "on GPUs quantised weights are read as %s: "
+                                   "more memory, more time",
+                        type_info[e->loaded.dtype].name);
+            return;
+        }
+    }
+}
+
 static bool compile_gpu(Engine *e, Err *err)
 {
     const CudaOptions o = {.device = e->common->device,
                            .last_only = e->last_only};
     const WeightSource source = loaded_source(&e->loaded);
+    say_widened(e);
     e->gpu = cuda_program(e->graph, &o, err);
     if (!e->gpu || !cuda_load(e->gpu, &source, err))
         return false;

@@ -257,7 +257,8 @@ bool params_load(Params *p, const Common *common, bool masters, Err *err)
     bool fine = true;
     for (int i = 0; fine && i < p->param.n; i++) {
         Param *q = &p->param.at[i];
-        if (q->trained || q->made || p->exact)
+        /* stacked tensors are read as one, which in files they are not */
+        if (q->trained || q->made || p->exact || q->weight->stacked)
             fine = load_one(p, q, v, masters, err);
     }
     values_free(v);

@@ -115,8 +115,6 @@ bool recipe_run(const RunOptions *o, Err *err)
 {
     Run r = {.o = o, .common = o->common, .lock = -1,
              .exact = o->common->has_dtype && o->common->dtype == TYPE_f64};
-    if (o->common->target != TARGET_interp)
-        return err_set(err, "recipes run with --target interp so far");
     bool fine = run_plan_make(&r.plan, o, err);
     if (fine)
         name_folder(&r);

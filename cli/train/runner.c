@@ -102,11 +102,10 @@ static bool compile(Runner *r, Err *err)
 {
     const CpuOptions o = {.threads = r->o.common->threads,
                           .training = r->o.training, .seed = r->o.seed,
-                          .moving = r->o.params != NULL};
+                          .moving = true};
     const WeightSource source = {r->o.params, in_place, read, NULL};
     r->program = cpu_compile(r->graph, &o, err);
-    return r->program &&
-           (!r->o.params || program_load(r->program, &source, err));
+    return r->program && program_load(r->program, &source, err);
 }
 
 /* ---- either ---- */
@@ -124,9 +123,15 @@ Runner *runner_new(const Graph *g, const RunnerOptions *o, Err *err)
 bool runner_run(Runner *r, int64_t T, const int32_t *pos, const Column *in,
                 int nin, const Column *out, int nout, uint64_t seed, Err *err)
 {
-    return r->program ? program_run(r->program, NULL, T, pos, in, nin, out,
-                                    nout, err)
-                      : interpret(r, T, pos, in, nin, out, nout, seed, err);
+    if (!r->program)
+        return interpret(r, T, pos, in, nin, out, nout, seed, err);
+    program_seed(r->program, seed);
+    return program_run(r->program, NULL, T, pos, in, nin, out, nout, err);
+}
+
+bool runner_in_place(const Runner *r)
+{
+    return r->program && program_in_place(r->program);
 }
 
 void runner_free(Runner *r)

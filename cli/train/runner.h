@@ -17,4 +17,5 @@ Runner *runner_new(const Graph *g, const RunnerOptions *o, Err *err);
  * output that is named is filled. seed: of the draws of this run. */
 bool runner_run(Runner *r, int64_t T, const int32_t *pos, const Column *in,
                 int nin, const Column *out, int nout, uint64_t seed, Err *err);
+bool runner_in_place(const Runner *r); /* program_in_place */
 void runner_free(Runner *r); /* NULL is fine */

@@ -232,9 +232,9 @@ static bool move(Move *m, Err *err)
         }
     for (int i = 0; i < nout; i++) {
         int64_t n;
-        out[i] = (Column){.name = g->output.at[i].name,
-                          .data = m->u->made[i]};
-        goes_to(m, out[i].name, &out[i].dtype, &n);
+        out[i].name = g->output.at[i].name;
+        void *to = goes_to(m, out[i].name, &out[i].dtype, &n);
+        out[i].data = runner_in_place(m->k->runner) ? to : m->u->made[i];
     }
     const int32_t pos = 0;
     if (!runner_run(m->k->runner, 1, &pos, in, nin, out, nout, 0, err))
@@ -242,7 +242,8 @@ static bool move(Move *m, Err *err)
     for (int i = 0; i < nout; i++) {
         int64_t n;
         void *to = goes_to(m, out[i].name, &out[i].dtype, &n);
-        memcpy(to, out[i].data, (size_t)type_bytes(out[i].dtype, n));
+        if (to != out[i].data)
+            memcpy(to, out[i].data, (size_t)type_bytes(out[i].dtype, n));
     }
     return true;
 }

@@ -94,12 +94,15 @@ static void body(Cu *c, int part)
     case SKEL_map: cuda_map(c); break;
     case SKEL_route: cuda_route(c); break;
     case SKEL_matmul:
-    case SKEL_grouped: cuda_matmul(c, part); break;
+    case SKEL_grouped:
+        c->to->few ? cuda_few(c, part) : cuda_matmul(c, part);
+        break;
     case SKEL_attend: c->to->append ? cuda_append(c) : cuda_attend(c); break;
     case SKEL_scatter: cuda_scatter(c); break;
     case SKEL_pack: cuda_pack(c); break;
     case SKEL_call:
     case SKEL_repeat: cuda_call(c); break;
+    case SKEL_collect:
     case SKEL_back: BUG("%s has no CUDA text", c->kernel->name);
     }
 }
@@ -114,8 +117,10 @@ static const char *name_of(const CudaKernel *k)
     const Kernel *of = k->kernel;
     if (k->append)
         return intern_printf("%s_append", of->name);
-    return is_matmul(of) && of->matmul.nparts > 1
-               ? intern_printf("%s_%d", of->name, k->part) : of->name;
+    const char *name = is_matmul(of) && of->matmul.nparts > 1
+                           ? intern_printf("%s_%d", of->name, k->part)
+                           : of->name;
+    return k->few ? intern_printf("%s_few", name) : name;
 }
 
 /* The outs that a function stores: first and how many. */
@@ -127,7 +132,8 @@ static int outs_of(const CudaKernel *k, int *n)
     return matmul ? part->first_out : 0;
 }
 
-static void print_function(CudaText *t, Plan *plan, CudaKernel to, FILE *out)
+/* False: it has no form for few tokens. */
+static bool print_function(CudaText *t, Plan *plan, CudaKernel to, FILE *out)
 {
     Kernel *k = to.kernel;
     Cu c = {.arena = &t->arena, .plan = plan, .kernel = k, .to = &to,
@@ -140,6 +146,8 @@ static void print_function(CudaText *t, Plan *plan, CudaKernel to, FILE *out)
         to.grid[i] = size_num(1);
     to.name = name_of(&to);
     name_args(&c);
+    if (to.few && !cuda_has_few(&c, to.part))
+        return false;
     c.out = open_memstream(&text, &len);
     body(&c, to.part);
     fclose(c.out);
@@ -149,7 +157,7 @@ static void print_function(CudaText *t, Plan *plan, CudaKernel to, FILE *out)
     FILE *f = open_memstream(&own, &len);
     Cu line = {.arena = &t->arena, .out = f};
     cu_line(&line, "GRAFT_KERNEL(%d, %d) %s(%s)", to.threads,
-            is_matmul(k) ? 4 : 2, to.name, to.params);
+            to.blocks, to.name, to.params);
     fputs("{\n", f);
     sizes(&c, f);
     fprintf(f, "%s}\n", text);
@@ -159,11 +167,17 @@ static void print_function(CudaText *t, Plan *plan, CudaKernel to, FILE *out)
     free(own);
     free(text);
     list_push(&t->arena, &t->kernel, to);
+    return true;
+}
+
+bool cuda_runs(const CudaKernel *k, int64_t T)
+{
+    return T >= k->least && (!k->most || T <= k->most);
 }
 
 static void kernel(CudaText *t, Plan *plan, Kernel *k, FILE *out)
 {
-    CudaKernel to = {.kernel = k};
+    CudaKernel to = {.kernel = k, .blocks = 2};
     if (k->skeleton == SKEL_repeat && k->repeat.n)
         return; /* its bodies, in turn */
     if (k->skeleton == SKEL_attend) {
@@ -172,8 +186,14 @@ static void kernel(CudaText *t, Plan *plan, Kernel *k, FILE *out)
         to.append = false;
     }
     int n = k->skeleton == SKEL_matmul ? k->matmul.nparts : 1;
-    for (to.part = 0; to.part < n; to.part++)
+    for (to.part = 0; to.part < n; to.part++) {
+        to.least = 0;
+        to.few = is_matmul(k);
+        to.few = to.few && print_function(t, plan, to, out);
+        to.least = to.few ? t->kernel.at[t->kernel.n - 1].most + 1 : 0;
+        to.few = false;
         print_function(t, plan, to, out);
+    }
 }
 
 /* Rows of 8 columns, all of K side by side: an n-tile of the tensor cores, so

@@ -17,7 +17,10 @@ typedef struct {
     bool state, draws;   /* after the sizes: int base, int capacity (rows in
                           * the caches, and for how many there is room); then
                           * u64 draw, the key of a draw */
+    bool few;            /* a matmul's form for few tokens */
+    int least, most;     /* tokens of a step that it is for; 0: any */
     int threads, shared; /* of a block: threads, bytes of dynamic memory */
+    int blocks;          /* that are to fit a multiprocessor */
     const Size *grid[3];
     int nsize;
     struct RunSize size[8];
@@ -38,6 +41,8 @@ CudaText *cuda_text(const Graph *g, const PassOptions *o, Err *err);
  * for CUDA from now on. */
 CudaText *cuda_text_plan(Plan *p, Err *err);
 void cuda_free(CudaText *t);
+/* Is it a kernel of steps with T tokens? */
+bool cuda_runs(const CudaKernel *k, int64_t T);
 /* The same as what an emulator calls, each kernel under its name with an array
  * of pointers to its arguments, as a launch gives them. */
 void cuda_entries(const CudaText *t, FILE *out);

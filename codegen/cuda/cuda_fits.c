@@ -91,6 +91,7 @@ static bool kernel_fits(const Plan *p, const Kernel *k, Err *err)
     case SKEL_repeat: return true;
     case SKEL_back:
         return err_set(err, "%s: CUDA has no gradient of attention", k->name);
+    case SKEL_collect: break;
     case SKEL_route: return route_fits(k, err);
     case SKEL_attend:
         return attend_fits(k, err) && trees_fit(p, k, err);

@@ -2,45 +2,41 @@
  * columns, BK of the sum at a time, the next tiles being copied while these are
  * multiplied. bf16 by bf16 goes through tensor cores, all else is plain f32.
  * Grouped: blocks of rows of one expert, all experts' blocks in one list. */
-#include "codegen/cuda/cuda_text.h"
+#include "codegen/cuda/cuda_matmul.h"
 #include <string.h>
 
 enum { THREADS = 128, BM = 64, BK = 32 };
-
-typedef struct {
-    Cu *c;
-    const Matmul *m;
-    const MatmulPart *part;
-    const Pack *pack;
-    bool tensor; /* cores */
-    Dtype tile;  /* of an element in shared memory */
-    int ni, bn, ld; /* n-tiles of a warp, columns of a block, elements of a row
-                     * in shared memory */
-    int64_t depth;  /* elements of K; 0: known when it runs */
-    const char *x, *w;
-    CuPlaces batch;
-} Mm;
 
 static int64_t elements(int n, const Dim *const *d)
 {
     return size_at(cu_size_of(n, d), 1);
 }
 
-static void constants(Mm *mm)
+int64_t mm_columns(const Mm *mm)
+{
+    return (elements(mm->pack->nn, mm->pack->n) + 7) / 8 * 8 * mm->pack->parts;
+}
+
+void mm_constants(const Mm *mm)
 {
     Cu *c = mm->c;
     const char *K = mm->depth ? cu_text(c, "%lld", (long long)mm->depth)
                               : cu_count(c, mm->m->nk, mm->m->k);
-    cu_line(c, "enum { BM = %d, BN = %d, BK = %d, LD = %d, MI = 2, NI = %d };",
-            BM, mm->bn, BK, mm->ld, mm->ni);
-    cu_line(c, "enum { COLS = %d }; /* packed, as those of K */",
-            (int)((elements(mm->pack->nn, mm->pack->n) + 7) / 8 * 8 *
-                  mm->pack->parts));
+    cu_line(c, "enum { BK = %d, COLS = %lld }; /* packed */", BK,
+            (long long)mm_columns(mm));
     cu_line(c, mm->depth ? "enum { DEPTH = %s };" : "int DEPTH = %s;", K);
     cu_line(c, mm->depth ? "enum { STEPS = (DEPTH + BK - 1) / BK, "
                            "KP = STEPS * BK };"
                          : "int STEPS = (DEPTH + BK - 1) / BK, "
                            "KP = STEPS * BK;");
+}
+
+static void constants(const Mm *mm)
+{
+    Cu *c = mm->c;
+    cu_line(c, "enum { BM = %d, BN = %d, LD = %d, MI = 2, NI = %d };", BM,
+            mm->bn, mm->ld, mm->ni);
+    mm_constants(mm);
     cu_line(c, "DYN_SMEM(smem);");
     const char *t = cu_type(mm->tile);
     cu_line(c, "%s *tx = (%s *)smem, *tw = tx + 2 * BM * LD;", t, t);
@@ -85,12 +81,19 @@ static void find_expert(Mm *mm, const char *route, const char *E)
     cu_line(c, "int end = %s[batch + 1];", route);
 }
 
+Expr mm_row(const Mm *mm, const char *at)
+{
+    const Matmul *m = mm->m;
+    CuPlaces p = {0};
+    cu_unflatten(mm->c, &p, m->nm, m->m, at, false);
+    return cu_flat(mm->c, m->x->type.rank - m->nk, m->x->type.dim, &p);
+}
+
 static void grouped_rows(Mm *mm)
 {
     Cu *c = mm->c;
     const Matmul *m = mm->m;
     const char *route = cu_arg(c, m->route), *E = cu_size(c, m->expert);
-    CuPlaces p = {0};
     find_expert(mm, route, E);
     cu_place(&mm->batch, m->expert, "batch");
     cu_open(c, "for (int slot = tid; slot < BM; slot += %d)", THREADS);
@@ -98,9 +101,7 @@ static void grouped_rows(Mm *mm)
             route, E);
     cu_line(c, "element[slot] = at;");
     int mark = cu_mark(c);
-    cu_unflatten(c, &p, m->nm, m->m, "at", false);
-    Expr row = cu_flat(c, m->x->type.rank - m->nk, m->x->type.dim, &p);
-    cu_line(c, "from[slot] = at < 0 ? -1 : %s;", row.text);
+    cu_line(c, "from[slot] = at < 0 ? -1 : %s;", mm_row(mm, "at").text);
     cu_forget(c, mark);
     cu_close(c);
 }
@@ -131,11 +132,12 @@ static void copy_tile(Mm *mm, char which, Dtype from, const char *row,
             row, which == 'x' ? mm->x : mm->w);
     cu_line(c, "%s *to = t%c + ((step + 1) %% 2 * %s + slot) * LD + part;", t,
             which, rows);
+    const char *value = mm->tile == TYPE_f32 ? cu_widened(c, from, "*row")
+                        : from == TYPE_f32   ? "f2bf(*row)" : "*row";
     if (async)
         cu_line(c, "cp_async_16(to, row, there);");
     else
-        cu_line(c, "*to = there ? %s : 0;",
-                mm->tile == TYPE_f32 ? cu_widened(c, from, "*row") : "*row");
+        cu_line(c, "*to = there ? %s : 0;", value);
     cu_close(c);
 }
 
@@ -207,11 +209,22 @@ static Expr sum_at(Cu *c, const Node *n, const CuPlaces *p)
     return (Expr){NULL, 0};
 }
 
+void mm_store(const Mm *mm)
+{
+    Cu *c = mm->c;
+    CuPlaces p = mm->batch;
+    cu_unflatten(c, &p, mm->m->nm, mm->m->m, "at", false);
+    cu_unflatten(c, &p, mm->pack->nn, mm->pack->n, "col", false);
+    for (int i = 0; i < mm->part->nout; i++) {
+        const Buffer *b = c->kernel->out[mm->part->first_out + i];
+        cu_store(c, b, &p, cu_value(c, b->node, &p));
+    }
+}
+
 static void epilogue(Mm *mm)
 {
     Cu *c = mm->c;
     const Pack *pack = mm->pack;
-    CuPlaces p = mm->batch;
     const char *per = pack->parts > 1 ? cu_text(c, " / %d", pack->parts) : "";
     const char *tile = "first_col / 8 + wn * NI";
     if (pack->parts > 1)
@@ -226,12 +239,7 @@ static void epilogue(Mm *mm)
                "lane / 4];");
     cu_line(c, "if (at < 0 || col >= %s)", cu_count(c, pack->nn, pack->n));
     cu_line(c, "    continue;");
-    cu_unflatten(c, &p, mm->m->nm, mm->m->m, "at", false);
-    cu_unflatten(c, &p, pack->nn, pack->n, "col", false);
-    for (int i = 0; i < mm->part->nout; i++) {
-        const Buffer *b = c->kernel->out[mm->part->first_out + i];
-        cu_store(c, b, &p, cu_value(c, b->node, &p));
-    }
+    mm_store(mm);
     cu_close(c);
     cu_close(c);
     cu_close(c);
@@ -251,25 +259,39 @@ static void grid(const Mm *mm)
         cu_grid(mm->c, 2, cu_size_of(m->nb, m->b), 1, NULL);
 }
 
-void cuda_matmul(Cu *c, int part)
+/* Is x in f32 what bf16 holds too? */
+static bool is_narrow(const Node *x)
+{
+    return x->type.dtype == TYPE_f32 && x->op == OP_cast &&
+           x->arg[0]->type.dtype == TYPE_bf16;
+}
+
+Mm mm_of(Cu *c, int part)
 {
     Mm mm = {.c = c, .m = &c->kernel->matmul};
+    double depth;
     mm.part = &mm.m->part[part];
     mm.pack = &mm.part->w->pack;
-    mm.tensor = mm.m->x->type.dtype == TYPE_bf16 &&
+    bool known = size_is_num(cu_size_of(mm.m->nk, mm.m->k), &depth);
+    mm.depth = known ? (int64_t)depth : 0;
+    mm.tensor = (mm.m->x->type.dtype == TYPE_bf16 || is_narrow(mm.m->x)) &&
                 mm.pack->dtype == TYPE_bf16;
     mm.tile = mm.tensor ? TYPE_bf16 : TYPE_f32;
     mm.ni = mm.pack->parts == 3 ? 3 : 4;
     mm.bn = 2 * 8 * mm.ni;
     mm.ld = mm.tensor ? BK + 8 : BK + 4;
-    double depth;
-    bool known = size_is_num(cu_size_of(mm.m->nk, mm.m->k), &depth);
-    mm.depth = known ? (int64_t)depth : 0;
     mm.x = cu_arg(c, kernel_leaf(c->kernel, mm.m->x));
     mm.w = cu_arg(c, mm.part->w);
+    return mm;
+}
+
+void cuda_matmul(Cu *c, int part)
+{
+    Mm mm = mm_of(c, part);
     c->hole = sum_at;
     c->user = &mm;
     c->to->threads = THREADS;
+    c->to->blocks = mm.tensor ? 4 : 2;
     c->to->shared = 2 * (BM + mm.bn) * mm.ld * (mm.tensor ? 2 : 4) + 8 * BM;
     grid(&mm);
     constants(&mm);

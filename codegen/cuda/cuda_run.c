@@ -273,9 +273,12 @@ bool cuda_run(CudaProgram *p, CudaState *s, int64_t T, const int32_t *pos,
         !cuda_state_reserve(s, s->length + T, err) || !make_room(p, T, err) ||
         !give_all(p, T, pos, in, nin, err))
         return false;
-    for (int i = 0; i < p->launch.n; i++)
-        if (!launch(p, s, &p->launch.at[i], T, err))
+    for (int i = 0; i < p->launch.n; i++) {
+        const Launch *l = &p->launch.at[i];
+        if (cuda_runs(&p->text->kernel.at[l->kernel], T) &&
+            !launch(p, s, l, T, err))
             return false;
+    }
     if (!device_wait(p->device, err))
         return false;
     for (int i = 0; i < nout; i++)

@@ -101,19 +101,32 @@ static bool is_letter(char c)
     return isalnum((unsigned char)c) || c == '_';
 }
 
-/* Is it a function or a macro of the headers? */
-static bool of_headers(const char *name)
+/* Is it a function or a macro of the headers? Long names may not be any word
+ * there: macros make functions of them. */
+static bool in_headers(const char *name, size_t len)
 {
     const char *const header[] = {text_cuda_dev, text_cuda_math};
-    size_t len = strlen(name);
     for (size_t i = 0; i < COUNT(header); i++)
         for (const char *at = header[i]; (at = strstr(at, name)); at++) {
             bool begins = at == header[i] || !is_letter(at[-1]);
             bool macro = at - header[i] >= 8 && !memcmp(at - 8, "#define ", 8);
-            if (begins && !is_letter(at[len]) && (macro || at[len] == '('))
+            if (begins && !is_letter(at[len]) &&
+                (macro || at[len] == '(' || len > 3))
                 return true;
         }
     return false;
+}
+
+static bool of_headers(const char *name)
+{
+    size_t len = strlen(name);
+    char root[64];
+    if (in_headers(name, len))
+        return true;
+    if (len < 5 || len >= sizeof root || !strchr("fi", name[len - 1]))
+        return false;
+    snprintf(root, len, "%s", name); /* MATH and WARP add a letter */
+    return in_headers(root, len - 1);
 }
 
 /* The words of C, what the printers call their own variables, and what the
@@ -137,13 +150,15 @@ static bool is_taken(const Cu *c, const char *name)
         "gelu", "gelu_tanh", "relu", "softplus", "cdf", "sin", "cos", "acos",
         "floor", "ceil", "pow", "fmin", "fmax", "y0", "y1", "yn", "j0", "j1",
         "jn", "bf16", "f16", "u32", "u64", "i64", "item", "part", "px", "pw",
-        "there", "tiles", "DEPTH", "WARPS", "PARTS", "query", "share",
-        "whole", "own", "token", "head",
-        "group", "seen", "val", "score", "most", "by", "weight", "sum", "top",
-        "out", "sunk", "joined", "back", "base", "capacity", "draw", "depth",
-        "rank", "together", "number", "other", "keep", "i", "j", "n",
-        "threadIdx", "blockIdx", "blockDim", "gridDim",
-        "INFINITE", "NOT_A_NUMBER", "atomicAdd", "max", "min"};
+        "there", "tiles", "DEPTH", "WARPS", "AHEAD", "PARTS", "low", "high",
+        "full", "total", "v16", "warp_sum", "warp_sumf", "warp_sumi",
+        "warp_largest", "warp_largestf", "warp_largesti", "warp_best",
+        "query", "share", "whole", "own", "token", "head", "group", "seen",
+        "val", "score", "most", "by", "weight", "sum", "top", "out", "sunk",
+        "joined", "back", "base", "capacity", "draw", "depth", "rank",
+        "together", "number", "other", "keep", "i", "j", "n", "threadIdx",
+        "blockIdx", "blockDim", "gridDim", "INFINITE", "NOT_A_NUMBER",
+        "atomicAdd", "max", "min"};
     for (size_t i = 0; i < COUNT(own); i++)
         if (!strcmp(own[i], name))
             return true;

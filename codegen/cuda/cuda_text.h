@@ -118,6 +118,8 @@ bool cuda_plan_fits(const Plan *p, Err *err);
 void cuda_map(Cu *c);
 void cuda_route(Cu *c);
 void cuda_matmul(Cu *c, int part); /* matmul and grouped: one a segment */
+bool cuda_has_few(Cu *c, int part); /* has it one for few tokens too? */
+void cuda_few(Cu *c, int part);
 void cuda_append(Cu *c); /* an attend's first */
 void cuda_attend(Cu *c);
 void cuda_scatter(Cu *c);

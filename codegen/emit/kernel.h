@@ -106,6 +106,7 @@ void emit_grouped(Emit *e, Plan *p, Kernel *k); /* grouped.c */
  * must be done before NAME begins. */
 void emit_attend(Emit *e, Plan *p, Kernel *k); /* attend*.c */
 void emit_attend_back(Emit *e, Plan *p, Kernel *k); /* attend_back*.c */
+void emit_collect(Emit *e, Plan *p, Kernel *k); /* collect.c */
 /* Bytes of a cache (keys or values) that has room for `rows` rows; kv: the type
  * [T, G, hd] of k or v. New memory may hold anything. */
 int64_t attend_bytes(const Target *t, const Type *kv, bool keys, int64_t rows);

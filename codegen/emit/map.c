@@ -268,9 +268,34 @@ void map_reduce(MapEmit *m)
         add_local(m, m->reduced[i]);
 }
 
+/* Is a row one element of each result? */
+static bool pointwise(const Kernel *k)
+{
+    for (int i = 0; i < kernel_results(k); i++)
+        if (k->out[i]->type.rank != k->map.nrow)
+            return false;
+    return true;
+}
+
+/* All are computed before one is stored, which may lie where another is read
+ * (program_in_place). */
+static void emit_element(MapEmit *m)
+{
+    const Kernel *k = m->w.kernel;
+    Val v[KERNEL_ARGS];
+    for (int i = 0; i < kernel_results(k); i++)
+        v[i] = walk(&m->w, k->out[i]->node, &m->at);
+    for (int i = 0; i < kernel_results(k); i++)
+        walk_store(&m->w, k->out[i], &m->at, v[i]);
+}
+
 static void emit_row(MapEmit *m)
 {
     map_reduce(m);
+    if (pointwise(m->w.kernel)) {
+        emit_element(m);
+        return;
+    }
     for (int i = 0; i < kernel_results(m->w.kernel); i++)
         store_out(m, m->w.kernel->out[i]);
 }

@@ -16,6 +16,7 @@ void program_emit_kernel(Emit *e, Plan *plan, Kernel *k)
     case SKEL_scatter: emit_scatter(e, plan, k); break;
     case SKEL_pack: emit_pack(e, plan, k); break;
     case SKEL_back: emit_attend_back(e, plan, k); break;
+    case SKEL_collect: emit_collect(e, plan, k); break;
     case SKEL_call:
     case SKEL_repeat: break;
     }

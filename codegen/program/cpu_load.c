@@ -35,19 +35,15 @@ static bool load_one(Program *p, const WeightSource *s, const Weight *w,
     return tensor_load(s, w, index, t, *at, err);
 }
 
-/* All tensors of w where they lie, if that is one behind the other; *at is NULL
- * if they are not in place at all. */
-static bool whole_in_place(const WeightSource *s, const Weight *w, Dtype t,
-                           void **at, Err *err)
+/* All tensors of w where they lie, if that is one behind the other; or NULL. */
+static void *whole_in_place(const WeightSource *s, const Weight *w, Dtype t)
 {
     int64_t bytes = type_bytes(t, weight_elements(w));
     const char *first = s->in_place ? s->in_place(s->user, w, 0, t) : NULL;
-    *at = (void *)(uintptr_t)first;
     for (int64_t i = 1; first && i < weight_tensors(w); i++)
         if (s->in_place(s->user, w, i, t) != first + i * bytes)
-            return err_set(err, "%s: its tensors do not lie one behind the "
-                           "other", w->path);
-    return true;
+            return NULL;
+    return (void *)(uintptr_t)first;
 }
 
 /* A buffer that wants a table gets one; one that does not, a single tensor. */
@@ -60,9 +56,7 @@ static bool load_plain(Program *p, const WeightSource *s, const Held *h,
     int64_t n = weight_tensors(w);
     if (!b->stacked && n == 1)
         return load_one(p, s, w, 0, t, at, err);
-    if (!b->stacked && p->o.moving && !whole_in_place(s, w, t, at, err))
-        return false;
-    if (!b->stacked && p->o.moving && *at)
+    if (!b->stacked && p->o.moving && (*at = whole_in_place(s, w, t)))
         return true;
     if (!b->stacked) { /* a slot: its weights may be stacked, tables are not */
         int64_t bytes = type_bytes(t, type_count(&w->type, 1));

@@ -89,6 +89,20 @@ static void give_outputs(Run *r)
     }
 }
 
+bool program_in_place(const Program *p)
+{
+    const Kernel *k = p->plan->kernel.n ? p->plan->kernel.at[0] : NULL;
+    if (p->plan->kernel.n != 1 || k->skeleton != SKEL_map)
+        return false;
+    for (int i = 0; i < k->nin + k->nout; i++) {
+        const Type *t = &(i < k->nin ? k->in[i] : k->out[i - k->nin])->type;
+        if ((t->rank || i >= k->nin) &&
+            !dims_same(t->rank, t->dim, k->map.nrow, k->map.row))
+            return false;
+    }
+    return true;
+}
+
 int64_t program_output_count(const Program *p, const char *name, int64_t T)
 {
     const Node *n = graph_find_output(p->plan->graph, name);

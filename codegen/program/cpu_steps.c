@@ -45,16 +45,41 @@ static int64_t angle_tasks(void *const *arg, const int64_t *run)
 
 /* ---- steps ---- */
 
+static const Node *node_of(const Kernel *k)
+{
+    return k->skeleton == SKEL_repeat ? k->repeat.node : k->node;
+}
+
+/* Of a draw; else 0. */
+static uint64_t draw_key(const Program *p, const ProgramStep *of)
+{
+    const Node *n = node_of(of->kernel);
+    bool draws = n->op == OP_uniform || n->op == OP_gaussian ||
+                 n->op == OP_shuffle;
+    return draws ? random_draw_key(n, p->o.seed, of->in->place) : 0;
+}
+
 /* Of a C function: what it needs besides buffers. */
 static CallInfo *call_info(Program *p, const ProgramStep *of)
 {
-    const Kernel *k = of->kernel;
     CallInfo *info = arena_alloc(&p->arena, sizeof *info);
-    info->node = k->skeleton == SKEL_repeat ? k->repeat.node : k->node;
-    Op op = info->node->op;
-    if (op == OP_uniform || op == OP_gaussian || op == OP_shuffle)
-        info->key = random_draw_key(info->node, p->o.seed, of->in->place);
+    info->node = node_of(of->kernel);
+    info->key = draw_key(p, of);
     return info;
+}
+
+void program_seed(Program *p, uint64_t seed)
+{
+    if (p->o.seed == seed)
+        return;
+    p->o.seed = seed;
+    for (int i = 0; i < p->steps.step.n; i++) {
+        const ProgramStep *of = &p->steps.step.at[i];
+        if (!code_of(p, of->kernel)) {
+            void **arg = p->step.at[p->steps.angle.n + i].arg;
+            ((CallInfo *)arg[of->n])->key = draw_key(p, of);
+        }
+    }
 }
 
 static ExecStep exec_step(Program *p, const ProgramStep *of)

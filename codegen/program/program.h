@@ -41,8 +41,8 @@ typedef struct {
     void *user;
     /* The tensor where it lies, if that is of type `want` and aligned; NULL
      * (the function too may be NULL): `read` it, once. Must stay until
-     * program_free or the next program_load. CpuOptions.moving: tensors of a
-     * stacked weight then lie one behind the other. */
+     * program_free or the next program_load. CpuOptions.moving: a stacked
+     * weight that changes has its tensors one behind the other. */
     const void *(*in_place)(void *user, const Weight *w, int64_t index,
                             Dtype want);
     /* Elements first .. first + count - 1 as `to`; quantised (CpuOptions.
@@ -85,6 +85,10 @@ bool state_reserve(State *s, int64_t length, Err *err);
 bool program_run(Program *p, State *s, int64_t T, const int32_t *pos,
                  const Column *in, int nin, const Column *out, int nout,
                  Err *err);
+/* May results lie where inputs of their size do? If all it does is one
+ * elementwise kernel. */
+bool program_in_place(const Program *p);
+void program_seed(Program *p, uint64_t seed); /* of draws, from now on */
 /* Elements of an output when T tokens run; -1: no such output. */
 int64_t program_output_count(const Program *p, const char *name, int64_t T);
 

@@ -256,7 +256,8 @@ static bool may_inline(Cut *c, const Node *n, const Use *u)
     (void)c;
     if (u->group->skeleton == SKEL_repeat || u->group->skeleton == SKEL_call ||
         u->group->skeleton == SKEL_attend || u->group->skeleton == SKEL_route ||
-        u->group->skeleton == SKEL_back)
+        u->group->skeleton == SKEL_back ||
+        u->group->skeleton == SKEL_collect)
         return false;
     return node_kind(n) != NODE_reduce || may_reduce(n, u);
 }

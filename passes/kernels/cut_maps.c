@@ -88,10 +88,39 @@ static bool has_bush(const Cut *c, const Group *g)
     return false;
 }
 
+/* Does b read what a stores, each element at its own place? All outs have the
+ * same dims; few, so that what is read fits one kernel. */
+static bool pointwise(Cut *c, const Group *a, const Group *b)
+{
+    enum { FEW = 4 };
+    bool reads = false;
+    if (!c->o->moving || a->rows_set || b->rows_set ||
+        a->out.n + b->out.n > FEW)
+        return false;
+    const Type *t = &b->out.at[0]->type;
+    for (int i = 0; i < b->out.n; i++)
+        if (!dims_same(t->rank, t->dim, b->out.at[i]->type.rank,
+                       b->out.at[i]->type.dim))
+            return false;
+    for (int i = 0; i < a->out.n; i++) {
+        const Node *n = a->out.at[i];
+        const Info *info = &c->info[n->id];
+        if (!dims_same(t->rank, t->dim, n->type.rank, n->type.dim))
+            return false;
+        for (int j = 0; j < info->use.n; j++)
+            if (info->use.at[j].group == b && info->use.at[j].moved.n)
+                return false;
+            else
+                reads |= info->use.at[j].group == b;
+    }
+    return reads;
+}
+
 static bool may_join(Cut *c, Group *a, Group *b)
 {
     if (a->skeleton != SKEL_map || b->skeleton != SKEL_map || a->nholes ||
-        b->nholes || !a->out.n || !b->out.n || !rows_agree(a, b) ||
+        b->nholes || !a->out.n || !b->out.n ||
+        (!rows_agree(a, b) && !pointwise(c, a, b)) ||
         a->out.n + b->out.n > MOST_OUTS)
         return false;
     const Group *rows = a->rows_set ? a : b;

@@ -15,6 +15,7 @@ Skeleton cut_own_skeleton(const Node *n)
     case OP_attend_dq:
     case OP_attend_dk:
     case OP_attend_dv: return SKEL_back;
+    case OP_collect: return SKEL_collect;
     default: return SKEL_call;
     }
 }

@@ -2,9 +2,9 @@
 #include "passes/kernels/cut.h"
 #include <string.h>
 
-const char *const skeleton_name[10] = {
-    "map",  "matmul", "grouped", "route", "attend", "scatter",
-    "call", "repeat", "pack",    "attend_back"};
+const char *const skeleton_name[11] = {
+    "map",  "matmul", "grouped", "route",       "attend", "scatter",
+    "call", "repeat", "pack",    "attend_back", "collect"};
 
 Buffer *kernel_leaf(const Kernel *k, const Node *n)
 {

@@ -260,6 +260,7 @@ static void read_head(PlanReader *r)
         break;
     case SKEL_scatter:
     case SKEL_back:
+    case SKEL_collect:
     case SKEL_call: break;
     }
 }

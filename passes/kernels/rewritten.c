@@ -20,11 +20,37 @@ static int index_dims(const Node *n, const Dim **out)
     return count < n->ndim ? count : 0;
 }
 
+/* Is one of collect's sides as its kernel reads it: some of the index's dims in
+ * their order, then known ones of its own? */
+static bool side_fits(const Node *n, int arg)
+{
+    const Type *t = &n->arg[arg]->type, *index = &n->arg[2]->type;
+    int at = 0, i = 0;
+    for (; i < t->rank && type_dim(index, t->dim[i]) >= 0; i++) {
+        if (type_dim(index, t->dim[i]) < at)
+            return false;
+        at = type_dim(index, t->dim[i]) + 1;
+    }
+    bool own = i < t->rank;
+    for (; i < t->rank; i++)
+        own = own && type_dim(index, t->dim[i]) < 0 &&
+              type_dim(&n->arg[1 - arg]->type, t->dim[i]) < 0 &&
+              size_is_num(t->dim[i]->size, NULL);
+    return own && t->dtype != TYPE_f64 && type_is_float(t->dtype);
+}
+
+static bool collects(const Node *n)
+{
+    return n->ndim == 1 && side_fits(n, 0) && side_fits(n, 1) &&
+           n->type.dtype == TYPE_f32;
+}
+
 bool cut_rewrites(const Node *n)
 {
     const Dim *over[MAX_RANK];
-    return n->op == OP_collect || n->op == OP_nll || n->op == OP_nll_dx ||
-           n->op == OP_nll_dw || index_dims(n, over);
+    bool head = n->op == OP_nll || n->op == OP_nll_dx || n->op == OP_nll_dw;
+    return head || (n->op == OP_collect && !collects(n)) ||
+           index_dims(n, over);
 }
 
 static Node *add1(Graph *g, Op op, Node *a, int n, const Dim *const *dim)
@@ -56,7 +82,7 @@ static Node *contract(Graph *g, Node n)
     return in_order(g, g_along(g, OP_sum, each, count, over), &n.type);
 }
 
-/* ---- collect: the products of each element of the index, added up ---- */
+/* ---- collect, of other sides: products of each element, added up ---- */
 
 /* Summed over those of n's dims that `other` lacks. */
 static Node *alone(Graph *g, const Node *n, Node *a, const Type *other)

@@ -23,8 +23,9 @@ typedef enum {
     SKEL_repeat,  /* runs bodies' plans in turn */
     SKEL_pack,    /* a value in memory to its BUF_panels */
     SKEL_back,    /* attention's gradients */
+    SKEL_collect, /* the gradient of a gathered weight */
 } Skeleton;
-extern const char *const skeleton_name[10]; /* as in its text */
+extern const char *const skeleton_name[11]; /* as in its text */
 
 /* What may be chosen freely (schedule.def); the text of a kernel shows it.
  * Choices of rows may differ by T: for 1, 2 .. 8, 9 .. 64, more. */

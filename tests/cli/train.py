@@ -185,6 +185,19 @@ def recipe_file(work, text):
     return path + ":r"
 
 
+def check_compiled(work, name, recipe, base, data, want):
+    """The same in f32, compiled."""
+    out = run(work, name, recipe, base, data, "--dtype", "f32", "--quiet")
+    if not out:
+        return
+    losses, norms = Worst(), Worst()
+    for a, b in zip(log_of(out), want["history"]):
+        losses.see(off(a["loss"], b["loss"]), f"step {a['step']}")
+        norms.see(off(a["grad_norm"], b["grad_norm"]), f"step {a['step']}")
+    ok(f"{name}: compiled, losses and norms", losses.at < 2e-5 and
+       norms.at < 1e-4, f"{losses}; {norms}")
+
+
 def own_goldens(work):
     golden = load(HERE, "train", "golden.json")
     data = os.path.join(HERE, "train", "data.jsonl")
@@ -196,6 +209,7 @@ def own_goldens(work):
         want["final_weights"] = want["final_norms"]
         recipe = recipe_file(work, RECIPE.format(options(want["options"])))
         check_run(work, "our golden " + name, recipe, base, data, want)
+        check_compiled(work, "our golden " + name, recipe, base, data, want)
 
 
 SOME = ("packed", "adafactor_dense", "xft_cv2", "xft_merge", "lora",
@@ -216,7 +230,8 @@ def shared_goldens(work):
         want = load(path, "golden.json")
         base = os.path.join(folder if want["base"].startswith("models")
                             else DATA, want["base"])
-        check_run(work, "golden " + name, path + "/train.graft:golden", base,
+        for check in check_run, check_compiled:
+            check(work, "golden " + name, path + "/train.graft:golden", base,
                   path + "/data.jsonl", want)
 
 

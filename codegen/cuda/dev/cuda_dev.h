@@ -9,6 +9,9 @@ typedef struct {
 typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef long long i64;
+typedef struct {
+    u32 x, y, z, w;
+} __attribute__((aligned(16))) v16; /* one access */
 
 #define GRAFT_KERNEL(threads, blocks) \
     extern "C" __global__ void __launch_bounds__(threads, blocks)
@@ -61,6 +64,23 @@ DEVFN f16 f2h(float a)
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h.bits) : "f"(a));
     return h;
 }
+
+/* 16 bytes of memory; zeros if not ok, and p is not read. A plain copy of a v16
+ * becomes four accesses. Of `once` nothing stays in the first cache. */
+#define LOAD_16(name, how) \
+    DEVFN v16 name(const void *p, int ok) \
+    { \
+        v16 r; \
+        asm volatile("{\n.reg .pred q;\nsetp.ne.b32 q, %5, 0;\n" \
+                     "mov.u32 %0, 0;\nmov.u32 %1, 0;\n" \
+                     "mov.u32 %2, 0;\nmov.u32 %3, 0;\n" \
+                     "@q ld.global.nc" how ".v4.u32 {%0,%1,%2,%3}, [%4];\n}" \
+                     : "=&r"(r.x), "=&r"(r.y), "=&r"(r.z), "=&r"(r.w) \
+                     : "l"(p), "r"(ok)); \
+        return r; \
+    }
+LOAD_16(load_16, "")
+LOAD_16(load_once_16, ".L1::no_allocate.L2::128B")
 
 /* 16 bytes into shared memory; zeros if not ok, and src is not read. They are
  * there after a wait that leaves fewer groups open than were committed since,

@@ -23,6 +23,9 @@ typedef struct {
 typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef long long i64;
+typedef struct {
+    u32 x, y, z, w;
+} __attribute__((aligned(16))) v16;
 
 #define GRAFT_KERNEL(threads, blocks) static void
 #define DEVFN static inline __attribute__((unused))

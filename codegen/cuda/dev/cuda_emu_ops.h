@@ -143,6 +143,19 @@ DEVFN f16 f2h(float a)
     return (f16){(unsigned short)(sign | (((e + 13) << 10) + m))};
 }
 
+/* ---- 16 bytes ---- */
+
+static inline v16 load_16(const void *p, int ok)
+{
+    v16 r = {0, 0, 0, 0};
+    if (ok && (uintptr_t)p % 16)
+        emu_die("load_16: an address that 16 does not divide");
+    if (ok)
+        memcpy(&r, p, 16);
+    return r;
+}
+#define load_once_16 load_16
+
 /* ---- asynchronous copies ---- */
 
 /* By the thread itself, so that who reads without a barrier is found. */

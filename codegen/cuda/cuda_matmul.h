@@ -1,0 +1,29 @@
+/* A matmul while it is printed: what its two forms share, cuda_matmul.c for
+ * many rows and cuda_few.c. Private to cuda. */
+#pragma once
+#include "codegen/cuda/cuda_text.h"
+
+typedef struct {
+    Cu *c;
+    const Matmul *m;
+    const MatmulPart *part;
+    const Pack *pack;
+    bool tensor; /* cores */
+    Dtype tile;  /* of an element in shared memory */
+    int ni, bn, ld; /* n-tiles of a warp, columns of a block, elements of a row
+                     * in shared memory */
+    int64_t depth;  /* elements of K; 0: known when it runs */
+    const char *x, *w;
+    CuPlaces batch;
+} Mm;
+
+/* Of a kernel's column segment; the tiles are for many rows. */
+Mm mm_of(Cu *c, int part);
+int64_t mm_columns(const Mm *mm); /* packed: all parts, filled up to 8 */
+void mm_constants(const Mm *mm);  /* COLS, DEPTH, STEPS, KP */
+/* Stores the outs of the element at row `at` and column `col`, of sums that the
+ * hole gives. */
+void mm_store(const Mm *mm);
+/* Where the row of the index's element `at` begins in x, in rows. */
+Expr mm_row(const Mm *mm, const char *at);
+
