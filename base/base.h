@@ -58,6 +58,8 @@ uint64_t hash_bytes(uint64_t seed, const void *data, size_t len);
 /* For tables of what comes from files: of this process alone. */
 uint64_t hash_of_name(const void *data, size_t len);
 uint64_t hash_keyed(const uint64_t key[2], const void *data, size_t len);
+/* SHA-256: nobody makes two texts of one (sha256.c). */
+void sha256(const void *data, size_t len, unsigned char out[32]);
 /* Reads a whole file, NUL-terminated (malloc'ed); NULL with err set. */
 typedef struct Err Err;
 char *read_file(const char *path, size_t *len, Err *err);

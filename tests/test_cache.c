@@ -178,6 +178,15 @@ static void every_byte_counts(void **state)
     assert_found(1, "an object file, say, with all that belongs to it");
 }
 
+static void entry_of(int n, char path[512])
+{
+    CacheKey k = key_of(n);
+    int at = snprintf(path, 512, "%s/", folder);
+    for (size_t i = 0; i < sizeof k.at; i++)
+        at += snprintf(path + at, 512 - (size_t)at, "%02x", k.at[i]);
+    snprintf(path + at, 512 - (size_t)at, ".o");
+}
+
 /* A file that is another's, by name. */
 static void foreign_entry(void **state)
 {
@@ -185,13 +194,74 @@ static void foreign_entry(void **state)
     keep(1, "one");
     keep(2, "two");
     char from[512], to[512];
-    CacheKey a = key_of(1), b = key_of(2);
-    snprintf(from, sizeof from, "%s/%016llx%016llx.o", folder,
-             (unsigned long long)a.at[0], (unsigned long long)a.at[1]);
-    snprintf(to, sizeof to, "%s/%016llx%016llx.o", folder,
-             (unsigned long long)b.at[0], (unsigned long long)b.at[1]);
+    entry_of(1, from);
+    entry_of(2, to);
     assert_int_equal(rename(from, to), 0);
     assert_found(2, NULL);
+}
+
+/* It is code: what others may write to, or is no file, is not run. */
+static void only_ours(void **state)
+{
+    (void)state;
+    char path[512], aside[600];
+    keep(1, "one");
+    entry_of(1, path);
+    assert_int_equal(chmod(path, 0666), 0);
+    assert_found(1, NULL);
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_found(1, "one");
+    snprintf(aside, sizeof aside, "%s.aside", path);
+    assert_int_equal(rename(path, aside), 0);
+    assert_int_equal(symlink(aside, path), 0);
+    assert_found(1, NULL);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_found(1, NULL); /* nor does it wait */
+    assert_int_equal(rename(aside, path), 0);
+    assert_int_equal(chmod(folder, 0777), 0);
+    assert_found(1, NULL);
+    assert_found(1, "one"); /* the folder was closed */
+    if (geteuid() == 0) {
+        assert_int_equal(chown(path, 12345, -1u), 0);
+        assert_found(1, NULL);
+    }
+}
+
+/* "abc", and 112 bytes (FIPS 180-4's own examples): known hashes. */
+static void known_hashes(void **state)
+{
+    (void)state;
+    const struct {
+        const char *text, *hash;
+    } known[] = {
+        {"", "e3b0c442"},
+        {"abc", "ba7816bf"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+         "248d6a61"},
+        {"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn"
+         "hijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
+         "cf5b16a7"}};
+    for (size_t i = 0; i < COUNT(known); i++) {
+        unsigned char h[32];
+        char text[9];
+        sha256(known[i].text, strlen(known[i].text), h);
+        snprintf(text, sizeof text, "%02x%02x%02x%02x", h[0], h[1], h[2],
+                 h[3]);
+        assert_string_equal(text, known[i].hash);
+    }
+}
+
+/* Equal bytes, equal hash; the length counts. */
+static void keyed_hash(void **state)
+{
+    (void)state;
+    const uint64_t key[2] = {UINT64_C(0x0706050403020100),
+                             UINT64_C(0x0f0e0d0c0b0a0908)};
+    const unsigned char bytes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+    assert_int_not_equal(hash_keyed(key, bytes, 9), hash_keyed(key, bytes, 10));
+    assert_int_not_equal(hash_keyed(key, bytes, 8), hash_keyed(key, bytes, 7));
+    assert_true(hash_of_name("abc", 3) == hash_of_name("abc", 3));
 }
 
 static void the_oldest_go(void **state)
@@ -398,7 +468,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(kept_is_found),  CASE(damaged_is_not_believed),
-        CASE(foreign_entry),  CASE(the_oldest_go),
+        CASE(foreign_entry),  CASE(the_oldest_go), CASE(only_ours),
+        CASE(known_hashes), CASE(keyed_hash),
         CASE(every_byte_counts),
         CASE(killed_while_writing), CASE(crowded_by_many),
         CASE(programs_side_by_side), /* forks: before LLVM has threads */

@@ -79,6 +79,24 @@ static void sums_over_tokens(void **state)
     of_tokens(7, 40, TYPE_f32, true, true);
 }
 
+/* Sums in f32 of bf16 that was widened: read as it is in memory. */
+static void widened(void **state)
+{
+    (void)state;
+    for (int f16 = 0; f16 < 2; f16++) {
+        Ctx c = begin();
+        Dtype t = f16 ? TYPE_f16 : TYPE_bf16;
+        const Dim *F = dim("F", 45), *D = dim("D", 33);
+        Node *y = in(&c, "y", t, DIMS(c.T, F)), *x = in(&c, "x", t,
+                                                        DIMS(c.T, D));
+        graph_output(c.g, "out", g_contract(c.g, g_cast(c.g, TYPE_f32, y), x,
+                                            1, &c.T));
+        has_pack(c.k, 1);
+        AGREE(c.k, 1e-4, 1, 2, 31, 1025);
+        kit_free(c.k);
+    }
+}
+
 /* K is known, rows are tokens; what follows is computed behind the sums. */
 static void of_values(int N, int K, Dtype t, bool turned)
 {
@@ -160,7 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_over_tokens), cmocka_unit_test(sums_of_values),
         cmocka_unit_test(several_dims),     cmocka_unit_test(batches),
-        cmocka_unit_test(computed),
+        cmocka_unit_test(computed),         cmocka_unit_test(widened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

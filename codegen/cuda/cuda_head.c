@@ -21,6 +21,9 @@ const char *cu_short_name(const Cu *c, const Node *n)
                    : intern_printf("v%d", n->id);
 }
 
+/* Operations that a comment tells of: what is read twice is written twice. */
+enum { MOST_TOLD = 100 };
+
 static const char *rule(Cu *c, const Node *n, bool root, int inside);
 
 /* As the language writes it: max(top, k), sums by the names of dims. */
@@ -52,6 +55,8 @@ static const char *rule(Cu *c, const Node *n, bool root, int inside)
 {
     bool matmul = c->kernel->skeleton == SKEL_matmul ||
                   c->kernel->skeleton == SKEL_grouped;
+    if (c->told > MOST_TOLD)
+        return "..";
     if (matmul && kernel_hole(c->kernel, n))
         return product_rule(c, n, inside);
     if (kernel_leaf(c->kernel, n) && !root)
@@ -60,6 +65,8 @@ static const char *rule(Cu *c, const Node *n, bool root, int inside)
         return cu_text(c, "%g", n->num);
     if (n->op == OP_scalar)
         return size_text(n->size);
+    if (c->told++ == MOST_TOLD)
+        return "..";
     const char *sign = node_args(n) == 2 ? op_info[n->op].sign : NULL;
     if (!sign)
         return call_rule(c, n);
@@ -125,6 +132,7 @@ void cu_head(Cu *c, FILE *out, int first, int n)
     fprintf(out, "\n/* %s:\n", what_is(k));
     for (int i = first; i < first + n; i++) {
         const Buffer *b = c->kernel->out[i];
+        c->told = 0;
         const char *is = b->kind == BUF_route ? "offset[E + 1], then order"
                                               : rule(c, b->node, true, 0);
         comment(out, cu_text(c, "%s: %s = %s", c->arg[c->kernel->nin + i],

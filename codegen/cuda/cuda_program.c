@@ -192,6 +192,8 @@ static bool make(CudaProgram *p, const Graph *g, Err *err)
     const PassOptions po = {.training = p->o.training,
                             .last_only = p->o.last_only};
     p->limits = graph_limits(g, &p->arena);
+    if (!limits_hold_always(&p->limits, err))
+        return false;
     p->text = cuda_text(g, &po, err);
     if (!p->text)
         return false;

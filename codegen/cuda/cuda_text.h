@@ -46,6 +46,7 @@ struct Cu {
         Expr is;
     }) known;
     int *uses; /* by Node.id: how many read it in this kernel */
+    int told;  /* operations of the comment so far */
     /* A node that the skeleton computes; text NULL: not one of them. */
     Expr (*hole)(Cu *c, const Node *n, const CuPlaces *p);
     void *user;

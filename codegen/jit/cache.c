@@ -10,24 +10,44 @@
 typedef struct {
     char magic[8];
     CacheKey key;
-    uint64_t len, sum;
+    uint64_t len;
+    unsigned char sum[32];
 } Head;
-static const char magic[8] = "graft 1";
+static const char magic[8] = "graft 2";
 
 CacheKey cache_key(void)
 {
-    return (CacheKey){{UINT64_C(0x243f6a8885a308d3),
-                       UINT64_C(0x13198a2e03707344)}};
+    return (CacheKey){{0}};
 }
 
+/* Of the key so far and the data's own hash: both have one length. */
 CacheKey cache_mix(CacheKey k, const void *data, size_t len)
 {
-    uint64_t size = len;
-    for (int i = 0; i < 2; i++)
-        k.at[i] = hash_bytes(hash_bytes(k.at[i], &size, sizeof size), data,
-                             len);
-    k.at[1] = k.at[1] * UINT64_C(0x9e3779b97f4a7c15) ^ k.at[0] >> 29;
+    unsigned char both[64];
+    memcpy(both, k.at, 32);
+    sha256(data, len, both + 32);
+    sha256(both, sizeof both, k.at);
     return k;
+}
+
+/* Ours, and nobody else may write to it. */
+static bool is_ours(const struct stat *s)
+{
+    return s->st_uid == geteuid() && !(s->st_mode & (S_IWGRP | S_IWOTH));
+}
+
+/* A folder that others of a group could write to was made by an earlier graft
+ * under such a umask: it is closed, and what is in it is not believed. */
+static bool folder_is_ours(const char *folder)
+{
+    struct stat s;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = fd >= 0 && !fstat(fd, &s) && is_ours(&s);
+    if (fd >= 0 && !good && !fstat(fd, &s) && s.st_uid == geteuid())
+        fchmod(fd, 0700);
+    if (fd >= 0)
+        close(fd);
+    return good;
 }
 
 bool cache_folder(char *path, size_t size)
@@ -39,16 +59,18 @@ bool cache_folder(char *path, size_t size)
         snprintf(path, size, "%s/.cache", home);
     else
         return false;
-    mkdir(path, 0777);
+    mkdir(path, 0700);
     size_t len = strlen(path);
     snprintf(path + len, size - len, "/graft");
-    return !mkdir(path, 0777) || errno == EEXIST;
+    return !mkdir(path, 0700) || errno == EEXIST;
 }
 
 static void entry_path(char *path, size_t size, const char *folder, CacheKey k)
 {
-    snprintf(path, size, "%s/%016llx%016llx.o", folder,
-             (unsigned long long)k.at[0], (unsigned long long)k.at[1]);
+    char name[65];
+    for (int i = 0; i < 32; i++)
+        snprintf(name + 2 * i, 3, "%02x", k.at[i]);
+    snprintf(path, size, "%s/%s.o", folder, name);
 }
 
 /* ---- finding ---- */
@@ -77,14 +99,18 @@ static void *read_entry(int fd, CacheKey k, size_t *len)
 {
     Head h;
     struct stat s;
-    if (fstat(fd, &s) || !read_whole(fd, &h, sizeof h) ||
+    unsigned char sum[32];
+    if (fstat(fd, &s) || !S_ISREG(s.st_mode) || !is_ours(&s) ||
+        !read_whole(fd, &h, sizeof h) ||
         !head_holds(&h, k, &s))
         return NULL;
     char *data = malloc(h.len + 1);
-    if (data && read_whole(fd, data, h.len) &&
-        hash_bytes(h.len, data, h.len) == h.sum) {
-        *len = h.len;
-        return data;
+    if (data && read_whole(fd, data, h.len)) {
+        sha256(data, h.len, sum);
+        if (!memcmp(sum, h.sum, sizeof sum)) {
+            *len = h.len;
+            return data;
+        }
     }
     free(data);
     return NULL;
@@ -94,7 +120,9 @@ void *cache_find(const char *folder, CacheKey k, size_t *len)
 {
     char path[4096];
     entry_path(path, sizeof path, folder, k);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = folder_is_ours(folder)
+                 ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+                 : -1;
     if (fd < 0)
         return NULL;
     void *data = read_entry(fd, k, len);
@@ -137,7 +165,8 @@ bool cache_replace(const char *path, const void *head, size_t nhead,
 static bool write_entry(const char *path, CacheKey k, const void *data,
                         size_t len)
 {
-    Head h = {.key = k, .len = len, .sum = hash_bytes(len, data, len)};
+    Head h = {.key = k, .len = len};
+    sha256(data, len, h.sum);
     memcpy(h.magic, magic, sizeof magic);
     return cache_replace(path, &h, sizeof h, data, len);
 }
@@ -160,7 +189,7 @@ static int by_age(const void *a, const void *b)
 static bool ours(const char *name)
 {
     size_t hex = strspn(name, "0123456789abcdef");
-    return hex == 32 && !strncmp(name + hex, ".o", 2) &&
+    return (hex == 64 || hex == 32) && !strncmp(name + hex, ".o", 2) &&
            strlen(name) < sizeof ((Entry *)0)->name;
 }
 
@@ -206,6 +235,6 @@ void cache_keep(const char *folder, CacheKey k, const void *data, size_t len,
 {
     char path[4096];
     entry_path(path, sizeof path, folder, k);
-    if (write_entry(path, k, data, len))
+    if (folder_is_ours(folder) && write_entry(path, k, data, len))
         drop_oldest(folder, limit);
 }

@@ -1,15 +1,16 @@
 /* Compiled modules kept on disk. Private to codegen.
  *
- * A file an object, named by the hash of all it was made of; its head says how
- * long it is and what its bytes add up to, so that a cut or changed one is not
- * believed but made anew. Written to a temporary name and renamed: runs side by
- * side do not disturb each other, one that is killed leaves nothing that
- * counts. */
+ * A file an object, named by the SHA-256 of all it was made of; its head says
+ * how long it is and the SHA-256 of its bytes, so that a cut or changed one is
+ * not believed but made anew. It is code that we run: folder and files must be
+ * the user's, and nobody else may write to them. Written to a temporary name,
+ * and renamed: runs side by side do not disturb each other, one that is killed
+ * leaves nothing that counts. */
 #pragma once
 #include "base/base.h"
 
 typedef struct {
-    uint64_t at[2];
+    unsigned char at[32];
 } CacheKey;
 CacheKey cache_key(void); /* of nothing yet */
 CacheKey cache_mix(CacheKey k, const void *data, size_t len);

@@ -5,6 +5,7 @@
 #include <llvm-c/BitWriter.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/LLJIT.h>
+#include <llvm-c/Object.h>
 #include <llvm-c/Orc.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
@@ -182,6 +183,35 @@ static CacheKey key_of(const Jit *j, const Unit *u)
     return k;
 }
 
+static bool has_symbol(LLVMBinaryRef b, const char *name)
+{
+    bool found = false;
+    LLVMSymbolIteratorRef s = LLVMObjectFileCopySymbolIterator(b);
+    for (; !found && !LLVMObjectFileIsSymbolIteratorAtEnd(b, s);
+         LLVMMoveToNextSymbol(s))
+        found = !strcmp(LLVMGetSymbolName(s), name);
+    LLVMDisposeSymbolIterator(s);
+    return found;
+}
+
+/* Is the kept object one that has the module's functions? */
+static bool has_functions(Unit *u)
+{
+    char *why = NULL;
+    LLVMBinaryRef b = LLVMCreateBinary(u->object, u->ctx, &why);
+    LLVMDisposeMessage(why);
+    if (!b)
+        return false;
+    bool all = true;
+    for (LLVMValueRef f = LLVMGetFirstFunction(u->module); all && f;
+         f = LLVMGetNextFunction(f))
+        if (!LLVMIsDeclaration(f) &&
+            LLVMGetLinkage(f) == LLVMExternalLinkage)
+            all = has_symbol(b, LLVMGetValueName(f));
+    LLVMDisposeBinary(b);
+    return all;
+}
+
 static bool from_cache(Jit *j, Unit *u, CacheKey k)
 {
     size_t len;
@@ -190,7 +220,11 @@ static bool from_cache(Jit *j, Unit *u, CacheKey k)
         return false;
     u->object = LLVMCreateMemoryBufferWithMemoryRangeCopy(data, len, "cached");
     free(data);
-    return true;
+    if (has_functions(u))
+        return true;
+    LLVMDisposeMemoryBuffer(u->object);
+    u->object = NULL;
+    return false;
 }
 
 static void compile(Jit *j, Unit *u)

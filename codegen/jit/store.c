@@ -21,16 +21,20 @@ static void store_path(char *path, size_t size, const char *folder)
 
 static char *read_text(Arena *a, const char *path, int *len)
 {
-    FILE *f = fopen(path, "r");
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
     struct stat s;
     char *text = NULL;
-    if (f && !fstat(fileno(f), &s) && s.st_size < MOST_BYTES) {
+    if (f && !fstat(fd, &s) && S_ISREG(s.st_mode) &&
+        s.st_uid == geteuid() && s.st_size < MOST_BYTES) {
         text = arena_alloc(a, (size_t)s.st_size + 1);
         *len = (int)fread(text, 1, (size_t)s.st_size, f);
         text[*len] = 0;
     }
     if (f)
         fclose(f);
+    else if (fd >= 0)
+        close(fd);
     return text;
 }
 
@@ -67,7 +71,8 @@ bool schedules_keep(const Pins *found, Err *err)
         return err_set(err, "no cache folder: HOME is not set");
     store_path(path, sizeof path, folder);
     snprintf(lock, sizeof lock, "%s.lock", path);
-    int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+                  0600);
     if (fd < 0 || flock(fd, LOCK_EX)) {
         if (fd >= 0)
             close(fd);

@@ -152,6 +152,7 @@ static void make_steps(Program *p)
     p->run = arena_alloc(&p->arena, (size_t)(RUN_below + p->plan->sizes->at.n) *
                                         sizeof *p->run);
     p->own = state_new(p);
+    p->own->shared = true;
 }
 
 static void compile(Program *p)

@@ -56,6 +56,8 @@ struct Program {
 struct State {
     Program *p;
     int64_t length, capacity;
+    bool shared; /* nothing is kept from run to run: passes of a body, one after
+                  * the other, have the same blocks */
     void **at; /* the blocks of SPACE_cache */
 };
 

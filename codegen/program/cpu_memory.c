@@ -50,13 +50,28 @@ State *state_new(Program *p)
     return s;
 }
 
+/* The first block that is block i's, too. */
+static int first_block(const State *s, int i)
+{
+    int j = s->shared ? 0 : i;
+    while (s->p->steps.cache.at[j] != s->p->steps.cache.at[i])
+        j++;
+    return j;
+}
+
+static void free_blocks(const State *s, void **at, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (first_block(s, i) == i)
+            free(at[i]);
+    free(at);
+}
+
 void state_free(State *s)
 {
     if (!s)
         return;
-    for (int i = 0; i < s->p->steps.cache.n; i++)
-        free(s->at[i]);
-    free(s->at);
+    free_blocks(s, s->at, s->p->steps.cache.n);
     free(s);
 }
 
@@ -92,18 +107,17 @@ bool state_reserve(State *s, int64_t length, Err *err)
     int n = s->p->steps.cache.n;
     void **new = xmalloc((size_t)(n + 1) * sizeof *new);
     for (int i = 0; i < n; i++) {
-        new[i] = grown(s, s->p->steps.cache.at[i], s->at[i], capacity);
+        int first = first_block(s, i);
+        new[i] = first < i ? new[first]
+                           : grown(s, s->p->steps.cache.at[i], s->at[i],
+                                   capacity);
         if (new[i])
             continue;
-        while (i-- > 0)
-            free(new[i]);
-        free(new);
+        free_blocks(s, new, i);
         return err_set(err, "no memory for a cache of %lld tokens",
                        (long long)capacity);
     }
-    for (int i = 0; i < n; i++)
-        free(s->at[i]);
-    free(s->at);
+    free_blocks(s, s->at, n);
     s->at = new;
     s->capacity = capacity;
     return true;

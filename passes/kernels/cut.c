@@ -26,6 +26,14 @@ NodeKind node_kind(const Node *n)
 
 /* ---- costs ---- */
 
+/* How often code that computes n computes its argument. */
+static int written_times(const Node *n)
+{
+    return n->op == OP_softmax                     ? 3
+           : n->op == OP_logsumexp || n->op == OP_rope ? 2
+                                                       : 1;
+}
+
 static void find_costs(Cut *c)
 {
     for (int i = 0; i < c->g->node.n; i++) {
@@ -37,9 +45,11 @@ static void find_costs(Cut *c)
             continue;
         info->reduces = kind == NODE_reduce;
         info->cost = op_info[n->op].cost;
+        info->tree = 1;
         for (int j = 0; j < node_args(n); j++) {
             if (n->op != OP_gather || j == 0)
                 info->cost += c->info[n->arg[j]->id].cost;
+            info->tree += written_times(n) * c->info[n->arg[j]->id].tree;
             info->reduces |= c->info[n->arg[j]->id].reduces;
             info->product |= c->info[n->arg[j]->id].product;
         }
@@ -47,6 +57,8 @@ static void find_costs(Cut *c)
             info->cost += 1000;
         if (info->cost > 100000)
             info->cost = 100000;
+        if (info->tree > MOST_TREE)
+            info->tree = MOST_TREE;
     }
 }
 
@@ -55,8 +67,10 @@ static void mark_needed(Cut *c, const Node *n)
     if (c->info[n->id].needed)
         return;
     c->info[n->id].needed = true;
-    for (int i = 0; i < node_args(n); i++)
+    for (int i = 0; i < node_args(n); i++) {
+        c->info[n->arg[i]->id].readers++;
         mark_needed(c, n->arg[i]);
+    }
 }
 
 /* ---- uses ---- */
@@ -254,6 +268,8 @@ static bool inline_everywhere(Cut *c, const Node *n)
 {
     const Info *info = &c->info[n->id];
     int groups = 0;
+    if (cut_bush(info))
+        return false;
     for (int i = 0; i < info->use.n; i++) {
         const Use *u = &info->use.at[i];
         bool again = false;
@@ -304,11 +320,12 @@ static void inline_in_all(Cut *c, Node *n)
 static Group *host_of(Cut *c, const Node *n)
 {
     const Info *info = &c->info[n->id];
-    if (!info->reduces || n->op == OP_contract)
+    if (!info->reduces || n->op == OP_contract || cut_bush(info))
         return NULL;
     for (int i = 0; i < info->use.n; i++) {
         const Use *u = &info->use.at[i];
         bool fits = u->group->rows_set && !u->group->nholes &&
+                    u->group->out.n < MOST_OUTS &&
                     u->group->skeleton == SKEL_map;
         for (int j = 0; fits && j < u->group->nrow; j++)
             fits = type_dim(&n->type, u->group->row[j]) >= 0;

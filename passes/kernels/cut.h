@@ -37,9 +37,19 @@ typedef struct {
     bool stored;    /* must be in memory */
     Group *home;    /* that stores it */
     int cost;       /* of computing an element again */
+    int tree;       /* operations that are written to compute it in place */
+    int readers;    /* arguments that it is */
     bool reduces;   /* a reduction is in its tree */
     bool product;   /* a matmul's sum is */
 } Info;
+
+/* As a tree: what is read twice counts twice. Whatever the graph, no kernel
+ * computes more of what is read again. */
+enum { MOST_TREE = 1000, MOST_OUTS = 16 /* of a map */ };
+static inline bool cut_bush(const Info *info)
+{
+    return info->tree == MOST_TREE && info->readers > 1;
+}
 
 typedef struct {
     Arena *arena;

@@ -80,6 +80,14 @@ static bool path_free(Cut *c, Group *a, Group *b, const Group *rows)
     return true;
 }
 
+static bool has_bush(const Cut *c, const Group *g)
+{
+    for (int i = 0; i < g->out.n; i++)
+        if (cut_bush(&c->info[g->out.at[i]->id]))
+            return true;
+    return false;
+}
+
 /* Does b read what a stores, each element at its own place? All outs have the
  * same dims; few, so that what is read fits one kernel. */
 static bool pointwise(Cut *c, const Group *a, const Group *b)
@@ -113,11 +121,12 @@ static bool may_join(Cut *c, Group *a, Group *b)
     if (a->skeleton != SKEL_map || b->skeleton != SKEL_map || a->nholes ||
         b->nholes || !a->out.n || !b->out.n ||
         (!rows_agree(a, b) && !pointwise(c, a, b)) ||
-        a->out.n + b->out.n > 16)
+        a->out.n + b->out.n > MOST_OUTS)
         return false;
     const Group *rows = a->rows_set ? a : b;
     return path_free(c, a, b, rows) && path_free(c, b, a, rows) &&
-           !has_contract(c, a) && !has_contract(c, b);
+           !has_contract(c, a) && !has_contract(c, b) && !has_bush(c, a) &&
+           !has_bush(c, b);
 }
 
 static bool used_only_by(const Info *info, const Group *g)

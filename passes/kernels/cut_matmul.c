@@ -124,10 +124,19 @@ static bool is_many(int n, const Dim *const *d, bool known)
     return count >= FEW;
 }
 
+/* What was widened: products of the narrow ones are exact. */
+static Node *narrow(Node *n)
+{
+    Dtype from = n->op == OP_cast ? n->arg[0]->type.dtype : TYPE_f32;
+    bool half = from == TYPE_bf16 || from == TYPE_f16;
+    return half && n->type.dtype == TYPE_f32 ? n->arg[0] : n;
+}
+
 /* The second value is packed as a weight would be. */
 static bool take_panels(const Node *n, Contract *c)
 {
-    *c = (Contract){.x = n->arg[0], .w = n->arg[1], .panels = true};
+    *c = (Contract){.x = narrow(n->arg[0]), .w = narrow(n->arg[1]),
+                    .panels = true};
     Pack *p = &c->pack;
     return is_operand(c->x) && is_operand(c->w) && sort_weight(n, c) &&
            (sort_x(n, c) || sort_turned(n, c)) && is_many(c->nm, c->m, false) &&

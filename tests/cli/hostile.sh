@@ -157,6 +157,27 @@ within "loops in loops" 100 1 check loops.graft
 within "a size that doubles" 60 1 check sizes.graft
 says err "a size that doubles" "too long a formula"
 
+# chain NAME LINES: 30 times the same lines, each of which reads y twice.
+chain() {
+    {
+        echo 'module m(D) { forward(x[T, D]) -> [T, D] {'
+        echo '    y = x + 1'
+        for _ in $(seq 30); do printf '    %b\n' "$2"; done
+        echo '    return x + y } }'
+    } >"chain_$1.graft"
+    within "what is read twice ($1), checked" 30 0 check "chain_$1.graft"
+    for stage in kernels cuda; do
+        within "what is read twice ($1), as $stage" 60 0 \
+            show "chain_$1.graft:m" D=8 --stage $stage
+    done
+    rm -f out
+}
+chain sum 'x = x + y\n    y = y * x'
+chain place 'y = y[T: 0] + y[T: T - 1] + y'
+chain part 'z = concat(y[D: 1 .. D], y[D: 0 .. 1], over: D)\n    y = z + y'
+chain softmax 'y = softmax(y + x, D) + y'
+chain topk 'a, i = topk(y, D, k: 2)\n    y = sum(y[D: i], k) + y'
+
 # Names that fall into one place of a table hashed by FNV-1a.
 mkdir flood
 python3 - <<'PY'
