@@ -10,7 +10,7 @@ enum { MOST = 16, WARPS = 8, THREADS = 32 * WARPS, AHEAD = 4 };
 bool cuda_has_few(Cu *c, int part)
 {
     Mm mm = mm_of(c, part);
-    return mm.tensor && mm.depth && mm.depth % 8 == 0;
+    return mm.tensor && !mm.m->turned && mm.depth && mm.depth % 8 == 0;
 }
 
 static void begin(const Mm *mm)

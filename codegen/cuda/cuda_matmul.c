@@ -118,7 +118,7 @@ static void copy_tile(Mm *mm, char which, Dtype from, const char *row,
     const char *rows = which == 'x' ? "BM" : "BN", *t = cu_type(mm->tile);
     bool w = which == 'w';
     bool async = from == mm->tile &&
-                 (w || (mm->depth && mm->depth % per == 0));
+                 (w || (mm->depth && mm->depth % per == 0 && !mm->m->turned));
     cu_open(c, async ? "for (int at = tid; at < %s * BK / %d; at += %d)"
                      : "for (int at = tid; at < %s * BK%.0d; at += %d)",
             rows, async ? per : 0, THREADS);
@@ -128,8 +128,8 @@ static void copy_tile(Mm *mm, char which, Dtype from, const char *row,
     else
         cu_line(c, "int slot = at / BK, part = at %% BK;");
     cu_line(c, "int there = %s && k0 + part < %s;", in, w ? "KP" : "DEPTH");
-    cu_line(c, "const %s *row = there ? %s + k0 + part : %s;", cu_type(from),
-            row, which == 'x' ? mm->x : mm->w);
+    cu_line(c, "const %s *row = there ? %s : %s;", cu_type(from), row,
+            w ? mm->w : mm->x);
     cu_line(c, "%s *to = t%c + ((step + 1) %% 2 * %s + slot) * LD + part;", t,
             which, rows);
     const char *value = mm->tile == TYPE_f32 ? cu_widened(c, from, "*row")
@@ -168,8 +168,12 @@ static void products(Mm *mm)
 {
     Cu *c = mm->c;
     const char *wrow = cu_text(c, "%s + ((i64)batch * COLS + first_col + "
-                                  "slot) * KP", mm->w);
-    const char *xrow = cu_text(c, "%s + (i64)from[slot] * DEPTH", mm->x);
+                                  "slot) * KP + k0 + part", mm->w);
+    const char *xrow = mm->m->turned
+                           ? "%s + ((i64)batch * DEPTH + k0 + part) * count + "
+                             "element[slot]"
+                           : "%s + (i64)from[slot] * DEPTH + k0 + part";
+    xrow = cu_text(c, xrow, mm->x);
     cu_line(c, "int first_col = blockIdx.x * BN;");
     cu_line(c, "float acc[MI][NI][4];");
     cu_line(c, "UNROLL for (int at = 0; at < MI * NI * 4; at++)");

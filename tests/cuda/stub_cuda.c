@@ -25,6 +25,7 @@ typedef struct {
 typedef struct {
     void *lib;
     int file;
+    Function function; /* a module has one */
 } Module;
 
 static size_t used;
@@ -220,7 +221,7 @@ int cuModuleUnload(void *module)
 
 int cuModuleGetFunction(void **out, void *module, const char *name)
 {
-    Function *f = calloc(1, sizeof *f); /* as long as the process */
+    Function *f = &((Module *)module)->function;
     void *at = dlsym(((Module *)module)->lib, "emu_launch");
     memcpy(&f->launch, &at, sizeof at);
     snprintf(f->name, sizeof f->name, "%s", name);
