@@ -438,8 +438,6 @@ int main(void)
 {
     struct CMUnitTest all[COUNT(bad_headers) + COUNT(bad_configs)];
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cut_while_it_is_read),
-        cmocka_unit_test(leftovers_go),
         cmocka_unit_test(deep_config),   cmocka_unit_test(cut_anywhere),
         cmocka_unit_test(header_of_2_gb), cmocka_unit_test(no_files),
         cmocka_unit_test(pipe_in_its_place), cmocka_unit_test(shards),
@@ -447,6 +445,8 @@ int main(void)
         cmocka_unit_test(graft_text_wrong), cmocka_unit_test(hashes),
         cmocka_unit_test(many_tensors),  cmocka_unit_test(shared_models),
         cmocka_unit_test(packed_experts),
+        cmocka_unit_test(cut_while_it_is_read),
+        cmocka_unit_test(leftovers_go),
     };
     int n = add_all(all, bad_headers, COUNT(bad_headers), bad_header);
     add_all(all + n, bad_configs, COUNT(bad_configs), bad_config);

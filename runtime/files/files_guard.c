@@ -56,8 +56,7 @@ static void keep_path(char to[LONGEST], const char *path)
 
 void guard_map(const FileMap *m)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, catch_bus);
+    catch_bus();
     pthread_mutex_lock(&lock);
     for (int i = 0; i < MOST_MAPS; i++) {
         if (guarded[i].base)
