@@ -194,8 +194,9 @@ static void print_libraries(const Libraries *l)
     puts("libraries");
     for (int i = 0; i < l->nlibrary; i++) {
         const Library *lib = &l->library[i];
-        printf("  %-12s %s\n", lib->name,
-               *lib->version ? lib->version : lib->note);
+        bool both = *lib->version && *lib->note;
+        printf("  %-12s %s%s%s%s\n", lib->name, lib->version,
+               both ? " (" : "", lib->note, both ? ")" : "");
     }
     for (int i = 0; i < l->ngpu; i++) {
         char a[32];

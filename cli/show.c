@@ -66,12 +66,18 @@ static bool show_program(const Show *s, Loaded *l, ProgramText text, Err *err)
     return fine;
 }
 
+static CudaText *text_for_gpus(const Show *s, Loaded *l, Err *err)
+{
+    const PassOptions o = {.training = s->step};
+    const Graph *g = graph_run(s, l, err);
+    return g ? cuda_text(g, &o, err) : NULL;
+}
+
 static bool show_kernels(const Show *s, Loaded *l, Err *err)
 {
     if (s->common.target != TARGET_cuda)
         return show_program(s, l, TEXT_kernels, err);
-    const Graph *g = graph_run(s, l, err);
-    CudaText *t = g ? cuda_text(g, NULL, err) : NULL;
+    CudaText *t = text_for_gpus(s, l, err);
     if (t)
         kernels_print(t->plan, stdout);
     cuda_free(t);
@@ -95,12 +101,19 @@ static bool show_asm(const Show *s, Loaded *l, Err *err)
 
 static bool show_cuda(const Show *s, Loaded *l, Err *err)
 {
-    const Graph *g = graph_run(s, l, err);
-    CudaText *t = g ? cuda_text(g, NULL, err) : NULL;
+    CudaText *t = text_for_gpus(s, l, err);
     if (t)
         fputs(t->text, stdout);
     cuda_free(t);
     return t != NULL;
+}
+
+static bool show_ptx(const Show *s, Loaded *l, Err *err)
+{
+    CudaText *t = text_for_gpus(s, l, err);
+    bool fine = t && cuda_ptx(t, stdout, err);
+    cuda_free(t);
+    return fine;
 }
 
 enum { /* as they stand below */
@@ -118,14 +131,15 @@ static const Stage stages[] = {
     {"llvm-opt", false, show_llvm_opt},
     {"asm", false, show_asm},
     {"cuda", false, show_cuda},
+    {"ptx", false, show_ptx},
 };
 
 static const struct argp_option options[] = {
     {"stage", 's', "STAGE", 0,
      "ast, of a .graft file; of a model: model, graph, kernels, llvm, "
-     "llvm-opt, asm, cuda (ast or model). Kernels are those of --target. The "
-     "texts of graph and kernels, edited or not, are FILEs too, shown at that "
-     "stage or below",
+     "llvm-opt, asm, cuda, ptx (ast or model). Kernels are those of --target. "
+     "The texts of graph and kernels, edited or not, are FILEs too, shown at "
+     "that stage or below",
      1},
     {"transform", 'x', "TRANSFORM", 0,
      "Show the model as this would make it: one of the library's, or "

@@ -83,16 +83,19 @@ static bool show_program(const Text *t, ProgramText what, const Common *common,
     return p != NULL;
 }
 
-static bool show_cuda(const Text *t, bool kernels, Err *err)
+static bool show_cuda(const Text *t, const char *stage, Err *err)
 {
+    bool fine = true;
     CudaText *c = t->plan ? cuda_text_plan(t->plan, err)
                           : cuda_text(t->graph, NULL, err);
-    if (c && kernels)
+    if (c && !strcmp(stage, "kernels"))
         kernels_print(c->plan, stdout);
+    else if (c && !strcmp(stage, "ptx"))
+        fine = cuda_ptx(c, stdout, err);
     else if (c)
         fputs(c->text, stdout);
     cuda_free(c);
-    return c != NULL;
+    return c && fine;
 }
 
 static bool show_stage(const Text *t, const char *stage, const Common *common,
@@ -110,8 +113,9 @@ static bool show_stage(const Text *t, const char *stage, const Common *common,
                        t->src.path);
     }
     bool kernels = !strcmp(stage, "kernels");
-    if (!strcmp(stage, "cuda") || (kernels && common->target == TARGET_cuda))
-        return show_cuda(t, kernels, err);
+    if (!strcmp(stage, "cuda") || !strcmp(stage, "ptx") ||
+        (kernels && common->target == TARGET_cuda))
+        return show_cuda(t, stage, err);
     ProgramText what = TEXT_kernels;
     while (strcmp(stage, program[what]))
         what++;

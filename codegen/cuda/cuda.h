@@ -118,6 +118,9 @@ typedef struct {
  * it is not there (report->found false), or it refuses the text. */
 bool cuda_compile(const char *text, const char *arch, CudaReport *report,
                   CudaCode *code, Err *err);
+/* t's kernels as PTX, for all GPUs that kernels run on. False with err set as
+ * cuda_compile. */
+bool cuda_ptx(const CudaText *t, FILE *out, Err *err);
 /* Which NVRTC there is, 13000, and where; false with err set: none. */
 bool cuda_nvrtc(int *version, const char **path, Err *err);
 /* What to compile for, for a GPU of compute capability 90: "sm_90a", or where

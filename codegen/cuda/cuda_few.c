@@ -10,8 +10,7 @@ enum { MOST = 16, WARPS = 8, THREADS = 32 * WARPS, AHEAD = 4 };
 bool cuda_has_few(Cu *c, int part)
 {
     Mm mm = mm_of(c, part);
-    return mm.tensor && mm.m->x->type.dtype == TYPE_bf16 && mm.depth &&
-           mm.depth % 8 == 0;
+    return mm.tensor && mm.depth && mm.depth % 8 == 0;
 }
 
 static void begin(const Mm *mm)
@@ -53,7 +52,7 @@ static void load_rows(const Mm *mm)
     Cu *c = mm->c;
     const Matmul *m = mm->m;
     cu_line(c, "int element[2];");
-    cu_line(c, "const bf16 *row[2];");
+    cu_line(c, "const %s *row[2];", cu_type(m->x->type.dtype));
     cu_open(c, "UNROLL for (int item = 0; item < 2; item++)");
     cu_line(c, "int slot = first + lane / 4 + 8 * item;");
     int mark = cu_mark(c);
@@ -72,8 +71,10 @@ static void load_rows(const Mm *mm)
     cu_close(c);
 }
 
-static void load_chunks(Cu *c)
+static void load_chunks(const Mm *mm)
 {
+    Cu *c = mm->c;
+    const char *load = mm->narrow ? "load_narrow_16" : "load_16";
     cu_line(c, "v16 low[AHEAD], high[AHEAD], col[AHEAD][PARTS];");
     cu_open(c, "UNROLL for (int ni = 0; ni < AHEAD; ni++)");
     cu_line(c, "int k0 = (step + WARPS * ni) * BK;");
@@ -81,8 +82,8 @@ static void load_chunks(Cu *c)
     cu_line(c, "UNROLL for (int part = 0; part < PARTS; part++)");
     cu_line(c, "    col[ni][part] = load_once_16(from + (i64)part * 8 * KP + "
                "k0, there);");
-    cu_line(c, "low[ni] = load_16(row[0] + k0, full && element[0] >= 0);");
-    cu_line(c, "high[ni] = load_16(row[1] + k0, full && element[1] >= 0);");
+    cu_line(c, "low[ni] = %s(row[0] + k0, full && element[0] >= 0);", load);
+    cu_line(c, "high[ni] = %s(row[1] + k0, full && element[1] >= 0);", load);
     cu_close(c);
 }
 
@@ -114,7 +115,7 @@ static void products(const Mm *mm)
     cu_line(c, "    ((i64)batch * COLS + blockIdx.x * 8 * PARTS + lane / 4) * "
                "KP;");
     cu_open(c, "for (int step = warp; step < STEPS; step += WARPS * AHEAD)");
-    load_chunks(c);
+    load_chunks(mm);
     multiply(c);
     cu_close(c);
     cu_line(c, "__syncthreads();");
@@ -175,6 +176,7 @@ void cuda_few(Cu *c, int part)
     Mm mm = mm_of(c, part);
     c->hole = total_at;
     c->user = &mm;
+    c->tile = cu_text(c, "16 x %d x %d, all of K", 8 * mm.pack->parts, 32);
     c->to->threads = THREADS;
     c->to->blocks = 2;
     c->to->most = MOST;

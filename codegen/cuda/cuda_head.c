@@ -108,6 +108,24 @@ static const char *what_is(const CudaKernel *k)
                      : what[k->kernel->skeleton];
 }
 
+/* What a matmul has to do at least. */
+static void work(Cu *c, FILE *out)
+{
+    const Matmul *m = &c->kernel->matmul;
+    const Pack *p = &m->part[c->to->part].w->pack;
+    const Size *n = size_num(2 * p->parts);
+    n = size_mul(n, cu_size_of(m->nb, m->b));
+    n = size_mul(n, cu_size_of(m->nm, m->m));
+    n = size_mul(n, cu_size_of(p->nn, p->n));
+    n = size_mul(n, cu_size_of(p->nk, p->k));
+    const Size *w = size_num((double)type_bytes(p->dtype, p->parts));
+    w = size_mul(w, cu_size_of(p->nb, p->b));
+    w = size_mul(w, cu_size_of(p->nn, p->n));
+    w = size_mul(w, cu_size_of(p->nk, p->k));
+    comment(out, cu_text(c, "%s flops, %s bytes of weights; tiles of %s",
+                         size_text(n), size_text(w), c->tile));
+}
+
 void cu_head(Cu *c, FILE *out, int first, int n)
 {
     const CudaKernel *k = c->to;
@@ -120,6 +138,8 @@ void cu_head(Cu *c, FILE *out, int first, int n)
         comment(out, cu_text(c, "%s: %s = %s", c->arg[c->kernel->nin + i],
                              type_text(&b->type), is));
     }
+    if (c->tile)
+        work(c, out);
     fprintf(out, " * grid %s", c->grid[0]);
     for (int i = 1; i < 3; i++)
         fprintf(out, ", %s", c->grid[i] ? c->grid[i] : "1");

@@ -274,7 +274,8 @@ Mm mm_of(Cu *c, int part)
     mm.pack = &mm.part->w->pack;
     bool known = size_is_num(cu_size_of(mm.m->nk, mm.m->k), &depth);
     mm.depth = known ? (int64_t)depth : 0;
-    mm.tensor = (mm.m->x->type.dtype == TYPE_bf16 || is_narrow(mm.m->x)) &&
+    mm.narrow = is_narrow(mm.m->x);
+    mm.tensor = (mm.m->x->type.dtype == TYPE_bf16 || mm.narrow) &&
                 mm.pack->dtype == TYPE_bf16;
     mm.tile = mm.tensor ? TYPE_bf16 : TYPE_f32;
     mm.ni = mm.pack->parts == 3 ? 3 : 4;
@@ -290,6 +291,7 @@ void cuda_matmul(Cu *c, int part)
     Mm mm = mm_of(c, part);
     c->hole = sum_at;
     c->user = &mm;
+    c->tile = cu_text(c, "%d x %d x %d, 2 stages", BM, mm.bn, BK);
     c->to->threads = THREADS;
     c->to->blocks = mm.tensor ? 4 : 2;
     c->to->shared = 2 * (BM + mm.bn) * mm.ld * (mm.tensor ? 2 : 4) + 8 * BM;

@@ -9,6 +9,7 @@ typedef struct {
     const MatmulPart *part;
     const Pack *pack;
     bool tensor; /* cores */
+    bool narrow; /* x in f32 is what bf16 holds too */
     Dtype tile;  /* of an element in shared memory */
     int ni, bn, ld; /* n-tiles of a warp, columns of a block, elements of a row
                      * in shared memory */

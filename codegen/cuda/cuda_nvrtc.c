@@ -169,6 +169,7 @@ static void take_code(const Nvrtc *n, Prog p, bool ptx, CudaCode *out)
     *out = (CudaCode){.ptx = ptx};
     (ptx ? n->ptx_size : n->cubin_size)(p, &out->len);
     out->at = xmalloc(out->len + 1);
+    out->at[out->len] = 0;
     (ptx ? n->ptx : n->cubin)(p, out->at);
 }
 
@@ -217,6 +218,16 @@ bool cuda_compile(const char *text, const char *arch, CudaReport *report,
         report->version = major * 1000 + minor * 10;
         report->seconds = seconds_now() - start;
     }
+    return fine;
+}
+
+bool cuda_ptx(const CudaText *t, FILE *out, Err *err)
+{
+    CudaCode code = {0};
+    bool fine = cuda_compile(t->text, "compute_80", NULL, &code, err);
+    if (fine)
+        fputs(code.at, out);
+    free(code.at);
     return fine;
 }
 

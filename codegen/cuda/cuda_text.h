@@ -39,6 +39,7 @@ struct Cu {
     const char **arg; /* names of the buffers */
     const Graph *above;    /* of a body: the graph that repeats it */
     const char *grid[3];   /* of the launch, as text */
+    const char *tile;      /* of a block of a matmul, as text */
     LIST(struct CuKnown { /* values that have a variable */
         const Node *node;
         CuPlaces at;

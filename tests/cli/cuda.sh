@@ -125,6 +125,18 @@ gpu_ends 1 "an id out of range" logits tiny --ids 99999 -o y.npy --target cuda
 [ ! -e y.npy ]
 ok "an id out of range: nothing is written"
 gpu_ends 2 "--quantize" generate tiny -p a -n 1 --target cuda --quantize q8
+gpu_ends 1 "a step of training" show tiny --step --stage cuda
+says err "a step of training" "CUDA has no text for"
+silent out "a step of training"
+gpu_ends 1 "ptx without NVRTC" GRAFT_NVRTC=/nowhere show tiny --stage ptx
+says err "ptx without NVRTC" "scripts/get-nvrtc fetches it"
+silent out "ptx without NVRTC"
+if "$graft" doctor | grep -q 'NVRTC *[0-9]'; then
+    ends 0 "ptx" show tiny --stage ptx
+    says out "ptx" ".entry gr_attend"
+else
+    skip "ptx" "no NVRTC"
+fi
 gpu_ends 0 "doctor" doctor
 says out "doctor" "stub 1"
 finish

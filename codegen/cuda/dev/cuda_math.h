@@ -59,6 +59,17 @@ DEVFN float round_f16(float a)
     return h2f(f2h(a));
 }
 
+/* Eight f32 that bf16 holds too, as bf16. */
+DEVFN v16 load_narrow_16(const float *p, int ok)
+{
+    v16 a = load_16(p, ok), b = load_16(p + 4, ok), both;
+    both.x = a.x >> 16 | (a.y & 0xffff0000u);
+    both.y = a.z >> 16 | (a.w & 0xffff0000u);
+    both.z = b.x >> 16 | (b.y & 0xffff0000u);
+    both.w = b.z >> 16 | (b.w & 0xffff0000u);
+    return both;
+}
+
 /* A score and its place as one number: the larger score is the larger number,
  * of equals the lower place, NaN below all. No key is 0. */
 DEVFN u64 topk_key(float score, int place)
