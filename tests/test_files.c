@@ -2,6 +2,7 @@
  * wrong, each with its one line. */
 #include "tests/files_util.h"
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define F(name, dtype, shape, from, to) \
@@ -374,6 +375,65 @@ static int add_all(struct CMUnitTest *at, const Bad *bad, size_t n,
     return (int)n;
 }
 
+/* A process of its own: what the guard says ends it. */
+static void read_what_is_gone(const char *folder, const char *said)
+{
+    if (!freopen(said, "w", stderr))
+        _exit(9);
+    Checkpoint *c = open_good(folder);
+    const FileTensor *t = checkpoint_find(c, "w");
+    volatile float last = 0;
+    if (!t || truncate(t->path, 4096))
+        _exit(9);
+    last = ((const volatile float *)t->info.data)[65535];
+    _exit(last == 0 ? 8 : 7);
+}
+
+static void cut_while_it_is_read(void **state)
+{
+    (void)state;
+    const char *folder = model_folder(
+        NULL, H(F("w", "F32", "[65536]", 0, 262144)), 262144);
+    const char *said = temp("said");
+    size_t len;
+    Err err;
+    int status;
+    pid_t child = fork();
+    if (!child)
+        read_what_is_gone(folder, said);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
+    char *text = read_file(said, &len, &err);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "model.safetensors: cannot be read: it was "
+                                 "cut short"));
+    free(text);
+}
+
+/* What a killed writer left goes when the next one begins; what a living one
+ * has stays. */
+static void leftovers_go(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (!child)
+        _exit(0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    make_dir(temp("kept"));
+    const char *dead = temp("kept/.out.graft-%ld", (long)child),
+               *alive = temp("kept/.out.graft-%ld", (long)getppid()),
+               *other = temp("kept/.outer.graft-%ld", (long)child);
+    make_dir(dead);
+    put_text(temp("kept/.out.graft-%ld/part", (long)child), "half");
+    make_dir(alive);
+    make_dir(other);
+    files_sweep(temp("kept/out"));
+    assert_false(exists(dead));
+    assert_true(exists(alive));
+    assert_true(exists(other));
+}
+
 int main(void)
 {
     struct CMUnitTest all[COUNT(bad_headers) + COUNT(bad_configs)];
@@ -385,6 +445,8 @@ int main(void)
         cmocka_unit_test(graft_text_wrong), cmocka_unit_test(hashes),
         cmocka_unit_test(many_tensors),  cmocka_unit_test(shared_models),
         cmocka_unit_test(packed_experts),
+        cmocka_unit_test(cut_while_it_is_read),
+        cmocka_unit_test(leftovers_go),
     };
     int n = add_all(all, bad_headers, COUNT(bad_headers), bad_header);
     add_all(all + n, bad_configs, COUNT(bad_configs), bad_config);

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -22,37 +21,6 @@ static int remove_one(const char *path, const struct stat *st, int type,
 void folder_remove(const char *path)
 {
     nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-/* Is the name one of a writer that is no more? */
-static bool is_left(const char *name, const char *target)
-{
-    static const char mark[] = ".graft-";
-    size_t len = strlen(target);
-    if (name[0] != '.' || strncmp(name + 1, target, len) ||
-        strncmp(name + 1 + len, mark, sizeof mark - 1))
-        return false;
-    char *end;
-    long pid = strtol(name + len + sizeof mark, &end, 10);
-    return pid > 0 && !*end && kill((pid_t)pid, 0) && errno == ESRCH;
-}
-
-void folder_sweep(const char *path)
-{
-    Arena a = {0};
-    const char *slash = strrchr(path, '/');
-    const char *parent = !slash         ? "."
-                         : slash == path ? "/"
-                                         : arena_strn(&a, path,
-                                                      (size_t)(slash - path));
-    const char *name = slash ? slash + 1 : path;
-    DIR *dir = opendir(parent);
-    for (struct dirent *d; dir && (d = readdir(dir));)
-        if (is_left(d->d_name, name))
-            folder_remove(arena_printf(&a, "%s/%s", parent, d->d_name));
-    if (dir)
-        closedir(dir);
-    arena_free(&a);
 }
 
 /* ---- marks ---- */
@@ -147,7 +115,7 @@ bool folder_open(Run *r, Err *err)
         begin_anew(r);
     for (int i = 0; i < r->plan.action.n; i++)
         if (r->plan.action.at[i].kind == ACT_save)
-            folder_sweep(r->plan.action.at[i].out);
+            files_sweep(r->plan.action.at[i].out);
     return identity_check(r, err);
 }
 

@@ -10,8 +10,6 @@ bool folder_open(Run *r, Err *err);
 void folder_close(Run *r);
 /* A folder and all in it; links are not followed. */
 void folder_remove(const char *path);
-/* Removes what killed writers left of `path`: ".NAME.graft-PID" beside it. */
-void folder_sweep(const char *path);
 
 /* Marks OUT.run as having begun, or done, something. */
 bool folder_mark(const Run *r, const char *name, Err *err);

@@ -48,7 +48,7 @@ static bool run_train(Run *r, const Action *act, Err *err)
         report_note(r->common, "%s is done", act->name);
         return true;
     }
-    folder_sweep(folder);
+    files_sweep(folder);
     bool fine = make_folder(arena_printf(&r->plan.arena, "%s/%s", r->folder,
                                          act->name), err) &&
                 go_on(r, &s, act, err);

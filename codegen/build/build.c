@@ -163,6 +163,30 @@ static void order_columns(Build *b, const Graph *g)
         add_column(b->out_of, s->out.at[i]);
 }
 
+/* Does no value need more room with T tokens than with the most? */
+static bool values_fit(const Build *b, int64_t T)
+{
+    const Limits *l = &b->p->limits;
+    for (int i = 0; i < l->size.n; i++)
+        if (type_count(&l->size.at[i].type, T) >
+            type_count(&l->size.at[i].type, b->o->tokens))
+            return false;
+    return true;
+}
+
+/* The fewest tokens of a call: from there to the most all fit the graph. */
+static bool find_least(Build *b, Err *err)
+{
+    Err none;
+    b->least = b->o->tokens;
+    if (!limits_hold(&b->p->limits, b->least, err))
+        return false;
+    while (b->least > 1 && values_fit(b, b->least - 1) &&
+           limits_hold(&b->p->limits, b->least - 1, &none))
+        b->least--;
+    return true;
+}
+
 static int64_t *places(Build *b, int n)
 {
     return arena_alloc(&b->p->arena, (size_t)(n + 1) * sizeof(int64_t));
@@ -215,7 +239,8 @@ bool cpu_build(const Graph *g, const CpuOptions *o, const BuildOptions *bo,
         return false;
     Build b = {.p = program_new(o), .o = bo};
     b.p->o.stored = NULL;
-    bool good = program_cut(b.p, g, err) && only_kernels(b.p->plan, err);
+    bool good = program_cut(b.p, g, err) && only_kernels(b.p->plan, err) &&
+                find_least(&b, err);
     if (good) {
         rename_kernels(b.p->plan, bo->name);
         place_all(&b, g);

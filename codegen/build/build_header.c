@@ -154,7 +154,8 @@ static void run_text(Build *b)
     bool indices = false;
     for (int i = 0; i < COLUMNS && b->in[i]; i++)
         indices |= b->in[i]->type.index_of != NULL;
-    SAY("/* One step over T tokens, 1 to %lld", (long long)b->o->tokens);
+    SAY("/* One step over T tokens, %lld to %lld", (long long)b->least,
+        (long long)b->o->tokens);
     if (build_ordered(b))
         SAY(", pos[t] each one's position in its\n"
             " * sequence (NULL: they go on where the last step ended)");

@@ -365,8 +365,10 @@ void build_tables(Build *b)
     angle_tables(b);
     size_tables(b);
     column_tables(b);
-    SAY("#define TOKENS %lldLL\n#define CAPACITY %lldLL\n",
-        (long long)b->o->tokens, (long long)b->o->capacity);
+    SAY("#define LEAST_TOKENS %lldLL\n#define TOKENS %lldLL\n"
+        "#define CAPACITY %lldLL\n",
+        (long long)b->least, (long long)b->o->tokens,
+        (long long)b->o->capacity);
     SAY("#define VALUE_BYTES %lldLL\n#define CACHE_BYTES %lldLL\n"
         "#define ANGLE_BYTES %lldLL\n#define THREAD_BYTES %lldLL\n",
         (long long)b->p->steps.bytes, (long long)b->cache_bytes,

@@ -20,6 +20,7 @@ typedef struct {
      * each, and how long those are. */
     int64_t *weight_at, weight_bytes, *angle_at, angle_bytes, *cache_at,
         cache_bytes;
+    int64_t least; /* tokens of a call */
     const Buffer *in[COLUMNS], *out_of[COLUMNS]; /* in order of NAME_run */
 } Build;
 

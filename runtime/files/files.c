@@ -164,7 +164,8 @@ static bool list_folder(Checkpoint *c, const char *top, const char *in,
     const char *here = arena_printf(&c->arena, "%s/%s", top, in);
     DIR *dir = opendir(here);
     bool good = dir || err_set(err, "%s: %s", here, strerror(errno));
-    for (struct dirent *e; good && (e = readdir(dir));) {
+    errno = 0; /* readdir's own errors come last */
+    for (struct dirent *e; good && (e = readdir(dir)); errno = 0) {
         struct stat st;
         const char *name = arena_printf(&c->arena, "%s%s", in, e->d_name);
         const char *path = arena_printf(&c->arena, "%s/%s", top, name);
@@ -180,6 +181,8 @@ static bool list_folder(Checkpoint *c, const char *top, const char *in,
             good = list_folder(c, top, arena_printf(&c->arena, "%s/", name),
                                depth + 1, out, err);
     }
+    if (good && errno)
+        good = err_set(err, "%s: %s", here, strerror(errno));
     if (dir)
         closedir(dir);
     return good;

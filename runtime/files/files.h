@@ -218,6 +218,8 @@ void rt_catch_interrupts(void); /* SIGINT, SIGTERM set it; twice kills */
 
 /* Whole or not at all: a temporary file, synced, renamed over `path`. */
 bool file_write(const char *path, const void *data, size_t len, Err *err);
+/* Removes what killed writers left of `path`: ".NAME.graft-PID" beside it. */
+void files_sweep(const char *path);
 /* The same piece by piece; after a false answer of stream_put only
  * stream_cancel, which leaves nothing, is left to call. stream_finish frees f
  * in any case. */

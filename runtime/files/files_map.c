@@ -1,5 +1,5 @@
 /* Files mapped read-only. What a header says is checked against the size that
- * the file has now; one that another program cuts short later is not caught. */
+ * the file has now. */
 #include "runtime/files/files_private.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +24,7 @@ static bool map_fd(FileMap *m, Err *err)
                        strerror(errno));
     m->base = base;
     m->size = st.st_size;
+    guard_map(m);
     return true;
 }
 
@@ -42,6 +43,7 @@ bool map_open(FileMap *m, Arena *arena, const char *path, Err *err)
 
 void map_close(FileMap *m)
 {
+    guard_unmap(m);
     munmap((void *)m->base, (size_t)m->size);
     close(m->fd);
     *m = (FileMap){.fd = -1};

@@ -48,7 +48,9 @@ bool tensor_part(const FileTensor *t, const TensorPart *p, FileTensor *out)
     if (t->rows != ROWS_plain || !tensor_matrix(&t->info, p, &rows, &cols))
         return false;
     int64_t count = p->count ? p->count : rows;
-    if (p->first + (count - 1) * p->step >= rows)
+    if (p->first < 0 || p->first >= rows || count < 1 || p->step < 0 ||
+        (p->step && count - 1 > (rows - 1 - p->first) / p->step) || p->at < 0 ||
+        p->at >= p->matrices)
         return false;
     if (type->block_len > 1 && (p->transposed || cols % type->block_len))
         return false;

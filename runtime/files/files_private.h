@@ -14,6 +14,10 @@ typedef struct FileMap {
 } FileMap;
 
 /* A regular, non-empty file, read-only. */
+/* From now on a read of what is no longer in the file is told (files_guard.c).
+ */
+void guard_map(const FileMap *m);
+void guard_unmap(const FileMap *m);
 bool map_open(FileMap *m, Arena *arena, const char *path, Err *err);
 void map_close(FileMap *m);
 /* Adds a map to the checkpoint: its index, or -1. */

@@ -107,6 +107,7 @@ Writer *writer_new(const char *path, const TensorInfo *tensor, int tensors,
     w->path = trimmed(&w->arena, path);
     w->parent = io_parent(&w->arena, w->path);
     w->temporary = io_beside(&w->arena, w->path);
+    files_sweep(w->path);
     enlist(w);
     if (check_tensors(w, format, fits, err))
         return w;

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -200,6 +201,32 @@ const char *io_parent(Arena *a, const char *path)
     while (n > 1 && path[n - 1] == '/')
         n--;
     return n ? arena_strn(a, path, n) : ".";
+}
+
+/* Is the name one of a writer that is no more? */
+static bool is_left(const char *name, const char *target)
+{
+    static const char mark[] = ".graft-";
+    size_t len = strlen(target);
+    if (name[0] != '.' || strncmp(name + 1, target, len) ||
+        strncmp(name + 1 + len, mark, sizeof mark - 1))
+        return false;
+    char *end;
+    long pid = strtol(name + len + sizeof mark, &end, 10);
+    return pid > 0 && !*end && kill((pid_t)pid, 0) && errno == ESRCH;
+}
+
+void files_sweep(const char *path)
+{
+    Arena a = {0};
+    const char *parent = io_parent(&a, path), *name = last_part(path);
+    DIR *dir = opendir(parent);
+    for (struct dirent *d; dir && (d = readdir(dir));)
+        if (is_left(d->d_name, name))
+            io_remove(arena_printf(&a, "%s/%s", parent, d->d_name));
+    if (dir)
+        closedir(dir);
+    arena_free(&a);
 }
 
 const char *io_beside(Arena *a, const char *path)

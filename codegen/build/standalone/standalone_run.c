@@ -284,7 +284,7 @@ static void gr_thread_run(NAME *m, int thread, int threads, gr_Meeting *at)
 static int gr_fits(const NAME *m, int64_t T, const int32_t *pos,
                    void *const *in)
 {
-    if (T < 1 || T > TOKENS || m->length + T > CAPACITY)
+    if (T < LEAST_TOKENS || T > TOKENS || m->length + T > CAPACITY)
         return 0;
     for (int64_t t = 0; pos && t < T; t++)
         if (pos[t] < 0 || (CACHE_BYTES > 0 && pos[t] > m->length + t))
