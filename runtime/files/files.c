@@ -262,13 +262,25 @@ static bool read_graft(Checkpoint *c, Err *err)
     return good;
 }
 
+/* A pipe or device in its place is a mistake that its reader tells. */
+static const char *tokenizer_of(Checkpoint *c)
+{
+    struct stat st;
+    const char *there = checkpoint_other(c, "tokenizer.json");
+    const char *path = arena_printf(&c->arena, "%s/tokenizer.json", c->path);
+    if (!there && !lstat(path, &st) && !S_ISREG(st.st_mode) &&
+        !S_ISLNK(st.st_mode))
+        return path;
+    return there;
+}
+
 static bool folder_open(Checkpoint *c, Err *err)
 {
     if (!read_config(c, err) || !list_others(c, err) ||
         !safetensors_open(c, err) || !quantised_join(c, err) ||
         !packed_split(c, err) || !read_graft(c, err))
         return false;
-    c->tokenizer = checkpoint_other(c, "tokenizer.json");
+    c->tokenizer = tokenizer_of(c);
     return true;
 }
 

@@ -45,6 +45,8 @@ bool name_printable(const char *name, size_t len);
 /* An object; numbers finite, no key twice, UTF-8. NULL with err set; `what`
  * (a path) opens the message. The text need not end with NUL. */
 cJSON *json_object(const char *what, const char *text, size_t len, Err *err);
+/* False with err set: its tree would be larger than any honest one. */
+bool json_fits(const char *what, const char *text, size_t len, Err *err);
 cJSON *json_real(double value); /* prints with a point */
 /* An integer in 0 .. 2^53 that was written as one. */
 bool json_size(const cJSON *item, int64_t *out);

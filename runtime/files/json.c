@@ -75,6 +75,18 @@ static cJSON *parse(const char *what, const char *text, size_t len, Err *err)
     return root;
 }
 
+/* A value of the tree takes 80 bytes, and two of text: `[1,1,..`. */
+enum { MOST_VALUES = 20 * 1000 * 1000 };
+
+bool json_fits(const char *what, const char *text, size_t len, Err *err)
+{
+    int64_t values = 1;
+    for (size_t i = 0; i < len; i++)
+        values += text[i] == ',' || text[i] == '[' || text[i] == '{';
+    return values <= MOST_VALUES ||
+           err_set(err, "%s: more than %d values", what, MOST_VALUES);
+}
+
 cJSON *json_object(const char *what, const char *text, size_t len, Err *err)
 {
     size_t bad = 0;
@@ -82,6 +94,8 @@ cJSON *json_object(const char *what, const char *text, size_t len, Err *err)
         err_set(err, "%s: byte %zu is not UTF-8", what, bad);
         return NULL;
     }
+    if (!json_fits(what, text, len, err))
+        return NULL;
     char *copy = xmalloc(len + 1);
     memcpy(copy, text, len);
     copy[len] = 0;

@@ -1,6 +1,7 @@
 /* Opens a tokenizer.json: its parts are read by the files beside, in an order
  * in which each needs only those before. */
 #define _GNU_SOURCE
+#include "runtime/files/files_private.h"
 #include "runtime/tokens/tokenizer_impl.h"
 #include <string.h>
 #include <unistd.h>
@@ -94,6 +95,11 @@ static cJSON *parse(Reader *r, const char *what, const char *json)
     }
     if (has_nul(json)) {
         reader_fail(r, "%s\\u0000 in a string is not supported", what);
+        return NULL;
+    }
+    Err why;
+    if (!json_fits("a tree", json, strlen(json), &why)) {
+        reader_fail(r, "%s%s", what, why.text);
         return NULL;
     }
     cJSON *root = cJSON_ParseWithOpts(json, &end, true);

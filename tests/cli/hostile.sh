@@ -208,6 +208,13 @@ PY
 cp fine/config.json fine/model.graft flood
 within "names of one hash" 20 1 show flood --stage model
 
+mkdir many
+python3 -c 'print("{\"a\": [" + "1," * 21000000 + "1]}")' >many/config.json
+cp fine/model.graft fine/model.safetensors many
+within "a config of 21 million numbers" 60 1 show many
+says err "a config of 21 million numbers" "values"
+rm -r many
+
 mkdir packed
 python3 - <<'PY'
 import json, struct
