@@ -76,6 +76,7 @@ static char *code_of(Compiler *c, const CudaKernel *k, Err *err)
         CudaCode made = {0};
         c->cached = false;
         if (!cuda_compile(text, c->arch, NULL, &made, err))
+#pragma omp critical(refused) /* which ends the process: one is told */
             refused(text, k->name, err);
         code = made.at;
         len = made.len;
