@@ -95,7 +95,8 @@ wrong() { # NAME TEXT ARGS...
     shift 2
     gpu_ends 1 "$name" "$@" generate tiny -p a -n 1 --target cuda
     says err "$name" "$text"
-    [ "$(wc -l <err)" = 1 ]
+    # not the sanitizer's word on fibers
+    [ "$(grep -vc '^==.*swapcontext' err)" = 1 ]
     ok "$name: one line"
     silent out "$name"
 }
