@@ -125,7 +125,8 @@ static bool of_headers(const char *name)
         return true;
     if (len < 5 || len >= sizeof root || !strchr("fi", name[len - 1]))
         return false;
-    snprintf(root, len, "%s", name); /* MATH and WARP add a letter */
+    memcpy(root, name, len - 1); /* MATH and WARP add a letter */
+    root[len - 1] = 0;
     return in_headers(root, len - 1);
 }
 
