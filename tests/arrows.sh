@@ -36,7 +36,7 @@ codegen/cuda: +codegen/program/steps.h +codegen/program/host.h
 codegen/build: codegen/program compiler/lang +codegen/program/cpu.h
 runtime/run: base
 runtime/tokens: runtime/files +runtime/files/files_private.h
-runtime/files: base runtime/tokens +runtime/tokens/tokenizer_impl.h
+runtime/files: base runtime/tokens +runtime/tokens/tokenizer_read.h
 runtime/data: runtime/tokens runtime/files
 runtime: runtime/run runtime/tokens runtime/files runtime/data
 cli/common: base dsl

@@ -1,6 +1,6 @@
 /* Functions of floats against libm in double: error in ulp of the result, over
  * all magnitudes and the special values; scalar and vector forms agree. */
-#include "codegen/emit/emit.h"
+#include "codegen/emit/emit_math.h"
 #include "tests/emit_jit.h"
 #include <math.h>
 #include <setjmp.h>

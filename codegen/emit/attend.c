@@ -4,6 +4,7 @@
  * m is whole, so that changing it scales O and l by a power of two, exactly:
  * the result does not depend on where a block begins to be the largest. */
 #include "codegen/emit/attend_score.h"
+#include "codegen/emit/emit_math.h"
 #include <math.h>
 
 enum { WIDE = 4 }; /* vectors of a block */

@@ -7,6 +7,7 @@
  * the columns of panels; it goes over blocks of the other side, whose scores
  * are made again. No score is stored, nothing is added by two tasks. */
 #include "codegen/emit/attend_back.h"
+#include "codegen/emit/emit_math.h"
 #include <limits.h>
 #include <math.h>
 

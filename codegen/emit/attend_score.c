@@ -1,6 +1,7 @@
 /* A score of attention: q . k, capped, and what a head adds to it by the number
  * of steps that lie between. */
 #include "codegen/emit/attend_score.h"
+#include "codegen/emit/emit_math.h"
 #include <math.h>
 
 Val attend_token(At *a, Val row)

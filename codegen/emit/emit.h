@@ -172,27 +172,6 @@ void set(Emit *e, Val var, Val v);
 Val get(Emit *e, Val var);
 Val room(Emit *e, int64_t bytes, const char *name); /* on the stack, 64 B */
 
-/* ---- functions of floats, scalar or vector (vmath*.c) ----
- * f32, off the exact value by at most: exp, log, tanh, sin, cos, acos, rsqrt,
- * pow 2 ulp; sigmoid, softplus, silu 3; cdf, gelu 5; gelu_tanh 8 (of 0.01 where
- * it is smaller). NaN and infinities as in C; angles up to 2^48. */
-Val vm_exp(Emit *e, Val x);
-/* 2^(x - m), m whole: the same bits, but for the exponent, whatever m is. */
-Val vm_exp2_less(Emit *e, Val x, Val m);
-Val vm_log(Emit *e, Val x);
-Val vm_tanh(Emit *e, Val x);
-Val vm_sigmoid(Emit *e, Val x);
-Val vm_silu(Emit *e, Val x);
-Val vm_gelu(Emit *e, Val x);
-Val vm_gelu_tanh(Emit *e, Val x);
-Val vm_softplus(Emit *e, Val x);
-Val vm_cdf(Emit *e, Val x);
-Val vm_sin(Emit *e, Val x);
-Val vm_cos(Emit *e, Val x);
-Val vm_acos(Emit *e, Val x);
-Val vm_pow(Emit *e, Val x, Val y);
-Val vm_rsqrt(Emit *e, Val x);
-
 /* ---- expression trees (emit_tree.c) ---- */
 
 /* The value of a node that the tree does not compute: n->type in registers,

@@ -1,6 +1,6 @@
 /* Expression trees: the llvm column of compiler/graph/ops.def, and the walk
  * over a tree of elementwise ops. */
-#include "codegen/emit/emit.h"
+#include "codegen/emit/emit_math.h"
 
 /* ---- the column: what an op is on values in registers ---- */
 

@@ -2,6 +2,7 @@
  * stores. Two forms: a row a lane (vec is one of the row's dims), or a row
  * summed up across lanes. The order of a sum depends on sizes and lanes alone.
  */
+#include "codegen/emit/emit_math.h"
 #include "codegen/emit/map.h"
 #include <string.h>
 

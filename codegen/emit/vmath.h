@@ -1,6 +1,6 @@
 /* Coefficients and pieces that vmath*.c share. Private to codegen. */
 #pragma once
-#include "codegen/emit/emit.h"
+#include "codegen/emit/emit_math.h"
 
 /* A polynomial by its coefficients from the constant on: one for f32, one for
  * f64; near-minimax (Chebyshev) fits of the function named beside each. */

@@ -1,7 +1,7 @@
 /* A tokenizer as GGUF metadata: of a tokenizer.json, or copied as another
  * GGUF file has it. */
 #include "runtime/files/gguf_write.h"
-#include "runtime/tokens/tokenizer_impl.h"
+#include "runtime/tokens/tokenizer_read.h"
 #include <ctype.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Reads the added tokens of a tokenizer.json, those that a text is cut at
  * before anything else, and answers what the tokenizer knows. */
-#include "runtime/tokens/tokenizer_impl.h"
+#include "runtime/tokens/tokenizer_read.h"
 #include <string.h>
 
 static bool find_later(Reader *r, int32_t id)

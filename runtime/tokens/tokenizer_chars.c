@@ -1,7 +1,7 @@
 /* Characters of UTF-8 text, what kind they are, and GPT-2's characters for
  * bytes: the printable ones of Latin-1 stand for themselves, the other 68 are
  * written as U+0100, U+0101, ... in order. */
-#include "runtime/tokens/tokenizer_impl.h"
+#include "runtime/tokens/tokenizer_text.h"
 #include <string.h>
 #include <utf8proc.h>
 

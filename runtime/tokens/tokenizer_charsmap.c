@@ -1,7 +1,7 @@
 /* SentencePiece's precompiled_charsmap: a trie of byte strings as a double
  * array (of the library darts-clone), then the texts that stand for them, each
  * up to a zero byte. The trie's size comes first, in bytes, little endian. */
-#include "runtime/tokens/tokenizer_impl.h"
+#include "runtime/tokens/tokenizer_text.h"
 #include <string.h>
 
 static int base64_value(char c)

@@ -2,7 +2,7 @@
  * or a list of named ones; the files chat_template.jinja and
  * additional_chat_templates/NAME.jinja win over it. */
 #include "runtime/files/files_private.h"
-#include "runtime/tokens/tokenizer_impl.h"
+#include "runtime/tokens/tokenizer_read.h"
 #include <dirent.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* What begins a text (the post-processor's template, tokenizer_config.json)
  * and what ends it (generation_config.json). */
-#include "runtime/tokens/tokenizer_impl.h"
+#include "runtime/tokens/tokenizer_read.h"
 #include <string.h>
 
 static bool push_first(Reader *r, const cJSON *n, const char *where)

@@ -2,7 +2,7 @@
  * of tokenizer_gguf.c. */
 #define _GNU_SOURCE
 #include "runtime/files/files_private.h"
-#include "runtime/tokens/tokenizer_impl.h"
+#include "runtime/tokens/tokenizer_read.h"
 #include <string.h>
 
 typedef struct {

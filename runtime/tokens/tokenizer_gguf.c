@@ -1,7 +1,7 @@
 /* A tokenizer from GGUF metadata: its vocabulary is written as the files of a
  * Hugging Face folder, and those are read, so that both are one tokenizer. */
 #include "runtime/files/files.h"
-#include "runtime/tokens/tokenizer_impl.h"
+#include "runtime/tokens/tokenizer_read.h"
 #include <string.h>
 
 typedef struct {

@@ -2,7 +2,7 @@
  * in which each needs only those before. */
 #define _GNU_SOURCE
 #include "runtime/files/files_private.h"
-#include "runtime/tokens/tokenizer_impl.h"
+#include "runtime/tokens/tokenizer_read.h"
 #include <string.h>
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 /* Reads the model of a tokenizer.json: its vocabulary, BPE's merges, Unigram's
  * scores. */
-#include "runtime/tokens/tokenizer_impl.h"
+#include "runtime/tokens/tokenizer_read.h"
 #include <string.h>
 
 static bool read_vocab(Reader *r, const cJSON *vocab)

@@ -2,7 +2,7 @@
  * it joins those of the best score. So each way to cut a piece in two pieces
  * is a merge, and its rank comes from the piece's score. */
 #define _GNU_SOURCE
-#include "runtime/tokens/tokenizer_impl.h"
+#include "runtime/tokens/tokenizer_read.h"
 #include <string.h>
 
 typedef struct {

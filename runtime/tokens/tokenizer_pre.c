@@ -1,6 +1,6 @@
 /* The patterns that GGUF files name in tokenizer.ggml.pre, as the models' own
  * tokenizer.json files have them. */
-#include "runtime/tokens/tokenizer_impl.h"
+#include "runtime/tokens/tokenizer_read.h"
 #include <string.h>
 
 #define SUFFIXES "(?i:'s|'t|'re|'ve|'m|'ll|'d)"

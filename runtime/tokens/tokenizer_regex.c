@@ -4,7 +4,7 @@
  * it has bounds, and a match must begin and end between characters. */
 #define _GNU_SOURCE
 #include "runtime/files/files.h"
-#include "runtime/tokens/tokenizer_impl.h"
+#include "runtime/tokens/tokenizer_steps.h"
 #include <oniguruma.h>
 #include <pthread.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Reads normalizer, pre_tokenizer and decoder of a tokenizer.json into lists
  * of steps: a Sequence is its members, a ByteLevel several steps. */
-#include "runtime/tokens/tokenizer_impl.h"
+#include "runtime/tokens/tokenizer_read.h"
 #include <string.h>
 #include <utf8proc.h>
 

@@ -1,6 +1,6 @@
 /* Tables of the tokenizer: strings and pairs by open addressing, added tokens
  * in a tree of bytes. */
-#include "runtime/tokens/tokenizer_impl.h"
+#include "runtime/tokens/tokenizer_text.h"
 #include <string.h>
 
 struct StrSlot {

@@ -1,5 +1,5 @@
 /* Writes a GGUF file's vocabulary as the files of a Hugging Face folder. */
-#include "runtime/tokens/tokenizer_impl.h"
+#include "runtime/tokens/tokenizer_read.h"
 #include <string.h>
 
 static void put_string(FILE *f, const char *s)

@@ -1,6 +1,6 @@
 /* Sets of characters by name, from unicode.txt (bench/peers/unicode.py made
  * it and says how it reads). A set is built when it is first asked for. */
-#include "runtime/tokens/tokenizer_impl.h"
+#include "runtime/tokens/tokenizer_text.h"
 #include <ctype.h>
 #include <pthread.h>
 #include <string.h>
