@@ -73,20 +73,24 @@ static void as_transformers(void **state)
     cJSON *rows = cJSON_Parse(text);
     assert_true(cJSON_GetArraySize(rows) >= 10);
     Tokenizer *t = two_tokens();
-    Checkpoint c = {.path = folder};
+    struct FileOther config = {"tokenizer_config.json", NULL};
+    char path[200];
+    snprintf(path, sizeof path, "%s", in_folder(config.name));
+    config.path = path;
+    Checkpoint c = {.path = folder, .other = &config, .others = 1};
     for (const cJSON *row = rows->child; row; row = row->next) {
-        cJSON *config = cJSON_CreateObject();
-        cJSON_AddStringToObject(config, "chat_template",
+        cJSON *has = cJSON_CreateObject();
+        cJSON_AddStringToObject(has, "chat_template",
                                 get(row, "chat_template"));
-        char *json = cJSON_Print(config);
-        put_file("tokenizer_config.json", json);
+        char *json = cJSON_Print(has);
+        put_file(config.name, json);
         cJSON_free(json);
-        cJSON_Delete(config);
+        cJSON_Delete(has);
         const cJSON *r = cJSON_GetObjectItem(row, "renders")->child;
         for (; r; r = r->next)
             check_render(&c, t, get(row, "name"), r);
     }
-    unlink(in_folder("tokenizer_config.json"));
+    unlink(path);
     tokenizer_close(t);
     cJSON_Delete(rows);
     free(text);
@@ -101,6 +105,11 @@ static void others(void **state)
     assert_null(prompt(&c, t, NULL, NULL, "a", &err));
     assert_non_null(strstr(err.text, "it has no chat template; --style"));
     put_file("chat_template.jinja", "{{ messages }}");
+    char path[200];
+    snprintf(path, sizeof path, "%s", in_folder("chat_template.jinja"));
+    struct FileOther file = {"chat_template.jinja", path};
+    c.other = &file;
+    c.others = 1;
     assert_null(prompt(&c, t, NULL, NULL, "a", &err));
     assert_non_null(strstr(err.text, "its chat template is none of chatml"));
     put_file("style.json", "{\"user\": \"{bos}Q: {}\\n\", \"open\": \"A:\"}");
@@ -114,7 +123,7 @@ static void others(void **state)
     put_file("style.json", "[1]");
     assert_null(prompt(&c, t, style, NULL, "a", &err));
     assert_non_null(strstr(err.text, "user and open"));
-    unlink(in_folder("chat_template.jinja"));
+    unlink(path);
     unlink(style);
     tokenizer_close(t);
 }
