@@ -15,11 +15,11 @@ enum {
     EXIT_our_bug = 3
 };
 
-typedef enum { TARGET_cpu, TARGET_cuda, TARGET_interp } Target;
+typedef enum { TARGET_cpu, TARGET_cuda, TARGET_interp } TargetName;
 
 /* The flags every command takes. */
 typedef struct {
-    Target target;
+    TargetName target;
     int device;     /* of TARGET_cuda */
     int threads;    /* 0: as many as there are cores */
     bool has_dtype; /* --dtype was given */

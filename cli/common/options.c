@@ -58,7 +58,7 @@ static error_t common_key(int key, char *arg, struct argp_state *state)
     switch (key) {
     case KEY_target:
         word = option_word(state, "target", arg, targets, COUNT(targets));
-        c->target = (Target)word;
+        c->target = (TargetName)word;
         break;
     case KEY_device:
         c->device = (int)option_int(state, "--device", arg, 0, 1023);

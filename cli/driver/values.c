@@ -10,10 +10,10 @@ typedef struct {
     Graph *graph;
     LIST(const Weight *) weight;
     uint64_t key; /* equal for formulas that differ in their weights alone */
-} Formula;
+} ValueFormula;
 
 typedef struct {
-    Formula formula;
+    ValueFormula formula;
     Program *program; /* NULL: no kernel can do it */
 } Kept;
 
@@ -75,7 +75,7 @@ static Node *move(Mover *m, const Node *n)
     return now;
 }
 
-static int weight_place(const Formula *f, const Weight *w)
+static int weight_place(const ValueFormula *f, const Weight *w)
 {
     for (int i = 0; i < f->weight.n; i++)
         if (f->weight.at[i] == w)
@@ -95,10 +95,10 @@ static Node *with_slots(Graph *to, Node n, const Node *old, void *user)
 }
 
 /* Its value is rounded as it is stored, where it is computed. */
-static Formula formula_of(const Sources *s, Arena *a, const Weight *w,
+static ValueFormula formula_of(const Sources *s, Arena *a, const Weight *w,
                           Dtype stored)
 {
-    Formula f = {.graph = graph_new(a, "value")};
+    ValueFormula f = {.graph = graph_new(a, "value")};
     Mover m = {s, a, f.graph, {0}};
     Node *value = move(&m, w->value);
     if (type_is_float(stored) && type_is_float(value->type.dtype))
@@ -158,7 +158,7 @@ static bool read(void *user, const Weight *w, int64_t index, int64_t first,
 }
 
 /* What a formula read goes out of memory again. */
-static void release(Values *v, const Formula *f)
+static void release(Values *v, const ValueFormula *f)
 {
     Dtype type;
     for (int i = 0; i < f->weight.n; i++)
@@ -181,7 +181,7 @@ static Kept *kept(Values *v, const Weight *w, Dtype stored, uint64_t key)
     return &v->kept.at[v->kept.n - 1];
 }
 
-static bool run_compiled(Values *v, const Kept *k, const Formula *f,
+static bool run_compiled(Values *v, const Kept *k, const ValueFormula *f,
                          Dtype dtype, void *out, Err *err)
 {
     const WeightSource source = {v, in_place, read, NULL};
@@ -216,7 +216,7 @@ static bool no_input(void *user, const char *name, const Type *t, double *out)
     return false;
 }
 
-static bool run_interpreted(Values *v, const Formula *f, Dtype dtype,
+static bool run_interpreted(Values *v, const ValueFormula *f, Dtype dtype,
                             void *out, Err *err)
 {
     Arena arena = {0};
@@ -234,7 +234,7 @@ static bool run_interpreted(Values *v, const Formula *f, Dtype dtype,
 }
 
 /* What `observe` counts is known to a recipe only. */
-static bool all_at_hand(const Values *v, const Formula *f, Err *err)
+static bool all_at_hand(const Values *v, const ValueFormula *f, Err *err)
 {
     Dtype type;
     for (int i = 0; i < f->weight.n; i++)
@@ -269,7 +269,7 @@ static bool tensor_finite(const FileTensor *t)
 bool values_inputs_finite(Values *v, const Weight *w)
 {
     Arena arena = {0};
-    Formula f = formula_of(v->sources, &arena, w, TYPE_f32);
+    ValueFormula f = formula_of(v->sources, &arena, w, TYPE_f32);
     bool fine = true;
     Dtype type;
     for (int i = 0; fine && i < f.weight.n; i++)
@@ -292,7 +292,7 @@ bool values_compute(Values *v, const Weight *w, Dtype dtype, void *out,
             type_store(dtype, out, i, type_load(type, own, i));
         return true;
     }
-    Formula f = formula_of(v->sources, &arena, w, dtype);
+    ValueFormula f = formula_of(v->sources, &arena, w, dtype);
     if (!all_at_hand(v, &f, err)) {
         arena_free(&arena);
         return false;

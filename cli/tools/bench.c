@@ -109,7 +109,7 @@ static const struct argp argp = {
 
 /* ---- subjects ---- */
 
-static bool measure(Bench *b, const Subject *s, Err *err)
+static bool measure(Bench *b, const BenchSubject *s, Err *err)
 {
     static const int32_t usual[] = {1,   2,   4,   8,    16,  32,
                                     64, 128, 256, 512, 1024, 2048};
@@ -122,7 +122,7 @@ static bool measure(Bench *b, const Subject *s, Err *err)
     return true;
 }
 
-static bool measure_skew(Bench *b, const Subject *s, Err *err)
+static bool measure_skew(Bench *b, const BenchSubject *s, Err *err)
 {
     for (int i = ROUTING_zipf; i <= ROUTING_one; i++)
         if (!bench_row(b, s, SKEW_TOKENS, (Routing)i, err))
@@ -135,7 +135,7 @@ static bool measure_layer(Bench *b, const Layer *l, Err *err)
 {
     Arena a = {0};
     int D = b->nsizes ? b->sizes[0] : 2048, F = b->nsizes ? b->sizes[1] : 5504;
-    Subject s = {.name = l->name, .layer = l, .width = D, .inner = F,
+    BenchSubject s = {.name = l->name, .layer = l, .width = D, .inner = F,
                  .context = -1,
                  .t = b->common.has_dtype ? b->common.dtype : TYPE_bf16};
     Pins pins = {.arena = &a};
@@ -183,7 +183,7 @@ static void give_models(Bench *b)
 
 static bool measure_model(Bench *b, Loaded *l, Err *err)
 {
-    Subject s = {.name = "model", .t = l->dtype, .context = b->context};
+    BenchSubject s = {.name = "model", .t = l->dtype, .context = b->context};
     if (!model_size(l->model, "V", &s.vocabulary))
         return err_set(err, "%s: its model text has no V", b->model);
     CpuOptions o = loaded_options(l);

@@ -38,26 +38,26 @@ typedef struct {
     int64_t width, inner; /* a layer's sizes */
     int64_t vocabulary; /* a model's */
     int64_t context;    /* tokens it has seen before; below 0: the usual */
-} Subject;
+} BenchSubject;
 
 /* ---- a program ready to run T tokens (bench_run.c) ---- */
 
 /* Tokens that a model has seen when T are timed: usually 64 before one. */
-int64_t bench_before(const Subject *s, int64_t T);
+int64_t bench_before(const BenchSubject *s, int64_t T);
 
 typedef struct {
-    const Subject *s;
+    const BenchSubject *s;
     int64_t T, before;
     int32_t *pos;
     void *x, *y;
     State *state;
-} Run;
+} BenchRun;
 
 /* False with err set; bench_run_end in any case. Has run once. */
-bool bench_run_begin(Run *r, const Subject *s, int64_t T, Routing how,
+bool bench_run_begin(BenchRun *r, const BenchSubject *s, int64_t T, Routing how,
                      Err *err);
-double bench_run(Run *r, Err *err); /* seconds; below 0: err */
-void bench_run_end(Run *r);
+double bench_run(BenchRun *r, Err *err); /* seconds; below 0: err */
+void bench_run_end(BenchRun *r);
 
 /* ---- other programs (bench_peers.c) ---- */
 
@@ -93,7 +93,7 @@ void peer_drop_gguf(Peer *p);
 /* ---- times, in turn (bench_time.c) ---- */
 
 typedef struct {
-    Run *run;   /* of ours, or */
+    BenchRun *run;   /* of ours, or */
     Peer *peer; /* of a peer, one of its ways */
     int way;
     int n; /* turns so far */
@@ -127,7 +127,7 @@ typedef struct {
 void bench_say_machine(Report *r);
 cJSON *bench_say_row(Report *r, const Row *row); /* what stands in r->rows */
 /* Runs a few times more and says how long each kernel took. */
-bool bench_say_kernels(Report *r, Run *run, cJSON *row, Err *err);
+bool bench_say_kernels(Report *r, BenchRun *run, cJSON *row, Err *err);
 
 /* ---- all of it (bench.c), and its rows (bench_rows.c) ---- */
 
@@ -152,4 +152,5 @@ typedef struct {
 void bench_start_peers(Bench *b); /* those for b->what */
 /* A row for so many tokens, or one for each peer. False with err set: ours
  * failed, or Ctrl-C. */
-bool bench_row(Bench *b, const Subject *s, int64_t T, Routing how, Err *err);
+bool bench_row(Bench *b, const BenchSubject *s, int64_t T, Routing how,
+               Err *err);

@@ -25,7 +25,7 @@ void bench_start_peers(Bench *b)
 }
 
 /* What a peer is to run. */
-static cJSON *subject_json(const Bench *b, const Subject *s, int64_t T,
+static cJSON *subject_json(const Bench *b, const BenchSubject *s, int64_t T,
                            Routing how, const Peer *p)
 {
     cJSON *o = cJSON_CreateObject();
@@ -50,12 +50,12 @@ static cJSON *subject_json(const Bench *b, const Subject *s, int64_t T,
 /* ---- a row, or one for each peer ---- */
 
 typedef struct {
-    Run own, uniform; /* uniform: beside a skewed one */
+    BenchRun own, uniform; /* uniform: beside a skewed one */
     Contender c[2 + MAX_PEERS * MAX_WAYS];
     int n;
 } Contest;
 
-static void enter_peers(Bench *b, const Subject *s, int64_t T, Routing how,
+static void enter_peers(Bench *b, const BenchSubject *s, int64_t T, Routing how,
                         Contest *c)
 {
     for (int i = 0; i < b->npeers; i++) {
@@ -77,7 +77,7 @@ static const Contender *best_way(const Contest *c, const Peer *p)
     return best;
 }
 
-static cJSON *say(Bench *b, const Subject *s, int64_t T, Routing how,
+static cJSON *say(Bench *b, const BenchSubject *s, int64_t T, Routing how,
                   const Contest *c)
 {
     Row row = {.what = s->name, .tokens = T, .seconds = c->c[0].median,
@@ -99,7 +99,7 @@ static cJSON *say(Bench *b, const Subject *s, int64_t T, Routing how,
     return first ? first : bench_say_row(&b->report, &row);
 }
 
-static bool contest(Bench *b, const Subject *s, int64_t T, Routing how,
+static bool contest(Bench *b, const BenchSubject *s, int64_t T, Routing how,
                     Contest *c, Err *err)
 {
     bool skewed = how != ROUTING_uniform;
@@ -119,7 +119,8 @@ static bool contest(Bench *b, const Subject *s, int64_t T, Routing how,
     return fine;
 }
 
-bool bench_row(Bench *b, const Subject *s, int64_t T, Routing how, Err *err)
+bool bench_row(Bench *b, const BenchSubject *s, int64_t T, Routing how,
+               Err *err)
 {
     Contest *c = xmalloc(sizeof *c);
     memset(c, 0, sizeof *c);

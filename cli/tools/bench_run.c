@@ -2,7 +2,7 @@
  * or a model, where a single token comes after others. */
 #include "cli/tools/bench.h"
 
-static void *make_input(const Subject *s, int64_t T, Routing how)
+static void *make_input(const BenchSubject *s, int64_t T, Routing how)
 {
     if (s->layer) {
         void *x = xmalloc((size_t)type_bytes(s->t, T * s->width));
@@ -16,9 +16,9 @@ static void *make_input(const Subject *s, int64_t T, Routing how)
 }
 
 /* Runs n tokens after `before`, and gives the seconds; below 0: err. */
-static double run_after(Run *r, int64_t before, int64_t n, Err *err)
+static double run_after(BenchRun *r, int64_t before, int64_t n, Err *err)
 {
-    const Subject *s = r->s;
+    const BenchSubject *s = r->s;
     Column in = {s->layer ? "x" : "token", s->layer ? s->t : TYPE_i32, r->x};
     Column out = {"y", s->layer ? s->t : TYPE_f32, r->y};
     state_truncate(r->state, before);
@@ -28,20 +28,21 @@ static double run_after(Run *r, int64_t before, int64_t n, Err *err)
     return seconds_now() - start;
 }
 
-double bench_run(Run *r, Err *err)
+double bench_run(BenchRun *r, Err *err)
 {
     return run_after(r, r->before, r->T, err);
 }
 
-int64_t bench_before(const Subject *s, int64_t T)
+int64_t bench_before(const BenchSubject *s, int64_t T)
 {
     int64_t usual = T == 1 ? 64 : 0;
     return s->layer ? 0 : s->context < 0 ? usual : s->context;
 }
 
-bool bench_run_begin(Run *r, const Subject *s, int64_t T, Routing how, Err *err)
+bool bench_run_begin(BenchRun *r, const BenchSubject *s, int64_t T,
+                     Routing how, Err *err)
 {
-    *r = (Run){.s = s, .T = T, .before = bench_before(s, T),
+    *r = (BenchRun){.s = s, .T = T, .before = bench_before(s, T),
                .state = state_new(s->p)};
     int64_t most = T > r->before ? T : r->before;
     r->pos = xmalloc((size_t)(T + r->before) * sizeof *r->pos);
@@ -53,7 +54,7 @@ bool bench_run_begin(Run *r, const Subject *s, int64_t T, Routing how, Err *err)
            bench_run(r, err) >= 0;
 }
 
-void bench_run_end(Run *r)
+void bench_run_end(BenchRun *r)
 {
     state_free(r->state);
     free(r->pos);

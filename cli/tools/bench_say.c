@@ -70,7 +70,7 @@ cJSON *bench_say_row(Report *r, const Row *row)
     return o;
 }
 
-bool bench_say_kernels(Report *r, Run *run, cJSON *row, Err *err)
+bool bench_say_kernels(Report *r, BenchRun *run, cJSON *row, Err *err)
 {
     enum { RUNS = 5 };
     int n;

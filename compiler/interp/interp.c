@@ -19,14 +19,14 @@ typedef struct {
     bool *needed;
     bool *deferred; /* a gather that only contracts read: see Operand */
     int *last;      /* the last node that reads it; of outputs the end */
-} Plan;
+} Needs;
 
 static bool is_lazy(const Node *n)
 {
     return n->op == OP_weight || n->op == OP_learned;
 }
 
-static void touch(Plan *p, const Node *arg, int user)
+static void touch(Needs *p, const Node *arg, int user)
 {
     if (p->last[arg->id] < user)
         p->last[arg->id] = user;
@@ -34,7 +34,7 @@ static void touch(Plan *p, const Node *arg, int user)
         touch(p, arg->arg[i], user);
 }
 
-static void plan_needs(Plan *p, const Graph *g)
+static void find_needs(Needs *p, const Graph *g)
 {
     for (int i = g->node.n - 1; i >= 0; i--) {
         const Node *n = g->node.at[i];
@@ -48,10 +48,10 @@ static void plan_needs(Plan *p, const Graph *g)
 }
 
 /* The outputs that count: those marked, or (NULL) all. */
-static Plan plan_of(const Graph *g, const bool *wanted)
+static Needs needs_of(const Graph *g, const bool *wanted)
 {
     size_t n = (size_t)g->node.n + 1;
-    Plan p = {xmalloc(n), xmalloc(n), xmalloc(n * sizeof(int))};
+    Needs p = {xmalloc(n), xmalloc(n), xmalloc(n * sizeof(int))};
     memset(p.needed, 0, n);
     memset(p.deferred, 1, n);
     memset(p.last, 0, n * sizeof(int));
@@ -61,14 +61,14 @@ static Plan plan_of(const Graph *g, const bool *wanted)
             p.deferred[g->output.at[i].node->id] = false;
             p.last[g->output.at[i].node->id] = g->node.n;
         }
-    plan_needs(&p, g);
+    find_needs(&p, g);
     for (int i = 0; i < g->node.n; i++)
         for (int k = 0; p.needed[i] && k < node_args(g->node.at[i]); k++)
             touch(&p, g->node.at[i]->arg[k], i);
     return p;
 }
 
-static void plan_free(Plan *p)
+static void needs_free(Needs *p)
 {
     free(p->needed);
     free(p->deferred);
@@ -105,7 +105,7 @@ static Tensor *compute(Run *r, const Node *n, const Operand *in)
     return out;
 }
 
-static bool fetch(Run *r, const Plan *p, const Node *n, Operand *o)
+static bool fetch(Run *r, const Needs *p, const Node *n, Operand *o)
 {
     *o = (Operand){r->value[n->id], NULL, NULL, false};
     if (is_lazy(n)) {
@@ -120,7 +120,7 @@ static bool fetch(Run *r, const Plan *p, const Node *n, Operand *o)
     return o->t != NULL;
 }
 
-static void release(Run *r, const Plan *p, const Node *n, int now)
+static void release(Run *r, const Needs *p, const Node *n, int now)
 {
     if (p->last[n->id] == now) {
         tensor_free(r->value[n->id]);
@@ -130,7 +130,7 @@ static void release(Run *r, const Plan *p, const Node *n, int now)
         release(r, p, n->arg[i], now);
 }
 
-static bool run_node(Run *r, const Plan *p, const Node *n)
+static bool run_node(Run *r, const Needs *p, const Node *n)
 {
     Operand in[MAX_ARGS] = {0};
     int nargs = node_args(n);
@@ -149,7 +149,7 @@ static bool run_node(Run *r, const Plan *p, const Node *n)
 
 /* ---- a graph ---- */
 
-static bool run_nodes(Run *r, const Plan *p)
+static bool run_nodes(Run *r, const Needs *p)
 {
     for (int i = 0; i < r->g->node.n; i++) {
         const Node *n = r->g->node.at[i];
@@ -164,7 +164,7 @@ bool interp_graph(Run *r, const bool *wanted,
                   void (*take)(void *to, int i, const Tensor *t), void *to)
 {
     const Graph *g = r->g;
-    Plan p = plan_of(g, wanted);
+    Needs p = needs_of(g, wanted);
     r->needed = p.needed;
     r->value = xmalloc(((size_t)g->node.n + 1) * sizeof(Tensor *));
     memset(r->value, 0, ((size_t)g->node.n + 1) * sizeof(Tensor *));
@@ -182,7 +182,7 @@ bool interp_graph(Run *r, const bool *wanted,
     for (int i = 0; i < g->node.n; i++)
         tensor_free(r->value[i]);
     free(r->value);
-    plan_free(&p);
+    needs_free(&p);
     return ok;
 }
 

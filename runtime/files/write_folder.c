@@ -4,7 +4,7 @@
 #include <string.h>
 
 typedef struct {
-    Plan plan;
+    ShardPlan plan;
     int shard; /* the one being written */
 } Folder;
 
@@ -42,7 +42,7 @@ static bool write_files(Writer *w, Err *err)
 {
     Folder *o = w->own;
     const FolderSpec *spec = o->plan.spec;
-    const char *index = plan_index(&o->plan);
+    const char *index = shard_plan_index(&o->plan);
     for (int i = 0; i < spec->files; i++) {
         const FileSpec *f = &spec->file[i];
         if (!(f->text ? write_small(w, f->name, f->text, f->len, err)
@@ -132,7 +132,7 @@ Writer *folder_begin(const char *path, const FolderSpec *spec, Err *err)
     w->put = put;
     w->complete = complete;
     w->close = close_folder;
-    plan_make(&o->plan, &w->arena, spec, w->size);
+    shard_plan_make(&o->plan, &w->arena, spec, w->size);
     w->bytes = o->plan.bytes;
     if (writer_check_target(w, err) && make_temporary(w, err))
         return w;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* A new shard begins where the next tensor would go over the limit. */
-static void cut(Plan *p)
+static void cut(ShardPlan *p)
 {
     const FolderSpec *spec = p->spec;
     int64_t most = spec->shard_bytes ? spec->shard_bytes
@@ -25,7 +25,7 @@ static void cut(Plan *p)
     p->shards = shards.n;
 }
 
-static void name_shards(Plan *p)
+static void name_shards(ShardPlan *p)
 {
     for (int i = 0; i < p->shards; i++)
         p->shard[i].name =
@@ -48,7 +48,7 @@ static void add_tensor(cJSON *root, const TensorInfo *t, int64_t at,
     cJSON_AddItemToArray(range, cJSON_CreateNumber((double)end));
 }
 
-static char *print(Plan *p, cJSON *root)
+static char *print(ShardPlan *p, cJSON *root)
 {
     char *text = cJSON_PrintUnformatted(root);
     size_t len = strlen(text), padded = (len + 7) / 8 * 8;
@@ -60,7 +60,7 @@ static char *print(Plan *p, cJSON *root)
     return copy;
 }
 
-static void make_header(Plan *p, Shard *s)
+static void make_header(ShardPlan *p, Shard *s)
 {
     const FolderSpec *spec = p->spec;
     cJSON *root = cJSON_CreateObject();
@@ -76,16 +76,17 @@ static void make_header(Plan *p, Shard *s)
     s->header = print(p, root);
 }
 
-void plan_make(Plan *p, Arena *a, const FolderSpec *spec, const int64_t *size)
+void shard_plan_make(ShardPlan *p, Arena *a, const FolderSpec *spec,
+                     const int64_t *size)
 {
-    *p = (Plan){.arena = a, .spec = spec, .size = size};
+    *p = (ShardPlan){.arena = a, .spec = spec, .size = size};
     cut(p);
     name_shards(p);
     for (int i = 0; i < p->shards; i++)
         make_header(p, &p->shard[i]);
 }
 
-const char *plan_index(Plan *p)
+const char *shard_plan_index(ShardPlan *p)
 {
     if (p->shards == 1)
         return NULL;

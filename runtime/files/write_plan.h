@@ -16,8 +16,9 @@ typedef struct {
     int shards;
     const int64_t *size; /* bytes of each tensor */
     int64_t bytes;       /* of all */
-} Plan;
+} ShardPlan;
 
-void plan_make(Plan *p, Arena *a, const FolderSpec *spec, const int64_t *size);
+void shard_plan_make(ShardPlan *p, Arena *a, const FolderSpec *spec,
+                     const int64_t *size);
 /* Text of model.safetensors.index.json in the arena; NULL for one shard. */
-const char *plan_index(Plan *p);
+const char *shard_plan_index(ShardPlan *p);

@@ -183,7 +183,7 @@ static void remembered(const Tokenizer *t, Bpe *b, Span word, Ids *out)
         size_t from = b->known_ids.n;
         encode_word(t, b, word, &b->known_ids);
         at = b->known.n;
-        list_push(&b->arena, &b->known, (Match){from, b->known_ids.n});
+        list_push(&b->arena, &b->known, (TextMatch){from, b->known_ids.n});
         word.at = arena_strn(&b->arena, word.at, word.len);
         str_put(&b->seen, word, at);
     }

@@ -64,7 +64,7 @@ static bool space_at(Span text, size_t at)
 }
 
 /* Spaces that a token takes with it; none before `done`. */
-static void widen(const Token *k, Span text, size_t done, Match *m)
+static void widen(const Token *k, Span text, size_t done, TextMatch *m)
 {
     while (k->lstrip && m->from > done) {
         size_t at = char_before(text, m->from);
@@ -78,7 +78,7 @@ static void widen(const Token *k, Span text, size_t done, Match *m)
 
 /* The next added token at `at` or later; its id, or -1. */
 static int32_t next_added(Encoder *e, const Trie *trie, Span text, size_t at,
-                          Match *m)
+                          TextMatch *m)
 {
     bool all = e->flags & ENCODE_special;
     for (; trie->node.n && at < text.len; at++) {
@@ -87,7 +87,7 @@ static int32_t next_added(Encoder *e, const Trie *trie, Span text, size_t at,
             trie_find(trie, rest, e->t, all ? any_token : not_special);
         if (hit.value < 0)
             continue;
-        *m = (Match){at, at + hit.len};
+        *m = (TextMatch){at, at + hit.len};
         if (!e->t->token.at[hit.value].single_word ||
             alone(text, m->from, m->to))
             return hit.value;
@@ -100,7 +100,7 @@ static int32_t next_added(Encoder *e, const Trie *trie, Span text, size_t at,
 static bool cut_added(Encoder *e, const Trie *trie, Piece p, Between between)
 {
     size_t done = 0, at = 0;
-    Match m;
+    TextMatch m;
     for (int32_t id; (id = next_added(e, trie, p.text, at, &m)) >= 0;) {
         widen(&e->t->token.at[id], p.text, done, &m);
         Piece before = {{p.text.at + done, m.from - done}, p.first && !done};

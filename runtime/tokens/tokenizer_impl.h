@@ -83,7 +83,7 @@ typedef struct {
     uint64_t *heap; /* rank << 32 | symbol */
     int heaped, heap_room;
     StrTable seen; /* word to index in `known` */
-    LIST(Match) known;
+    LIST(TextMatch) known;
     Ids known_ids;
     Arena arena;
 } Bpe;

@@ -43,7 +43,7 @@ static bool replace(Norm *n)
     Span text = n->p->text;
     size_t done = 0;
     Finder f = {0};
-    Match hit;
+    TextMatch hit;
     int found = 0;
     while (!n->made.over && (found = pattern_next(&n->s->pattern, n->m, text,
                                                   &f, &hit)) > 0) {

@@ -172,7 +172,7 @@ static bool between_chars(Span text, size_t at)
 }
 
 static int regex_find(const Regex *r, Matcher *m, Span text, size_t at,
-                      Match *out)
+                      TextMatch *out)
 {
     if (!m->region)
         matcher_make(m);
@@ -187,14 +187,15 @@ static int regex_find(const Regex *r, Matcher *m, Span text, size_t at,
         return 0;
     if (found < 0 || m->region->beg[0] < 0)
         return -1;
-    *out = (Match){(size_t)m->region->beg[0], (size_t)m->region->end[0]};
+    *out = (TextMatch){(size_t)m->region->beg[0], (size_t)m->region->end[0]};
     bool whole = out->from >= at && out->to >= out->from &&
                  out->to <= text.len && between_chars(text, out->from) &&
                  between_chars(text, out->to);
     return whole ? 1 : -1;
 }
 
-int pattern_find(const Pattern *p, Matcher *m, Span text, size_t at, Match *out)
+int pattern_find(const Pattern *p, Matcher *m, Span text, size_t at,
+                 TextMatch *out)
 {
     if (p->regex)
         return regex_find(p->regex, m, text, at, out);
@@ -205,11 +206,12 @@ int pattern_find(const Pattern *p, Matcher *m, Span text, size_t at, Match *out)
     if (!hit)
         return 0;
     size_t from = (size_t)(hit - text.at);
-    *out = (Match){from, from + p->string.len};
+    *out = (TextMatch){from, from + p->string.len};
     return 1;
 }
 
-int pattern_next(const Pattern *p, Matcher *m, Span text, Finder *f, Match *out)
+int pattern_next(const Pattern *p, Matcher *m, Span text, Finder *f,
+                 TextMatch *out)
 {
     for (;;) {
         int found = pattern_find(p, m, text, f->at, out);

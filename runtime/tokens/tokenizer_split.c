@@ -97,7 +97,7 @@ static bool split(const PreTokenize *p, int step, Piece piece)
     Span text = piece.text;
     size_t done = 0;
     Finder f = {0};
-    Match hit;
+    TextMatch hit;
     int found;
     while ((found = pattern_next(pattern, p->matcher, text, &f, &hit)) > 0) {
         if (!add(&s, done, hit.from, false) || !add(&s, hit.from, hit.to, true))

@@ -22,10 +22,10 @@ typedef struct {
 } Pattern;
 typedef struct {
     size_t from, to;
-} Match;
+} TextMatch;
 /* The next match that begins at `at` or later: 1, 0 none, -1 gave up. */
 int pattern_find(const Pattern *p, Matcher *m, Span text, size_t at,
-                 Match *out);
+                 TextMatch *out);
 /* The matches in order; {0} to begin with. An empty one where the one before
  * ended is passed over. */
 typedef struct {
@@ -33,7 +33,7 @@ typedef struct {
     bool any;
 } Finder;
 int pattern_next(const Pattern *p, Matcher *m, Span text, Finder *f,
-                 Match *out);
+                 TextMatch *out);
 
 /* ---- steps (tokenizer_steps.c reads them) ---- */
 
