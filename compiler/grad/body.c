@@ -165,7 +165,7 @@ static void give_seeds(const Looped *l, Back *back, const BackBody *b,
     for (int i = 0; i < r->nin; i++)
         if (r->in[i].next)
             seed(back, b, now, r->in[i].next, of_gradient(r->in[i].next));
-    for (int i = 0; i < r->nout; i++)
+    for (int i = 0; i < l->nseed; i++)
         if (l->seed[i])
             seed(back, b, now, r->out[i].name, of_gradient(r->out[i].name));
 }

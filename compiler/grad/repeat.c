@@ -217,7 +217,7 @@ static void add_arguments(Going *b)
 static void add_seeds(Going *b)
 {
     const Looped *l = b->l;
-    for (int i = 0; i < l->table->nout; i++) {
+    for (int i = 0; i < l->nseed; i++) {
         const char *as = intern_printf("g.%s", l->table->out[i].name);
         if (l->seed[i] && reads(b, as))
             add_rows(b, l->table->out[i].name, as, l->seed[i]);
@@ -372,9 +372,9 @@ void repeat_back(Back *b, const Node *repeat)
     if (s->failed)
         return;
     l.low = lowest(&l);
-    l.seed = arena_alloc(s->arena, ((size_t)l.table->nout + 1) *
-                                       sizeof *l.seed);
-    for (int i = 0; i < l.table->nout; i++)
+    l.nseed = l.table->nout;
+    l.seed = arena_alloc(s->arena, ((size_t)l.nseed + 1) * sizeof *l.seed);
+    for (int i = 0; i < l.nseed; i++)
         l.seed[i] = gradient_at(&l, l.table->out[i].name);
     BackBody **body = bodies(&l);
     if (!body || takes_parts(&l)) {

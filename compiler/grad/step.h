@@ -104,7 +104,8 @@ typedef struct {
     const Node *node;
     Repeat *table; /* its own, which gets what is kept as further results */
     int low;       /* the lowest pass that the backward goes through */
-    Node **seed;   /* by further result: its gradient, or NULL */
+    int nseed;     /* results of the model's own: what is kept comes behind */
+    Node **seed;   /* by one of them: its gradient, or NULL */
     LIST(BackBody *) body;
     LIST(Forward *) forward;
     LIST(struct GradName {

@@ -23,11 +23,13 @@ Skeleton cut_own_skeleton(const Node *n)
 /* The lse of what attends to the same. */
 static bool lse_of(const Node *lse, const Node *n)
 {
+    if (lse->op != OP_attend_lse)
+        return false;
     int rank = lse->arg[2]->type.rank;
     Op op = rank == 0   ? OP_attend
             : rank == 1 ? OP_attend_slope
                         : OP_attend_bias;
-    return lse->op == OP_attend_lse && n->op == op &&
+    return n->op == op &&
            n->arg[0] == lse->arg[0] && n->arg[1] == lse->arg[1] &&
            n->num == lse->num && n->size == lse->size && n->name == lse->name &&
            (!rank || n->arg[3] == lse->arg[2]);
