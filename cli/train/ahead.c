@@ -57,8 +57,8 @@ static void tell_lengths(const Ahead *a, const Data *d)
     int n = data_histogram(d, edge, count);
     for (int i = 0; i < n; i++)
         if (count[i])
-            tell(a, "    of the file up to %lld tokens: %lld", (long long)edge[i],
-                 (long long)count[i]);
+            tell(a, "    of the file up to %lld tokens: %lld",
+                 (long long)edge[i], (long long)count[i]);
 }
 
 /* Tokens of one kind, learned ones between marks. */

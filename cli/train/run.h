@@ -17,7 +17,8 @@ typedef struct {
 } Run;
 
 /* Opens what each action needs, as it is planned, and holds memory and disk
- * against what is free; with --dry tells of it. False with err set (ahead.c). */
+ * against what is free; with --dry tells of it. False with err set (ahead.c).
+ */
 bool run_look_ahead(Run *r, Err *err);
 /* The folder that a stage leaves its model in. */
 const char *run_stage_folder(void *run, int stage);
