@@ -79,6 +79,54 @@ static Node *weight_of(const Graph *g, Node *index, const Iteration *pass)
     return found;
 }
 
+/* By node: does the value depend on the scores that the index is the largest
+ * of, by another way than the picked experts? */
+static bool *scored(const Graph *g, const Node *index, const bool *in,
+                    Arena *a)
+{
+    bool *of = arena_alloc(a, (size_t)g->node.n + 1);
+    for (int i = 0; i < g->node.n; i++) {
+        const Node *n = g->node.at[i];
+        of[i] = n == index->arg[0];
+        for (int j = 0; j < node_args(n); j++)
+            of[i] |= of[n->arg[j]->id];
+        of[i] &= !in[i];
+    }
+    return of;
+}
+
+/* A number for each token, without the choices' dim. */
+static bool is_token_weight(const Node *n, const Type *index)
+{
+    bool fine = type_is_float(n->type.dtype) && n->type.rank > 0 &&
+                n->type.rank < index->rank;
+    for (int i = 0; fine && i < n->type.rank; i++)
+        fine = type_dim(index, n->type.dim[i]) >= 0;
+    return fine;
+}
+
+/* What of the scores an expert that all tokens have is multiplied by, or NULL:
+ * (1 - top) of XFT. */
+static Node *shared_of(const Graph *g, Node *index, const Iteration *pass)
+{
+    Arena scratch = {0};
+    const bool *in = picked(g, index, pass, &scratch);
+    const bool *of = node_args(index) ? scored(g, index, in, &scratch) : NULL;
+    Node *found = NULL;
+    for (int i = 0; i < g->node.n && of && !found; i++) {
+        const Node *n = g->node.at[i];
+        for (int j = 0; n->op == OP_mul && j < 2 && !found; j++) {
+            const Node *by = n->arg[j], *what = n->arg[1 - j];
+            if (of[by->id] && !of[what->id] && !in[what->id] &&
+                is_token_weight(by, &index->type) &&
+                what->type.rank > by->type.rank)
+                found = n->arg[j];
+        }
+    }
+    arena_free(&scratch);
+    return found;
+}
+
 /* "layer[3].ffn" without the places of arrays: passes share a body. */
 static const char *route_name(const Node *n, const Dim *experts)
 {
@@ -136,6 +184,11 @@ static void add_outputs(Graph *g, const Iteration *pass)
         if (by)
             graph_output(g, intern_printf("stat.%s.weight", name),
                          by_expert(g, index, by));
+        Node *all = shared_of(g, index, pass);
+        if (all)
+            graph_output(g, intern_printf("stat.%s.shared", name),
+                         g_along(g, OP_sum, g_cast(g, TYPE_f32, all),
+                                 all->type.rank, all->type.dim));
     }
 }
 
@@ -154,6 +207,8 @@ static Graph *body_once(Routing *r, const Iteration *pass)
 static void further_out(Routing *r, Repeat *now)
 {
     LIST(RepeatOut) out = {0};
+    for (int i = 0; i < now->nout; i++)
+        list_push(r->arena, &out, now->out[i]);
     for (int i = 0; i < now->n; i++)
         for (int j = 0; j < now->at[i].body->output.n; j++) {
             const char *name = now->at[i].body->output.at[j].name;
@@ -196,9 +251,11 @@ Graph *graph_routing(const Graph *g, Arena *a)
     add_outputs(to, NULL);
     for (int i = 0; i < to->node.n; i++) {
         Node *n = to->node.at[i];
-        for (int j = 0; n->op == OP_repeat && j < n->repeat->nout; j++)
-            graph_output(to, n->repeat->out[j].name,
-                         g_result(to, n, n->repeat->out[j].name));
+        for (int j = 0; n->op == OP_repeat && j < n->repeat->nout; j++) {
+            const char *name = n->repeat->out[j].name;
+            if (!strncmp(name, "stat.", 5) && !has_output(to, name))
+                graph_output(to, name, g_result(to, n, name));
+        }
     }
     ir_verify(to, "routing");
     return to;

@@ -94,6 +94,7 @@ typedef struct {
     const char *what, *unit; /* unit "B" prints as kB, MB, GB */
     int64_t done, total;     /* total 0: not known */
     double began, shown;     /* seconds */
+    char note[96];           /* what else is to be told, or "" */
     bool silent, terminal;
 } Progress;
 

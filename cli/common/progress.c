@@ -68,6 +68,8 @@ static void show(const Progress *p, double now)
         fprintf(stderr, " of %s",
                 progress_amount(total, (double)p->total, p->unit));
     fprintf(stderr, ", %s/s%s", progress_amount(speed, rate, p->unit), left);
+    if (*p->note)
+        fprintf(stderr, "; %s", p->note);
     fputs(p->terminal ? "\033[K" : "\n", terminal_stderr());
 }
 

@@ -53,11 +53,14 @@ typedef struct {
     LIST(struct Watched { /* numbers that a step gives besides */
         const char *name; /* "loss.balance", "stat.ffn.usage" */
         int64_t count;
+        int64_t rows; /* of its first dim */
+        int rank;
         double *sum; /* losses weighted by their part */
         double *now;
         bool loss;
     }) watched;
     double loss; /* of the step at hand */
+    char said[96]; /* of it, for the terminal */
     int64_t at, steps; /* at: the next step, counted from 0 */
     Arena arena;
 } Stage;
@@ -106,3 +109,4 @@ bool log_open(Run *r, Err *err);
 bool log_cut(Run *r, int stage, int64_t step, Err *err);
 bool log_step(Stage *s, const Logged *l, Err *err);
 bool log_close(Run *r, Err *err);
+double peak_mb(void); /* the most memory that was resident, so far */

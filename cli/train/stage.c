@@ -1,5 +1,6 @@
 /* A stage: what it trains found and checked, its programs made, its steps. */
 #include "cli/train/checkpoint.h"
+#include "cli/train/report.h"
 #include "compiler/grad/grad.h"
 #include <math.h>
 #include <string.h>
@@ -60,7 +61,10 @@ static void watch(Stage *s)
         if (!loss && strncmp(o->name, "stat.", 5))
             continue;
         struct Watched w = {.name = o->name, .loss = loss,
-                            .count = type_count(&o->node->type, 1)};
+                            .count = type_count(&o->node->type, 1),
+                            .rank = o->node->type.rank, .rows = 1};
+        if (w.rank)
+            w.rows = size_at(o->node->type.dim[0]->size, 1);
         size_t bytes = (size_t)w.count * sizeof *w.sum + 1;
         w.sum = arena_alloc(&s->arena, bytes);
         w.now = arena_alloc(&s->arena, bytes);
@@ -201,6 +205,9 @@ static bool one_step(Stage *s, Batch *b, Err *err)
         (s->after && !after_step(s->after, err)))
         return false;
     const Logged l = {lr, norm, seconds_now() - began, b};
+    snprintf(s->said, sizeof s->said, "loss %.4f, rate %.3g, norm %.3g, %.0f "
+                                      "tokens/s, %.0f MB", s->loss, lr, norm,
+             (double)b->tokens / (l.seconds + 1e-9), peak_mb());
     return log_step(s, &l, err);
 }
 
@@ -216,7 +223,7 @@ static bool is_due(const Stage *s, double since)
 
 static bool stopped(Stage *s, Err *err)
 {
-    return checkpoint_write(s, err) &&
+    return checkpoint_write(s, err) && report_write(s->run, err) &&
            err_set(err, "stopped: %s is at step %lld of %lld; the same command "
                         "goes on", s->act->name, (long long)s->at,
                    (long long)s->steps);
@@ -235,11 +242,12 @@ bool stage_train(Stage *s, Err *err)
         drop_batch(&b);
         if (!fine || s->run->o->gradients)
             return fine;
+        memcpy(bar.note, s->said, sizeof bar.note);
         progress_at(&bar, ++s->at);
         if (rt_interrupted)
             return stopped(s, err);
         if (is_due(s, since)) {
-            fine = checkpoint_write(s, err);
+            fine = checkpoint_write(s, err) && report_write(s->run, err);
             since = seconds_now();
         }
     }

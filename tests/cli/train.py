@@ -144,6 +144,13 @@ def check_run(work, name, recipe, base, data, want):
     compare_tensors(worst, tensors(out),
                     want.get("folded_weights") or want["final_weights"])
     ok(f"{name}: final weights, as f32 holds them", worst.at < 1e-7, worst)
+    first = [x for route in log_of(out)[0].get("usage", {}).values()
+             for x in route]
+    if first and "first_usage" in want:
+        tokens = log_of(out)[0]["tokens"]
+        found = [[round(v * tokens) for v in x] for x in first]
+        ok(f"{name}: usage of experts", found == want["first_usage"],
+           f"{found} {want['first_usage']}")
     if "learned" in want:
         worst, found = Worst(), load(out, "learned.json")
         for key, v in want["learned"].items():
@@ -564,6 +571,16 @@ def saved(work):
         ok(f"{name}: saved as trained", off(nll_of(two), log[2]["loss"]) <
            within and off(alone, log[2]["loss"]) < within,
            f"{nll_of(two)}, {alone}, {log[2]['loss']} {p.stderr}")
+        usage = log[0].get("usage", {})
+        rows = [x for route in usage.values() for x in route]
+        with open(three + ".run/report.html") as f:
+            page = f.read()
+        ok(f"{name}: the log has each layer's experts, the page draws them",
+           page.count("<svg") >= 3 and
+           (len(rows) == 2 and all(abs(sum(x) - round(sum(x))) < 1e-5
+                                   for x in rows) and "by expert" in page
+            if "(load" in made and "lora" not in made and name != "dense"
+            and name != "bf16" else not rows), f"{usage}")
         ok(f"{name}: it learns", log[2]["loss"] < log[0]["loss"] - 1e-3,
            [line["loss"] for line in log])
 
