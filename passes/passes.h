@@ -34,7 +34,6 @@ Graph *graph_rebody(const Graph *g, Arena *a, NewBody *body, void *user);
 /* A copy of g with stats of its routing: for each index that picks weights of
  * experts, "stat.PATH.E.chosen" [E], how often each was, "stat.PATH.E.weight"
  * [E], the sum of what its results are multiplied by, and "stat.PATH.E.shared",
- * the sum of what an expert of all tokens is multiplied by (where there are
- * such numbers that depend on the scores); of a repeated layer along its
- * passes. */
+ * the sum of the weights of an expert that all tokens have beside them (where
+ * there are such numbers); of a repeated layer along its passes. */
 Graph *graph_routing(const Graph *g, Arena *a);

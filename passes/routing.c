@@ -1,6 +1,7 @@
 /* What routing chooses, as outputs of a graph: for each index that picks
- * experts' weights, how often it names each expert, and the weights that it
- * gives them. A repeat's are lists of its passes. */
+ * experts' weights, how often it names each expert, the weights that it gives
+ * them, and those of a shared expert beside them. A repeat's are lists of its
+ * passes. */
 #include "passes/passes.h"
 #include <string.h>
 
@@ -79,50 +80,34 @@ static Node *weight_of(const Graph *g, Node *index, const Iteration *pass)
     return found;
 }
 
-/* By node: does the value depend on the scores that the index is the largest
- * of, by another way than the picked experts? */
-static bool *scored(const Graph *g, const Node *index, const bool *in,
-                    Arena *a)
+/* A number for each token of the index, whatever it chooses. */
+static bool is_by_token(const Node *n, const Type *index)
 {
-    bool *of = arena_alloc(a, (size_t)g->node.n + 1);
-    for (int i = 0; i < g->node.n; i++) {
-        const Node *n = g->node.at[i];
-        of[i] = n == index->arg[0];
-        for (int j = 0; j < node_args(n); j++)
-            of[i] |= of[n->arg[j]->id];
-        of[i] &= !in[i];
-    }
-    return of;
+    if (!type_is_float(n->type.dtype) || n->type.rank != index->rank - 1)
+        return false;
+    for (int i = 0; i < n->type.rank; i++)
+        if (type_dim(index, n->type.dim[i]) < 0)
+            return false;
+    return true;
 }
 
-/* A number for each token, without the choices' dim. */
-static bool is_token_weight(const Node *n, const Type *index)
-{
-    bool fine = type_is_float(n->type.dtype) && n->type.rank > 0 &&
-                n->type.rank < index->rank;
-    for (int i = 0; fine && i < n->type.rank; i++)
-        fine = type_dim(index, n->type.dim[i]) >= 0;
-    return fine;
-}
-
-/* What of the scores an expert that all tokens have is multiplied by, or NULL:
- * (1 - top) of XFT. */
+/* What is added to the picked experts' sum first is the shared expert: its
+ * weight, or NULL where it has none. */
 static Node *shared_of(const Graph *g, Node *index, const Iteration *pass)
 {
     Arena scratch = {0};
     const bool *in = picked(g, index, pass, &scratch);
-    const bool *of = node_args(index) ? scored(g, index, in, &scratch) : NULL;
-    Node *found = NULL;
-    for (int i = 0; i < g->node.n && of && !found; i++) {
+    Node *other = NULL, *found = NULL;
+    for (int i = 0; i < g->node.n && !other; i++) {
         const Node *n = g->node.at[i];
-        for (int j = 0; n->op == OP_mul && j < 2 && !found; j++) {
-            const Node *by = n->arg[j], *what = n->arg[1 - j];
-            if (of[by->id] && !of[what->id] && !in[what->id] &&
-                is_token_weight(by, &index->type) &&
-                what->type.rank > by->type.rank)
-                found = n->arg[j];
-        }
+        if (n->op == OP_add && in[n->arg[0]->id] != in[n->arg[1]->id])
+            other = n->arg[in[n->arg[0]->id]];
     }
+    while (other && other->op == OP_cast)
+        other = other->arg[0];
+    for (int j = 0; other && other->op == OP_mul && j < 2; j++)
+        if (is_by_token(other->arg[j], &index->type))
+            found = other->arg[j];
     arena_free(&scratch);
     return found;
 }
@@ -184,11 +169,11 @@ static void add_outputs(Graph *g, const Iteration *pass)
         if (by)
             graph_output(g, intern_printf("stat.%s.weight", name),
                          by_expert(g, index, by));
-        Node *all = shared_of(g, index, pass);
-        if (all)
+        Node *shared = shared_of(g, index, pass);
+        if (shared)
             graph_output(g, intern_printf("stat.%s.shared", name),
-                         g_along(g, OP_sum, g_cast(g, TYPE_f32, all),
-                                 all->type.rank, all->type.dim));
+                         g_along(g, OP_sum, g_cast(g, TYPE_f32, shared),
+                                 shared->type.rank, shared->type.dim));
     }
 }
 
@@ -203,7 +188,7 @@ static Graph *body_once(Routing *r, const Iteration *pass)
     return b.to;
 }
 
-/* The bodies' new outputs as results of the repeat. */
+/* The bodies' new outputs as further results of the repeat. */
 static void further_out(Routing *r, Repeat *now)
 {
     LIST(RepeatOut) out = {0};

@@ -94,8 +94,8 @@ typedef struct {
     const char *what, *unit; /* unit "B" prints as kB, MB, GB */
     int64_t done, total;     /* total 0: not known */
     double began, shown;     /* seconds */
-    char note[96];           /* what else is to be told, or "" */
     bool silent, terminal;
+    char more[96]; /* what else is told: ", loss 0.8", or "" */
 } Progress;
 
 Progress progress_begin(const Common *common, const char *what,

@@ -98,6 +98,28 @@ double peak_mb(void)
     return getrusage(RUSAGE_SELF, &u) ? 0 : (double)u.ru_maxrss / 1024;
 }
 
+/* "usage", how often each expert was chosen: a list for each layer; "shared",
+ * the shared expert's mean weight: a number for each. */
+static void put_rows(FILE *f, const Stage *s, const char *name, Watching kind,
+                     double tokens)
+{
+    int n = watched_rows(s, kind, NULL);
+    WatchedRow *row = xmalloc((size_t)n * sizeof *row + 1);
+    watched_rows(s, kind, row);
+    if (n)
+        put_key(f, name);
+    for (int i = 0; i < n; i++) {
+        fputs(i ? ", " : "[", f);
+        if (kind == WATCH_shared)
+            put_number(f, s->run, row[i].at[0] / tokens);
+        for (int j = 0; kind == WATCH_chosen && j < row[i].n; j++)
+            fprintf(f, "%s%.0f%s", j ? ", " : "[", row[i].at[j],
+                    j + 1 < row[i].n ? "" : "]");
+    }
+    fputs(n ? "]" : "", f);
+    free(row);
+}
+
 static void put_losses(FILE *f, const Stage *s, double *total)
 {
     const char *before = "";
@@ -105,7 +127,7 @@ static void put_losses(FILE *f, const Stage *s, double *total)
     fputc('{', f);
     for (int i = 0; i < s->watched.n; i++) {
         const struct Watched *w = &s->watched.at[i];
-        if (!w->loss)
+        if (w->kind != WATCH_loss)
             continue;
         fprintf(f, "%s\"%s\": ", before, w->name + strlen("loss."));
         put_number(f, s->run, w->sum[0]);
@@ -115,68 +137,8 @@ static void put_losses(FILE *f, const Stage *s, double *total)
     fputc('}', f);
 }
 
-/* "stat.layer.ffn.7.chosen" to "layer.ffn" where the end is `of`, else NULL. */
-static const char *route_of(Arena *a, const struct Watched *w, const char *of)
-{
-    size_t len = strlen(w->name), end = strlen(of), first = strlen("stat.");
-    if (w->loss || len <= end || strcmp(w->name + len - end, of))
-        return NULL;
-    for (len -= end; len > first && w->name[len - 1] != '.';)
-        len--;
-    return arena_printf(a, "%.*s", (int)(len - 1 - first), w->name + first);
-}
-
-/* The i-th layer's numbers of n, each by the tokens of the step. */
-static void put_shares(FILE *f, const struct Watched *w, int64_t n, int64_t i,
-                       double tokens)
-{
-    for (int64_t j = 0; j < n; j++)
-        fprintf(f, "%s%.6g", j ? ", " : "", w->sum[i * n + j] / tokens);
-}
-
-/* How often a token had each expert, or what it gave the shared one, layer by
- * layer: "usage", "shared". */
-static void put_routes(FILE *f, const Stage *s, const char *key,
-                       const char *of, double tokens)
-{
-    Arena a = {0};
-    const char *before = "";
-    put_key(f, key);
-    fputc('{', f);
-    for (int i = 0; i < s->watched.n; i++) {
-        const struct Watched *w = &s->watched.at[i];
-        const char *name = route_of(&a, w, of);
-        if (!name)
-            continue;
-        fprintf(f, "%s\"%s\": [", before, name);
-        before = ", ";
-        bool lists = w->rank > 1;
-        for (int64_t k = 0; lists && k < w->rows; k++) {
-            fputs(k ? ", [" : "[", f);
-            put_shares(f, w, w->count / w->rows, k, tokens);
-            fputc(']', f);
-        }
-        if (!lists)
-            put_shares(f, w, w->count, 0, tokens);
-        fputc(']', f);
-    }
-    fputc('}', f);
-    arena_free(&a);
-}
-
-static bool has_routes(const Stage *s)
-{
-    Arena a = {0};
-    bool has = false;
-    for (int i = 0; i < s->watched.n; i++)
-        has |= route_of(&a, &s->watched.at[i], ".chosen") != NULL;
-    arena_free(&a);
-    return has;
-}
-
 bool log_step(Stage *s, const Logged *l, Err *err)
 {
-    enum { EVERY = 10 };
     Run *r = s->run;
     FILE *f = r->log;
     double total = s->loss;
@@ -193,9 +155,9 @@ bool log_step(Stage *s, const Logged *l, Err *err)
                "\"peak_mb\": %.1f", l->seconds,
             (double)l->batch->tokens / (l->seconds > 0 ? l->seconds : 1e-9),
             peak_mb());
-    if ((s->at % EVERY == 0 || s->at + 1 == s->steps) && has_routes(s)) {
-        put_routes(f, s, "usage", ".chosen", (double)l->batch->tokens);
-        put_routes(f, s, "shared", ".shared", (double)l->batch->tokens);
+    if (s->at % LOG_USAGE_EVERY == 0) {
+        put_rows(f, s, "usage", WATCH_chosen, 0);
+        put_rows(f, s, "shared", WATCH_shared, (double)l->batch->tokens);
     }
     fputs("}\n", f);
     return fflush(f) == 0 || err_set(err, "%s/log.jsonl: cannot be written",

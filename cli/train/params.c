@@ -2,7 +2,6 @@
  * weights get their values before the stage begins, and only formulas over
  * coefficients that train stay formulas. */
 #include "cli/train/params.h"
-#include "passes/passes.h"
 #include <string.h>
 
 /* ---- paths ---- */
@@ -191,7 +190,6 @@ bool params_find(Params *p, Opened *o, const Action *act, bool exact, Err *err)
     p->graph = lower(&f, o->model);
     if (!p->graph)
         return err_set(err, "the model cannot be lowered");
-    p->graph = graph_routing(p->graph, &p->arena);
     note_used(&f, p->graph, NULL);
     for (int i = 0; i < f.used.n; i++)
         add(&f, f.used.at[i]);

@@ -130,26 +130,24 @@ static void chart_of(const Report *r, const char *stage, const char *title,
     arena_free(&a);
 }
 
-/* The row of a layer, or what it has where there are no layers. */
-static const cJSON *layer_of(const cJSON *route, int layer)
+/* A line's row of `usage`, how often each expert was chosen in a layer. */
+static const cJSON *row_of(const Report *r, int line, const char *stage,
+                           int layer)
 {
-    const cJSON *first = cJSON_GetArrayItem(route, 0);
-    return cJSON_IsArray(first) ? cJSON_GetArrayItem(route, layer)
-           : layer ? NULL : route;
+    const cJSON *u = cJSON_GetObjectItemCaseSensitive(r->line[line], "usage");
+    return is_of(r->line[line], stage) ? cJSON_GetArrayItem(u, layer) : NULL;
 }
 
-/* How a layer's experts were used, a line each. */
-static void chart_load(const Report *r, const char *stage, const char *route,
-                       int layer)
+/* The share of tokens that a layer's experts had, a line each; false: there is
+ * no such layer. */
+static bool chart_load(const Report *r, const char *stage, int layer)
 {
     Arena a = {0};
     Series *s = NULL;
     int n = 0;
     for (int j = 0; j < r->lines; j++) {
-        const cJSON *u = cJSON_GetObjectItemCaseSensitive(r->line[j], "usage");
-        const cJSON *row = layer_of(
-            cJSON_GetObjectItemCaseSensitive(u, route), layer);
-        if (!is_of(r->line[j], stage) || !row)
+        const cJSON *row = row_of(r, j, stage, layer), *v;
+        if (!row)
             continue;
         if (!s) {
             n = cJSON_GetArraySize(row);
@@ -157,57 +155,48 @@ static void chart_load(const Report *r, const char *stage, const char *route,
             for (int i = 0; i < n; i++)
                 s[i] = series_new(&a, intern_printf("%d", i), r->lines);
         }
-        for (int i = 0; i < n; i++) {
-            const cJSON *v = cJSON_GetArrayItem(row, i);
+        for (int i = 0; i < n && (v = cJSON_GetArrayItem(row, i)); i++)
             series_add(&s[i], number(r->line[j], "step"),
-                       v ? v->valuedouble : NAN);
-        }
+                       v->valuedouble / number(r->line[j], "tokens"));
     }
     if (s)
-        put_chart(r->out, intern_printf("share of tokens by expert, %s, layer "
-                                        "%d", route, layer), s, n);
+        put_chart(r->out, intern_printf("share of tokens by expert, layer %d "
+                                        "of those with experts", layer), s, n);
     arena_free(&a);
+    return s;
 }
 
-/* The mean weight of shared experts, a line a layer. */
-static void chart_shared(const Report *r, const char *stage, const char *route,
-                         const cJSON *last)
+/* The mean weight of the shared expert, a line a layer. */
+static void chart_shared(const Report *r, const char *stage)
 {
     Arena a = {0};
-    int n = cJSON_GetArraySize(last);
-    Series *s = arena_alloc(&a, (size_t)n * sizeof *s + 1);
-    for (int i = 0; i < n; i++)
-        s[i] = series_new(&a, intern_printf("%d", i), r->lines);
+    Series *s = NULL;
+    int n = 0;
     for (int j = 0; j < r->lines; j++) {
-        const cJSON *u = cJSON_GetObjectItemCaseSensitive(r->line[j], "shared");
-        const cJSON *row = cJSON_GetObjectItemCaseSensitive(u, route);
-        for (int i = 0; is_of(r->line[j], stage) && row && i < n; i++) {
-            const cJSON *v = cJSON_GetArrayItem(row, i);
-            const cJSON *one = cJSON_IsArray(v) ? v->child : v;
-            series_add(&s[i], number(r->line[j], "step"),
-                       one ? one->valuedouble : NAN);
+        const cJSON *u = cJSON_GetObjectItemCaseSensitive(r->line[j],
+                                                          "shared"), *v;
+        if (!u || !is_of(r->line[j], stage))
+            continue;
+        if (!s) {
+            n = cJSON_GetArraySize(u);
+            s = arena_alloc(&a, (size_t)n * sizeof *s + 1);
+            for (int i = 0; i < n; i++)
+                s[i] = series_new(&a, intern_printf("%d", i), r->lines);
         }
+        for (int i = 0; i < n && (v = cJSON_GetArrayItem(u, i)); i++)
+            series_add(&s[i], number(r->line[j], "step"), v->valuedouble);
     }
-    if (n)
-        put_chart(r->out, intern_printf("mean weight of the shared expert by "
-                                        "layer, %s", route), s, n);
+    if (s)
+        put_chart(r->out, "mean weight of the shared expert by layer", s, n);
     arena_free(&a);
 }
 
 static void put_routes(const Report *r, const char *stage)
 {
-    const cJSON *line = NULL;
-    for (int j = 0; j < r->lines; j++)
-        if (is_of(r->line[j], stage) &&
-            cJSON_GetObjectItemCaseSensitive(r->line[j], "usage"))
-            line = r->line[j];
-    const cJSON *u = cJSON_GetObjectItemCaseSensitive(line, "usage"),
-                *shared = cJSON_GetObjectItemCaseSensitive(line, "shared");
-    for (const cJSON *route = u ? u->child : NULL; route; route = route->next)
-        for (int i = 0; layer_of(route, i); i++)
-            chart_load(r, stage, route->string, i);
-    for (const cJSON *s = shared ? shared->child : NULL; s; s = s->next)
-        chart_shared(r, stage, s->string, s);
+    int layer = 0;
+    while (chart_load(r, stage, layer))
+        layer++;
+    chart_shared(r, stage);
 }
 
 static void put_stage(const Report *r, const Action *act)

@@ -2,6 +2,7 @@
 #include "cli/train/checkpoint.h"
 #include "cli/train/report.h"
 #include "compiler/grad/grad.h"
+#include "passes/passes.h"
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,26 +53,6 @@ bool stage_open(Stage *s, Run *r, const Action *act, bool planned, Err *err)
 
 /* ---- made ready ---- */
 
-static void watch(Stage *s)
-{
-    const Graph *g = s->step.graph;
-    for (int i = 0; i < g->output.n; i++) {
-        const struct Output *o = &g->output.at[i];
-        bool loss = !strncmp(o->name, "loss.", 5);
-        if (!loss && strncmp(o->name, "stat.", 5))
-            continue;
-        struct Watched w = {.name = o->name, .loss = loss,
-                            .count = type_count(&o->node->type, 1),
-                            .rank = o->node->type.rank, .rows = 1};
-        if (w.rank)
-            w.rows = size_at(o->node->type.dim[0]->size, 1);
-        size_t bytes = (size_t)w.count * sizeof *w.sum + 1;
-        w.sum = arena_alloc(&s->arena, bytes);
-        w.now = arena_alloc(&s->arena, bytes);
-        list_push(&s->arena, &s->watched, w);
-    }
-}
-
 /* Bytes that a step may take besides weights and states. */
 static double memory_of(const Stage *s)
 {
@@ -89,7 +70,8 @@ static bool differentiate(Stage *s, Err *err)
             w[n++] = s->params.param.at[i].weight;
     const GradOptions o = {.n = n, .weight = w, .memory = memory_of(s),
                            .tokens = (int64_t)option(s, TRAIN_micro)};
-    return grad_step(&s->arena, s->params.graph, &o, &s->step, err);
+    return grad_step(&s->arena, graph_routing(s->params.graph, &s->arena), &o,
+                     &s->step, err);
 }
 
 bool stage_begin(Stage *s, Err *err)
@@ -155,7 +137,8 @@ static bool all_finite(Stage *s, const Batch *b, double norm, Err *err)
 {
     bool loss = isfinite(s->loss);
     for (int i = 0; i < s->watched.n; i++)
-        loss &= !s->watched.at[i].loss || isfinite(s->watched.at[i].sum[0]);
+        loss &= s->watched.at[i].kind != WATCH_loss ||
+                isfinite(s->watched.at[i].sum[0]);
     if (loss && isfinite(norm))
         return true;
     int at = gradients_unfinite(&s->gradients);
@@ -190,6 +173,15 @@ static void drop_batch(Batch *b)
     arena_free(&b->arena);
 }
 
+/* Behind the bar, which has the steps and the time left. */
+static void tell(Stage *s, const Logged *l)
+{
+    snprintf(s->bar.more, sizeof s->bar.more,
+             ", loss %.4f, rate %.3g, norm %.3g, %.0f tokens/s, %.0f MB",
+             s->loss, l->lr, l->norm, (double)l->batch->tokens / l->seconds,
+             peak_mb());
+}
+
 static bool one_step(Stage *s, Batch *b, Err *err)
 {
     double began = seconds_now(), lr = stage_rate(s, s->at);
@@ -205,9 +197,7 @@ static bool one_step(Stage *s, Batch *b, Err *err)
         (s->after && !after_step(s->after, err)))
         return false;
     const Logged l = {lr, norm, seconds_now() - began, b};
-    snprintf(s->said, sizeof s->said, "loss %.4f, rate %.3g, norm %.3g, %.0f "
-                                      "tokens/s, %.0f MB", s->loss, lr, norm,
-             (double)b->tokens / (l.seconds + 1e-9), peak_mb());
+    tell(s, &l);
     return log_step(s, &l, err);
 }
 
@@ -233,8 +223,7 @@ bool stage_train(Stage *s, Err *err)
 {
     bool fine = true;
     double since = seconds_now();
-    Progress bar = progress_begin(s->run->common, s->act->name, "steps",
-                                  s->steps);
+    s->bar = progress_begin(s->run->common, s->act->name, "steps", s->steps);
     while (fine && s->at < s->steps) {
         Batch b;
         take_batch(s, &b);
@@ -242,8 +231,7 @@ bool stage_train(Stage *s, Err *err)
         drop_batch(&b);
         if (!fine || s->run->o->gradients)
             return fine;
-        memcpy(bar.note, s->said, sizeof bar.note);
-        progress_at(&bar, ++s->at);
+        progress_at(&s->bar, ++s->at);
         if (rt_interrupted)
             return stopped(s, err);
         if (is_due(s, since)) {
@@ -252,6 +240,6 @@ bool stage_train(Stage *s, Err *err)
         }
     }
     if (fine)
-        progress_end(&bar);
+        progress_end(&s->bar);
     return fine;
 }
