@@ -47,7 +47,8 @@ static void say_widened(const Engine *e)
 static bool compile_gpu(Engine *e, Err *err)
 {
     const CudaOptions o = {.device = e->common->device,
-                           .last_only = e->last_only};
+                           .last_only = e->last_only,
+                           .pins = &e->loaded.pins};
     const WeightSource source = loaded_source(&e->loaded);
     say_widened(e);
     e->gpu = cuda_program(e->graph, &o, err);

@@ -34,9 +34,10 @@ typedef struct {
     LIST(CudaKernel) kernel; /* in the order they run; of a body once */
 } CudaText;
 
-/* Prints the kernels of g; o may be NULL. NULL with err set, which names the
- * kernel: one has no CUDA text. */
-CudaText *cuda_text(const Graph *g, const PassOptions *o, Err *err);
+/* Prints the kernels of g; o and pinned may be NULL. NULL with err set, which
+ * names the kernel: one has no CUDA text, or what is pinned fits no GPU. */
+CudaText *cuda_text(const Graph *g, const PassOptions *o, const Pins *pinned,
+                    Err *err);
 /* The same from a plan; it must outlive the text, and its weights are packed
  * for CUDA from now on. */
 CudaText *cuda_text_plan(Plan *p, Err *err);
@@ -68,6 +69,7 @@ typedef struct {
     int device;
     bool training, last_only; /* as CpuOptions has them */
     uint64_t seed;
+    const Pins *pins;  /* schedules that must be; NULL: none */
     const char *cache; /* folder of compiled kernels; NULL: the user's own */
 } CudaOptions;
 

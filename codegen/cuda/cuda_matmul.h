@@ -11,12 +11,18 @@ typedef struct {
     bool tensor; /* cores */
     bool narrow; /* x in f32 is what bf16 holds too */
     Dtype tile;  /* of an element in shared memory */
-    int ni, bn, ld; /* n-tiles of a warp, columns of a block, elements of a row
-                     * in shared memory */
+    int bm, bn, wn;  /* rows and columns of a block, warps side by side */
+    int mi, ni, ld;  /* of a warp 16 rows, 8 columns each; elements of a row in
+                      * shared memory */
     int64_t depth;  /* elements of K; 0: known when it runs */
     const char *x, *w;
     CuPlaces batch;
 } Mm;
+
+/* Of a segment of columns: does it go through tensor cores? And bytes of shared
+ * memory, of the tiles that its schedule says. */
+bool mm_tensor(const Kernel *k, int part);
+int mm_shared(const Kernel *k, int part);
 
 /* Of a kernel's column segment; the tiles are for many rows. */
 Mm mm_of(Cu *c, int part);

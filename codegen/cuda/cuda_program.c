@@ -195,7 +195,7 @@ static bool make(CudaProgram *p, const Graph *g, Err *err)
     p->limits = graph_limits(g, &p->arena);
     if (!limits_hold_always(&p->limits, err))
         return false;
-    p->text = cuda_text(g, &po, err);
+    p->text = cuda_text(g, &po, p->o.pins, err);
     if (!p->text)
         return false;
     p->device = device_open(p->o.device, err);
