@@ -7,4 +7,5 @@
 #include "cli/driver/examples.h" /* data as such a model takes it */
 #include "cli/driver/loaded.h"   /* a checkpoint with its model */
 #include "cli/driver/pins.h"     /* schedules as the user pins them */
+#include "cli/driver/score.h"    /* its mean loss */
 #include "cli/driver/quantize.h" /* programs, their weights as flags say */

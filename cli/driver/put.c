@@ -90,8 +90,12 @@ static bool put_copy(Put *p, const FileTensor *t, const TensorInfo *as,
     return fine;
 }
 
+/* Of files' tensors; what was trained is none, whatever it began as. */
 static bool all_copies(const Sources *s, const Planned *w)
 {
+    Dtype type;
+    if (sources_given(s, w->weight, &type))
+        return false;
     for (int i = 0; i < w->count; i++)
         if (!copied_from(s, w->weight, i))
             return false;

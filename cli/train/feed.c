@@ -68,7 +68,8 @@ bool fed_open(Fed *f, const Run *r, const RunData *d, const Opened *o,
               const Graph *of, Err *err)
 {
     *f = (Fed){0};
-    DataUse use = {.vocabulary = vocabulary(of), .cache = r->folder};
+    DataUse use = {.vocabulary = vocabulary(of),
+                   .cache = r->lock < 0 ? NULL : r->folder};
     if (use.vocabulary < 1)
         return err_set(err, "the model gives no logits [T, V]");
     find_columns(f, of, NULL);

@@ -48,10 +48,12 @@ bool folder_marked(const Run *r, const char *name)
 
 /* ---- opened ---- */
 
-static bool make(const char *path, Err *err)
+static bool make(Run *r, Err *err)
 {
     struct stat st;
-    if (!mkdir(path, 0777) || (!stat(path, &st) && S_ISDIR(st.st_mode)))
+    const char *path = r->folder;
+    r->fresh = !mkdir(path, 0777);
+    if (r->fresh || (!stat(path, &st) && S_ISDIR(st.st_mode)))
         return true;
     return err_set(err, "%s: the folder cannot be made: %s", path,
                    strerror(errno));
@@ -109,7 +111,7 @@ static bool is_ours(const Run *r, Err *err)
 
 bool folder_open(Run *r, Err *err)
 {
-    if (!make(r->folder, err) || !is_ours(r, err) || !hold(r, err))
+    if (!make(r, err) || !is_ours(r, err) || !hold(r, err))
         return false;
     if (r->o->restart)
         begin_anew(r);

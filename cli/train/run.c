@@ -82,6 +82,7 @@ static bool run_action(Run *r, int i, Err *err)
     switch (act->kind) {
     case ACT_train: return run_train(r, act, err);
     case ACT_save:  return run_save(r, act, i, err);
+    case ACT_eval:  return eval_run(r, act, i, err);
     default:        return true;
     }
 }
@@ -111,6 +112,16 @@ static void name_folder(Run *r)
     r->folder = arena_printf(&r->plan.arena, "%.*s.run", (int)len, out);
 }
 
+/* A folder that is new goes again where nothing can begin. */
+static bool begin(Run *r, Err *err)
+{
+    if (run_look_ahead(r, err))
+        return log_open(r, err) && run_all(r, err);
+    if (r->fresh)
+        folder_remove(r->folder);
+    return false;
+}
+
 bool recipe_run(const RunOptions *o, Err *err)
 {
     Run r = {.o = o, .common = o->common, .lock = -1,
@@ -118,8 +129,8 @@ bool recipe_run(const RunOptions *o, Err *err)
     bool fine = run_plan_make(&r.plan, o, err);
     if (fine)
         name_folder(&r);
-    fine = fine && folder_open(&r, err) && log_open(&r, err) &&
-           run_all(&r, err);
+    fine = fine && (o->dry ? run_look_ahead(&r, err)
+                           : folder_open(&r, err) && begin(&r, err));
     Err late;
     if (!log_close(&r, &late) && fine) {
         *err = late;

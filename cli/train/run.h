@@ -1,5 +1,6 @@
 /* Private to the room: a run at work: its folder, its log, its stages. */
 #pragma once
+#include "cli/train/after.h"
 #include "cli/train/batch.h"
 #include "cli/train/gradients.h"
 #include "cli/train/update.h"
@@ -10,10 +11,15 @@ typedef struct {
     RunPlan plan;
     const char *folder; /* OUT.run */
     int lock;           /* a file that is held, or -1 */
+    bool fresh;         /* the folder was made by this run */
     FILE *log;
     bool exact;         /* --dtype f64 */
 } Run;
 
+/* Opens what each action needs, as it is planned, and holds memory and disk
+ * against what is free; with --dry tells of it. False with err set (ahead.c).
+ */
+bool run_look_ahead(Run *r, Err *err);
 /* The folder that a stage leaves its model in. */
 const char *run_stage_folder(void *run, int stage);
 
@@ -42,6 +48,7 @@ typedef struct {
     GradStep step;
     Runner *runner;
     Updates *updates;
+    After *after; /* or NULL */
     Gradients gradients;
     LIST(struct Watched { /* numbers that a step gives besides */
         const char *name; /* "loss.balance", "stat.ffn.usage" */
@@ -74,6 +81,17 @@ bool stage_compute(Stage *s, Batch *b, Err *err);
 bool stage_save(Stage *s, const char *folder, Err *err);
 /* A model that nothing trains, as `save` has it. */
 bool model_save(Run *r, const RunModel *m, const char *folder, Err *err);
+
+/* ---- eval(m, data) (evals.c) ---- */
+
+/* The model and the data of an ACT_eval; planned: from what is there before
+ * anything has run. False with err set; opened_close and fed_free in any case.
+ */
+bool eval_open(Opened *o, Fed *f, Run *r, const Action *act, bool planned,
+               Err *err);
+/* Measures action i, if it was not yet, and prints it. */
+bool eval_run(Run *r, const Action *act, int i, Err *err);
+cJSON *eval_result(Run *r, int i); /* NULL: not measured yet */
 
 int64_t memory_free(void); /* bytes that this process may still take */
 

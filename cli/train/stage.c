@@ -102,13 +102,17 @@ bool stage_begin(Stage *s, Err *err)
     s->updates = s->runner ? updates_new(&s->params, s->act->option, common,
                                          err)
                            : NULL;
-    return s->updates;
+    if (s->updates && s->act->after.n)
+        s->after = after_new(&s->params, &s->run->plan, &s->act->after,
+                             common->threads, err);
+    return s->updates && (s->after || !s->act->after.n);
 }
 
 void stage_free(Stage *s)
 {
     runner_free(s->runner);
     updates_free(s->updates);
+    after_free(s->after);
     gradients_free(&s->gradients);
     order_free(&s->order);
     fed_free(&s->fed);
@@ -193,7 +197,8 @@ static bool one_step(Stage *s, Batch *b, Err *err)
     if (s->run->o->gradients)
         return gradients_write(&s->gradients, s->run->o->gradients, err);
     if (!updates_step(s->updates, s->at, lr, clip_of(s, norm),
-                      s->gradients.of, err))
+                      s->gradients.of, err) ||
+        (s->after && !after_step(s->after, err)))
         return false;
     const Logged l = {lr, norm, seconds_now() - began, b};
     return log_step(s, &l, err);

@@ -53,7 +53,7 @@ Value value_wanted(Eval *e, const Ast *a, Kind kind, const char *what)
 {
     Value v = value_of(e, a);
     if (!e->failed && v.kind == V_pair && kind == V_data)
-        return value_wrong(e, a, "split gives two: `learn, held = split(..)`");
+        return value_wrong(e, a, "split gives two: `tune, held = split(..)`");
     return e->failed || v.kind == kind ? v : value_wrong(e, a, "%s", what);
 }
 

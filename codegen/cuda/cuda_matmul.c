@@ -1,7 +1,7 @@
 /* Skeletons matmul and grouped as CUDA C: a block computes BM rows by BN packed
- * columns, BK of the sum at a time, the next STAGES - 1 tiles being copied while
- * these are multiplied. bf16 by bf16 goes through tensor cores, all else is
- * plain f32.
+ * columns, BK of the sum at a time, the next STAGES - 1 tiles being copied
+ * while these are multiplied. bf16 by bf16 goes through tensor cores, all else
+ * is plain f32.
  * Grouped: blocks of rows of one expert, all experts' blocks in one list. */
 #include "codegen/cuda/cuda_matmul.h"
 #include <string.h>
@@ -136,23 +136,35 @@ static int each(const Operand *o) /* elements of 16 bytes */
 
 static void copy_rest(const Mm *mm, const Operand *o)
 {
-    cu_line(mm->c, mm->tensor ? "%s *to = t%c + next * %s * LD + "
-                                "swizzled(slot, part);"
-                              : "%s *to = t%c + (next * %s + slot) * LD + part;",
-            cu_type(mm->tile), o->which, o->rows);
+    cu_line(mm->c, "%s *to = t%c + next * %s * LD + %s;", cu_type(mm->tile),
+            o->which, o->rows,
+            mm->tensor ? "swizzled(slot, part)" : "slot * LD + part");
+}
+
+/* Rows of which a block's threads have a chunk each. */
+static int at_once(const Mm *mm, const Operand *o)
+{
+    return threads(mm) * each(o) / BK;
+}
+
+static void each_chunk(const Mm *mm, const Operand *o)
+{
+    Cu *c = mm->c;
+    int per = each(o), n = at_once(mm, o);
+    cu_open(c, "UNROLL for (int item = 0; item < (%s + %d) / %d; item++)",
+            o->rows, n - 1, n);
+    cu_line(c, "int slot = tid / (BK / %d) + item * %d;", per, n);
+    cu_line(c, "int part = tid %% (BK / %d) * %d;", per, per);
 }
 
 /* Which 16 bytes are this thread's: where their rows begin; NULL: nowhere. */
 static void find_chunks(const Mm *mm, const Operand *o)
 {
     Cu *c = mm->c;
-    int per = each(o), n = threads(mm) * per / BK;
+    int n = at_once(mm, o);
     cu_line(c, "const %s *%cat[(%s + %d) / %d];", cu_type(o->from), o->which,
             o->rows, n - 1, n);
-    cu_open(c, "UNROLL for (int item = 0; item < (%s + %d) / %d; item++)",
-            o->rows, n - 1, n);
-    cu_line(c, "int slot = tid / (BK / %d) + item * %d, part = tid %% (BK / %d) "
-               "* %d;", per, n, per, per);
+    each_chunk(mm, o);
     cu_line(c, "int there = slot < %s && %s;", o->rows, o->in);
     cu_line(c, "%cat[item] = there ? %s + %s + part : 0;", o->which, o->base,
             o->at);
@@ -162,13 +174,9 @@ static void find_chunks(const Mm *mm, const Operand *o)
 static void copy_chunks(const Mm *mm, const Operand *o)
 {
     Cu *c = mm->c;
-    int per = each(o), n = threads(mm) * per / BK;
-    bool whole = (o->which == 'x' ? mm->bm : mm->bn) % n == 0;
+    bool whole = (o->which == 'x' ? mm->bm : mm->bn) % at_once(mm, o) == 0;
     bool ends = o->which == 'x' && mm->depth % BK; /* within a step */
-    cu_open(c, "UNROLL for (int item = 0; item < (%s + %d) / %d; item++)",
-            o->rows, n - 1, n);
-    cu_line(c, "int slot = tid / (BK / %d) + item * %d, part = tid %% (BK / %d) "
-               "* %d;", per, n, per, per);
+    each_chunk(mm, o);
     cu_line(c, "int there = %cat[item] != 0%s;", o->which,
             ends ? " && k0 + part < DEPTH" : "");
     copy_rest(mm, o);
@@ -227,16 +235,19 @@ static void multiply(const Mm *mm)
     if (!mm->tensor) {
         cu_line(c, "UNROLL for (int mi = 0; mi < MI; mi++)");
         cu_line(c, "    UNROLL for (int ni = 0; ni < NI; ni++)");
-        cu_line(c, "        fma_16x8(acc[mi][ni], px + (wm * MI + mi) * 16 * LD,");
+        cu_line(c, "        fma_16x8(acc[mi][ni],");
+        cu_line(c, "                 px + (wm * MI + mi) * 16 * LD,");
         cu_line(c, "                 pw + (wn * NI + ni) * 8 * LD, LD, BK);");
         return;
     }
     cu_line(c, "u32 fx[MI][4], fw[2][NI][2];");
     cu_line(c, "UNROLL for (int ni = 0; ni < NI; ni++)");
-    cu_line(c, "    fragment_8x32(fw[0][ni], fw[1][ni], pw, (wn * NI + ni) * 8);");
+    cu_line(c, "    fragment_8x32(fw[0][ni], fw[1][ni], pw,");
+    cu_line(c, "                  (wn * NI + ni) * 8);");
     cu_open(c, "UNROLL for (int part = 0; part < 2; part++)");
     cu_line(c, "UNROLL for (int mi = 0; mi < MI; mi++)");
-    cu_line(c, "    fragment_16x16(fx[mi], px, (wm * MI + mi) * 16, part * 16);");
+    cu_line(c, "    fragment_16x16(fx[mi], px, (wm * MI + mi) * 16,");
+    cu_line(c, "                   part * 16);");
     cu_line(c, "mma_tile(MI, NI, acc[0][0], fx[0], fw[part][0]);");
     cu_close(c);
 }
@@ -259,7 +270,7 @@ static void products(const Mm *mm)
     cu_line(c, "u32 next = (u32)(step + STAGES - 1) %% STAGES;");
     cu_open(c, "if (step >= 0)");
     cu_line(c, "cp_async_wait(STAGES - 2);");
-    cu_line(c, "__syncthreads(); /* all have done with the tile before, too */");
+    cu_line(c, "__syncthreads(); /* and with the tile before all are done */");
     cu_close(c);
     cu_open(c, "if (step + STAGES - 1 < STEPS)");
     cu_line(c, "int k0 = (step + STAGES - 1) * BK;");

@@ -52,9 +52,9 @@ static bool choose(Kernel *k, const Pins *pinned, Err *err)
         s->stages = tensor ? 4 : 2;
     int bytes = shared_of(k);
     return bytes <= MOST_SHARED ||
-           err_set(err, "%s: a tile of %d in %d stages needs %d bytes of shared "
-                        "memory; GPUs have %d", k->name, s->tile, s->stages,
-                   bytes, MOST_SHARED);
+           err_set(err, "%s: a tile of %d in %d stages needs %d bytes of "
+                        "shared memory; GPUs have %d", k->name, s->tile,
+                   s->stages, bytes, MOST_SHARED);
 }
 
 bool cuda_schedules(Plan *p, const Pins *pinned, Err *err)

@@ -82,6 +82,7 @@ const Target *target_generic(void)
 Emit *emit_new(Arena *a, const Target *t, const char *name)
 {
     Emit *e = arena_alloc(a, sizeof *e);
+    llvm_guard();
     e->arena = a;
     e->target = t;
     e->lanes = t->width / 4;

@@ -41,6 +41,8 @@ typedef struct Emit {
     int lanes; /* f32 of one vector register */
 } Emit;
 
+/* From now on what fails in LLVM ends with a line of ours (guard.c). */
+void llvm_guard(void);
 Emit *emit_new(Arena *a, const Target *t, const char *name);
 /* Checks the module: BUG with LLVM's words if it is wrong. */
 void emit_verify(Emit *e);

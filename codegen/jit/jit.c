@@ -1,12 +1,9 @@
 /* The JIT: each module is optimised and made an object file on a thread of its
  * own, then ORC links the objects into the process. */
-#define _GNU_SOURCE /* RTLD_DEFAULT */
 #include "codegen/jit/cache.h"
 #include "codegen/jit/jit.h"
 #include <llvm-c/BitWriter.h>
-#include <dlfcn.h>
 #include <llvm-c/Error.h>
-#include <llvm-c/ErrorHandling.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Object.h>
 #include <llvm-c/Orc.h>
@@ -49,33 +46,9 @@ static void check(LLVMErrorRef err, const char *doing)
     BUG("%s: %s", doing, text);
 }
 
-static void no_memory(void)
-{
-    die("out of memory");
-}
-
-static void on_fatal(const char *why)
-{
-    fprintf(stderr, "graft: LLVM: %s\n", why);
-    exit(EXIT_FAILURE);
-}
-
-/* C++ that gets no memory ends with our line, not by `terminate`: LLVM's
- * library brings std::set_new_handler with it. */
-static void catch_failures(void)
-{
-    typedef void Handler(void);
-    Handler *(*set_handler)(Handler *);
-    void *at = dlsym(RTLD_DEFAULT, "_ZSt15set_new_handlerPFvvE");
-    memcpy(&set_handler, &at, sizeof set_handler);
-    if (at)
-        set_handler(no_memory);
-    LLVMInstallFatalErrorHandler(on_fatal);
-}
-
 static void start_llvm(void)
 {
-    catch_failures();
+    llvm_guard();
     LLVMInitializeAllTargetInfos();
     LLVMInitializeAllTargets();
     LLVMInitializeAllTargetMCs();

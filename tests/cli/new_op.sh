@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A new elementwise operation is one row of ops.def: a scratch copy of the tree
-# gets one (and one of three arguments), is built, and has it in the language,
-# the interpreter, the CPU's and the CUDA code, the prover and the docs.
+# gets one (and one of three arguments) and the gradient that it names, is
+# built, and has it in the language, the interpreter, the CPU's and the CUDA
+# code, the prover and the docs.
 # $2: the C compiler's launcher, or nothing
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -21,15 +22,35 @@ MAP(lerp, 3, map, 0, false, 3, 0, lerp, "abc",
     add(e, a, mul(e, sub(e, b, a), c)),
     "$a3 + ($b3 - $a2) * $c1", SUM) /* from a to b by the share c */
 ROW
+cat >>tree/compiler/grad/rules_map.c <<'RULE'
+
+void grad_softsign(Back *b, const Node *n, Node *g)
+{
+    Node *a = g_map1(b->g, OP_abs, n->arg[0]);
+    Node *d = plus(b->g, num_like(b->g, a, 1), a);
+    back_give(b, n->arg[0], over(b->g, g, square(b->g, d)));
+}
+
+void grad_lerp(Back *b, const Node *n, Node *g)
+{
+    Node *c = n->arg[2], *one = num_like(b->g, c, 1);
+    back_give(b, n->arg[0], times(b->g, g, minus(b->g, one, c)));
+    back_give(b, n->arg[1], times(b->g, g, c));
+    back_give(b, c, times(b->g, g, minus(b->g, n->arg[1], n->arg[0])));
+}
+RULE
 launcher=
 [ -z "${2:-}" ] || launcher=-DCMAKE_C_COMPILER_LAUNCHER=$2
 # shellcheck disable=SC2086
 cmake -S tree -B made -DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS=-O0 $launcher \
     >out 2>err &&
-    cmake --build made -j 2 --target graft test_ops test_jit >>out 2>>err
+    cmake --build made -j 2 --target graft test_ops test_jit \
+        test_grad >>out 2>>err
 ok "a row more: it builds"
 graft=$scratch/made/graft
 
+made/test_grad >out 2>err
+ok "its gradient is that of central differences"
 made/test_ops >out 2>err
 ok "what its rows say is what they compute"
 made/test_jit >out 2>err

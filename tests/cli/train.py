@@ -509,7 +509,118 @@ def stop(work):
     changed(work, recipe, base, data, want)
 
 
-PARTS = {"golden": golden, "stop": stop}
+# ---- what is saved is what was trained ----
+
+METHODS = {
+    "dense": ("m = load(base)", "m", ""),
+    "sparse upcycling": ("m = sparse_upcycling(load(base), E: 3, K: 2)", "m",
+                         ""),
+    "xft": ("m = xft(load(base), experts: 3, active: 2)", "m", ""),
+    "experts alone": ("m = xft(load(base), experts: 3, active: 2)",
+                      "m.expert", ""),
+    "pesc": ("m = pesc(load(base), E: 3)", "m.adapter, m.router", ""),
+    "lora": ("m = lora(load(base), R: 2)", "m.qa, m.qb, m.va, m.vb", ""),
+    "averaged experts": ("m = sparse_upcycling(load(base), E: 3, K: 2)", "m",
+                         "after step ewa_average(share: 0.3)"),
+    "bf16": ("m = load(base, dtype: \"bf16\")", "m", "weights bf16"),
+}
+METHOD = """use xft
+use pesc
+use lora
+use merge_experts
+recipe r(base, data, out, steps = 2) {{
+  sample = ids(data)
+  {}
+  train {} on sample {{
+    batch 10, steps steps, lr 0.01, order given{}
+  }}
+  eval(m, sample)
+  save m to out
+}}
+"""
+
+
+def nll_of(out, action=1):
+    with open(f"{out}.run/eval-{action}.json") as f:
+        return json.load(f)["nll"]
+
+
+def saved(work):
+    """The loss that the third step begins with is the one that `eval` finds
+    for the model that two steps have saved, in the run and as a folder."""
+    base = tiny(work)
+    data = write_ids(os.path.join(work, "data.jsonl"))
+    for name, (made, trains, more) in METHODS.items():
+        recipe = recipe_file(work, METHOD.format(made, trains,
+                                                 more and "\n    " + more))
+        within = 0.02 if name == "bf16" else 2e-6
+        two, three = (run(work, f"{name} {n}", recipe, base, data,
+                          f"steps={n}", "--quiet") for n in (2, 3))
+        if not two or not three:
+            continue
+        log = log_of(three)
+        p = graft("eval", two, "--data", data, "--json", "--quiet")
+        alone = json.loads(p.stdout)["nll"] if p.returncode == 0 else math.inf
+        ok(f"{name}: saved as trained", off(nll_of(two), log[2]["loss"]) <
+           within and off(alone, log[2]["loss"]) < within,
+           f"{nll_of(two)}, {alone}, {log[2]['loss']} {p.stderr}")
+        ok(f"{name}: it learns", log[2]["loss"] < log[0]["loss"] - 1e-3,
+           [line["loss"] for line in log])
+
+
+# ---- known beforehand ----
+
+def refused(work, name, text, *words, more=()):
+    """Nothing is begun, and what is wrong is said."""
+    base, data = os.path.join(work, "tiny"), os.path.join(work, "data.jsonl")
+    out = os.path.join(work, "refused")
+    recipe = recipe_file(work, text)
+    p = graft("run", recipe, f"base={base}", f"data={data}", f"out={out}",
+              *more)
+    left = [x for x in (out, out + ".run") if os.path.exists(x)]
+    ok(f"{name}: said before it begins", p.returncode == 1 and not left and
+       all(w in p.stderr for w in words), f"{p.returncode} {left} {p.stderr}")
+
+
+def ahead(work):
+    base = tiny(work)
+    data = write_ids(os.path.join(work, "data.jsonl"))
+    body = "use llama\nrecipe r(base, data, out) {{\n{}\n}}\n"
+    stage = "m = load(base)\ntrain m on ids(data) {{ batch 4, steps 2{} }}\n"
+    save = "save m to out\n"
+    whole = body.format(stage.format("") + save)
+    recipe, out = recipe_file(work, whole), os.path.join(work, "dry")
+    p = graft("run", recipe, f"base={base}", f"data={data}", f"out={out}",
+              "--dry")
+    ok("--dry tells and does nothing", p.returncode == 0 and "memory:" in
+       p.stdout and "\u00ab" in p.stdout and "save m to" in p.stdout and
+       not os.path.exists(out) and not os.path.exists(out + ".run"),
+       p.stdout + p.stderr)
+    for more, word in ((", teacher load(base)", "teacher"),
+                       (", teacher load(base), mix 0.5", "teacher")):
+        refused(work, word, body.format(stage.format(more) + save), word,
+                "cannot be run yet")
+    refused(work, "observe", body.format(stage.format("") +
+                                         "observe m on ids(data)\n" + save),
+            "observe")
+    refused(work, "a later stage's data", body.format(
+        stage.format("") + "train m on ids(\"none.jsonl\") { batch 1, steps "
+        "1 }\n" + save), "none.jsonl")
+    refused(work, "a later stage's part", body.format(
+        stage.format("") + "train m.nothing on ids(data) { batch 1, steps 1 }"
+        "\n" + save), "nothing")
+    refused(work, "a later model", body.format(
+        stage.format("") + "eval(load(\"nowhere\"), ids(data))\n" + save),
+        "nowhere")
+    refused(work, "a folder for the result", body.format(
+        stage.format("") + "save m to \"no/such/place\"\n" + save),
+        "no/such")
+    os.makedirs(os.path.join(work, "taken"), exist_ok=True)
+    refused(work, "a result that is there", body.format(
+        stage.format("") + f"save m to \"{work}/taken\"\n" + save), "taken")
+
+
+PARTS = {"golden": golden, "stop": stop, "saved": saved, "ahead": ahead}
 with tempfile.TemporaryDirectory() as folder:
     PARTS[PART](folder)
 print(f"1..{count}")

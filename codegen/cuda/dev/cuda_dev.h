@@ -104,11 +104,12 @@ DEVFN void cp_async_commit(void)
     asm volatile("cp.async.wait_group %0;" ::"n"(n) : "memory")
 
 /* Four matrices of 8 rows by 8 elements in shared memory: lane l says where row
- * l % 8 of matrix l / 8 begins, and gets of each elements l % 4 * 2 and the next
- * of row l / 4. */
+ * l % 8 of matrix l / 8 begins, and gets of each elements l % 4 * 2 and the
+ * next of row l / 4. */
 DEVFN void ldmatrix_x4(u32 *to, const void *row)
 {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 "
+                 "{%0,%1,%2,%3}, [%4];"
                  : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
                  : "r"((u32)__cvta_generic_to_shared(row))
                  : "memory");

@@ -222,8 +222,8 @@ EMU_QUIET static float emu_half(u32 pair, int i)
 enum { EMU_TILES = 8 };
 typedef float EmuEight __attribute__((vector_size(32)));
 
-/* A lane has rows lane / 4 and 8 more of a (16 x 16), row lane / 4 of b (8 x 16),
- * of which b[k] are the eight elements k. */
+/* A lane has rows lane / 4 and 8 more of a (16 x 16), row lane / 4 of b
+ * (8 x 16), of which b[k] are the eight elements k. */
 EMU_QUIET static void emu_operands(const EmuFiber *lane, float a[][16][16],
                                    EmuEight b[][16])
 {

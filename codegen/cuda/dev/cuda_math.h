@@ -208,8 +208,9 @@ DEVFN void fma_16x8(float *acc, const float *x, const float *w, int ld,
     }
 }
 
-/* Where an element of a tile's row is, of 32: chunks of 8 stand in another order
- * in each pair of rows, so that those of eight rows are in banks of their own. */
+/* Where an element of a tile's row is, of 32: chunks of 8 stand in another
+ * order in each pair of rows, so that those of eight rows are in banks of their
+ * own. */
 DEVFN int swizzled(int row, int part)
 {
     return row * 32 + (part ^ (row / 2 % 4 * 8));
