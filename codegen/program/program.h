@@ -88,7 +88,8 @@ bool program_run(Program *p, State *s, int64_t T, const int32_t *pos,
 /* May results lie where inputs of their size do? If all it does is one
  * elementwise kernel. */
 bool program_in_place(const Program *p);
-void program_seed(Program *p, uint64_t seed); /* of draws, from now on */
+/* Draws from now on: of this seed, after those of `before` other tokens. */
+void program_draws(Program *p, uint64_t seed, int64_t before);
 /* Elements of an output when T tokens run; -1: no such output. */
 int64_t program_output_count(const Program *p, const char *name, int64_t T);
 

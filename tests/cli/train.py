@@ -620,7 +620,59 @@ def ahead(work):
         stage.format("") + f"save m to \"{work}/taken\"\n" + save), "taken")
 
 
-PARTS = {"golden": golden, "stop": stop, "saved": saved, "ahead": ahead}
+# ---- draws ----
+
+DRAWN = """use llama
+module drawn(D, F) {{
+  inner: swiglu(D, F)
+  forward(x[T, D]) -> [T, D] {{
+    y = inner(x)
+    return training ? dropout(y, 0.3) + 0.1 * gaussian(D, T) : y
+  }}
+}}
+transform draw() {{
+  match ffn: swiglu(D, F)
+  replace with drawn(D, F) {{
+    inner = ffn
+  }}
+}}
+recipe r(base, data, out) {{
+  m = draw(load(base))
+  train m on ids(data) {{
+    batch 4, steps 3, lr 0.01, order given, micro {}, seed {}
+  }}
+  save m to out
+}}
+"""
+
+
+def draws(work):
+    """What is drawn is of the seed, the step and the token, on either target
+    and however a step is cut."""
+    base = tiny(work)
+    data = write_ids(os.path.join(work, "data.jsonl"), 12)
+    losses = {}
+    for target, micro, seed in ((F64, 1, 1), (F64, 16, 1), (F64, 10000, 1),
+                                (F64, 16, 2), (("--quiet",), 1, 1),
+                                (("--quiet",), 16, 1)):
+        recipe = recipe_file(work, DRAWN.format(micro, seed))
+        out = run(work, "drawn", recipe, base, data, *target)
+        if not out:
+            return
+        name = "f64" if target == F64 else "compiled"
+        losses[name, micro, seed] = [x["loss"] for x in log_of(out)]
+    want = losses["f64", 10000, 1]
+    for (target, micro, seed), found in losses.items():
+        near = 1e-9 if target == "f64" else 2e-5
+        worst = max(off(a, b) for a, b in zip(found, want))
+        if seed == 1:
+            ok(f"draws: {target} micro {micro}", worst < near, worst)
+        else:
+            ok("draws: another seed draws others", worst > 1e-4, worst)
+
+
+PARTS = {"golden": golden, "draws": draws, "stop": stop, "saved": saved,
+         "ahead": ahead}
 with tempfile.TemporaryDirectory() as folder:
     PARTS[PART](folder)
 print(f"1..{count}")
