@@ -376,13 +376,20 @@ static void tiles(Mm *mm, const Kernel *k)
     mm->ld = mm->tensor ? BK : BK + 4;
 }
 
-int mm_shared(const Kernel *k, int part)
+MmTile mm_tile(const Kernel *k, int part)
 {
     Mm mm = {.pack = &k->matmul.part[part].w->pack,
              .tensor = mm_tensor(k, part)};
     tiles(&mm, k);
-    return k->schedule.stages * (mm.bm + mm.bn) * mm.ld *
-               (mm.tensor ? 2 : 4) + 8 * mm.bm;
+    return (MmTile){mm.tensor, mm.bm, mm.bn, k->schedule.stages, WM * mm.wn,
+                    mm.mi, mm.ni};
+}
+
+int mm_shared(const Kernel *k, int part)
+{
+    const MmTile t = mm_tile(k, part);
+    int row = t.tensor ? 2 * BK : 4 * (BK + 4);
+    return t.stages * (t.rows + t.columns) * row + 8 * t.rows;
 }
 
 Mm mm_of(Cu *c, int part)

@@ -24,6 +24,15 @@ typedef struct {
 bool mm_tensor(const Kernel *k, int part);
 int mm_shared(const Kernel *k, int part);
 
+/* Its tile of a block, and a warp's part: 16 rows mi times, 8 columns ni times.
+ */
+typedef struct {
+    bool tensor;
+    int rows, columns, stages, warps, mi, ni;
+} MmTile;
+MmTile mm_tile(const Kernel *k, int part);
+enum { FEW_WARPS = 8, FEW_AHEAD = 4, FEW_STEPS = FEW_WARPS * FEW_AHEAD };
+
 /* Of a kernel's column segment; the tiles are for many rows. */
 Mm mm_of(Cu *c, int part);
 int64_t mm_columns(const Mm *mm); /* packed: all parts, filled up to 8 */

@@ -25,16 +25,16 @@ static bool all_tensor(const Kernel *k)
     return true;
 }
 
-/* Columns of the narrowest segment. */
+/* Columns of the widest segment: a router beside it is little work. */
 static int64_t columns(const Kernel *k)
 {
-    int64_t least = INT64_MAX;
+    int64_t most = 0;
     for (int i = 0; i < k->matmul.nparts; i++) {
         const Pack *p = &k->matmul.part[i].w->pack;
         int64_t n = size_at(cu_size_of(p->nn, p->n), 1) * p->parts;
-        least = n < least ? n : least;
+        most = n > most ? n : most;
     }
-    return least;
+    return most;
 }
 
 static bool choose(Kernel *k, const Pins *pinned, Err *err)
