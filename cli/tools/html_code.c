@@ -124,7 +124,7 @@ static void level_cuda(Page *p, const Graph *g)
     char *marked;
     size_t len;
     Err err = {""};
-    CudaText *t = cuda_text(g, NULL, &err);
+    CudaText *t = cuda_text(g, NULL, NULL, &err);
     FILE *to = open_memstream(&marked, &len);
     if (t)
         cuda_lines(to, t->plan, t->text);
