@@ -1,6 +1,7 @@
 /* Private to bench*.c: what graft bench measures. */
 #pragma once
 #include "cli/driver/driver.h"
+#include "cli/train/train.h"
 
 /* ---- what is timed (bench_graphs.c) ---- */
 
@@ -94,6 +95,7 @@ void peer_drop_gguf(Peer *p);
 
 typedef struct {
     BenchRun *run;   /* of ours, or */
+    StepTimer *step; /* a step of training, or */
     Peer *peer; /* of a peer, one of its ways */
     int way;
     int n; /* turns so far */
@@ -154,3 +156,5 @@ void bench_start_peers(Bench *b); /* those for b->what */
  * failed, or Ctrl-C. */
 bool bench_row(Bench *b, const BenchSubject *s, int64_t T, Routing how,
                Err *err);
+/* A row for a training step of so many tokens. */
+bool bench_train_row(Bench *b, const BenchSubject *s, int64_t T, Err *err);

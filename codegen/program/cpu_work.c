@@ -52,6 +52,17 @@ static void add_attend(ProgramWork *w, const Kernel *k, int64_t before,
                 product(2, kv->dim + 1, T);
 }
 
+/* Of its gradients: scores again, g . v, dq, dk and dv are five products where
+ * attention has two. */
+static void add_back(ProgramWork *w, const Kernel *k, int64_t T)
+{
+    const Node *n = k->out[0]->node;
+    double each = (double)(T + 1) / 2;
+    if (n->size)
+        each = fmin(each, (double)size_at(n->size, 1));
+    w->flops += 10 * (double)T * each * product(2, n->arg[0]->type.dim + 1, T);
+}
+
 ProgramWork kernel_work(const Kernel *k, int64_t T)
 {
     ProgramWork w = {0};
@@ -79,6 +90,8 @@ ProgramWork program_work(const Program *p, int64_t before, int64_t T)
                 add_matmul(&w, p->target, k, T);
             else if (k->skeleton == SKEL_attend)
                 add_attend(&w, k, before, T);
+            else if (k->skeleton == SKEL_back)
+                add_back(&w, k, T);
         }
     }
     return w;
