@@ -42,7 +42,7 @@ runtime: runtime/run runtime/tokens runtime/files runtime/data
 cli/common: base dsl
 cli/driver: cli/common codegen/program codegen/cuda compiler/check runtime
 cli/train: cli/driver compiler/grad
-cli/tools: cli/driver
+cli/tools: cli/driver cli/train
 cli/lsp: compiler/check
 cli: cli/tools cli/lsp cli/train codegen/build +codegen/jit/machine.h
 '

@@ -3,8 +3,8 @@
 graft sends lines of JSON, each of which gets one back:
     {"subject": {..}}       {"ways": ["eager", ..], "version": "torch 2.15"}
     {"run": "eager"}        {"seconds": 0.0123}
-and {"error": "why"} to what fails. A subject has `what` (moe, matmul, model),
-`tokens`, `threads`, `dtype`; a layer `width`, `inner`, `experts`, `active`,
+and {"error": "why"} to what fails. A subject has `what` (moe, matmul, model,
+train), `tokens`, `threads`, `dtype`; a layer `width`, `inner`, `experts`, `active`,
 `routing`; a model its path as `model`, and `before`: tokens seen before.
 """
 import ctypes
@@ -119,6 +119,32 @@ def transformers_model(s):
         model(token, logits_to_keep=1)
 
     return {"sdpa": decode if before else prefill}
+
+
+def transformers_train(s):
+    """Steps as graft times them: AdamW on all weights, examples of 256 tokens.
+    bf16 has weights and moments so, amp f32 ones beside bf16 products."""
+    torch, _ = torch_for(s)
+    torch.set_grad_enabled(True)
+    length = min(s["tokens"], 256)
+
+    def way(dtype, amp):
+        model = causal_lm.__wrapped__(s["model"], dtype).train()
+        x = torch.randint(0, model.config.vocab_size,
+                          (s["tokens"] // length, length))
+        moves = torch.optim.AdamW(model.parameters(), lr=1e-5,
+                                  weight_decay=0.1, fused=True)
+
+        def run():
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=amp):
+                loss = model(input_ids=x, labels=x, use_cache=False).loss
+            loss.backward()
+            moves.step()
+            moves.zero_grad(set_to_none=True)
+        return run
+
+    return {"f32": way(torch.float32, False), "amp": way(torch.float32, True),
+            "bf16": way(torch.bfloat16, False)}
 
 
 # ---- ggml, llama.cpp ----
@@ -304,6 +330,7 @@ PROGRAMS = {
     ("moe", "ggml"): (ggml_moe, "llama-cpp-python"),
     ("matmul", "torch"): (torch_matmul, "torch"),
     ("model", "transformers"): (transformers_model, "transformers", "torch"),
+    ("train", "transformers"): (transformers_train, "transformers", "torch"),
     ("model", "llama.cpp"): (llama_cpp_model, "llama-cpp-python"),
 }
 

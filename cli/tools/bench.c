@@ -37,12 +37,23 @@ static const struct argp_option options[] = {
 
 /* ---- arguments ---- */
 
+static bool trains(const Bench *b)
+{
+    return !strcmp(b->what, "train");
+}
+
+static bool needs_model(const Bench *b)
+{
+    return trains(b) || !strcmp(b->what, "model");
+}
+
 static void take_argument(Bench *b, const char *arg, struct argp_state *state)
 {
-    static const char *const words[] = {"moe", "matmul", "model"};
+    static const char *const words[] = {"moe", "matmul", "model",
+                                        "train"};
     if (!b->what)
         b->what = words[option_word(state, "bench", arg, words, COUNT(words))];
-    else if (!strcmp(b->what, "model") && !b->model)
+    else if (needs_model(b) && !b->model)
         b->model = arg;
     else
         argp_error(state, "takes no `%s`", arg);
@@ -52,11 +63,13 @@ static void check_end(Bench *b, struct argp_state *state)
 {
     if (!b->what)
         b->what = "moe";
-    if (!strcmp(b->what, "model") != (b->model != NULL))
-        argp_error(state, "bench model needs the model");
+    if (needs_model(b) != (b->model != NULL))
+        argp_error(state, "bench %s needs the model", b->what);
     if (b->routing >= 0 && strcmp(b->what, "moe"))
         argp_error(state, "--routing is for bench moe");
-    if (b->context >= 0 && !b->model)
+    if (b->kernels && trains(b))
+        argp_error(state, "--kernels is not for bench train");
+    if (b->context >= 0 && (!b->model || trains(b)))
         argp_error(state, "--context is for bench model");
     if (b->machine && b->common.target != TARGET_cuda)
         argp_error(state, "--model needs --target cuda");
@@ -117,9 +130,11 @@ static error_t key(int k, char *arg, struct argp_state *state)
 }
 
 static const struct argp argp = {
-    options, key, "[moe | matmul | model MODEL]",
-    "Time the layers of XFT and Mixtral (moe), a matmul, or a model, on this "
-    "machine, beside the peaks measured in the same run. A model's single "
+    options, key, "[moe | matmul | model MODEL | train MODEL]",
+    "Time the layers of XFT and Mixtral (moe), a matmul, a model, or a step of "
+    "its training (AdamW on all weights, examples of 256 tokens; 1024 of them "
+    "where --tokens says nothing), on this machine, beside the peaks "
+    "measured in the same run. A model's single "
     "token comes after 64 others; of more, the last one's logits are made. "
     "Peers run Mixtral's layer for both: its 6 of 8 experts multiply as much "
     "as XFT's shared one and 5 of 7.",
@@ -238,9 +253,27 @@ static bool bench_model(Bench *b, Err *err)
     return fine;
 }
 
+static bool bench_train(Bench *b, Err *err)
+{
+    static const int32_t usual[] = {1024};
+    const int32_t *T = b->ntokens ? b->tokens : usual;
+    int n = b->ntokens ? b->ntokens : (int)COUNT(usual);
+    Loaded l;
+    BenchSubject s = {.name = "train", .context = -1};
+    bool fine = loaded_open(&l, b->model, &b->common, err);
+    s.t = l.dtype;
+    if (fine && !model_size(l.model, "V", &s.vocabulary))
+        fine = err_set(err, "%s: its model text has no V", b->model);
+    loaded_close(&l);
+    for (int i = 0; fine && i < n; i++)
+        fine = bench_train_row(b, &s, T[i], err);
+    return fine;
+}
+
 static bool run_bench(Bench *b, Err *err)
 {
-    return b->model                    ? bench_model(b, err)
+    return trains(b)                    ? bench_train(b, err)
+           : b->model                   ? bench_model(b, err)
            : !strcmp(b->what, "matmul") ? bench_matmul(b, err)
                                         : bench_moe(b, err);
 }

@@ -1,6 +1,7 @@
 /* Private to bench*.c: what graft bench measures. */
 #pragma once
 #include "cli/driver/driver.h"
+#include "cli/train/train.h"
 
 /* ---- what is timed (bench_graphs.c) ---- */
 
@@ -94,6 +95,7 @@ void peer_drop_gguf(Peer *p);
 
 typedef struct {
     BenchRun *run;   /* of ours, or */
+    StepTimer *step; /* a step of training, or */
     Peer *peer; /* of a peer, one of its ways */
     int way;
     int n; /* turns so far */
@@ -162,3 +164,6 @@ int bench_inner(const Bench *b);
 
 const char *bench_machine_name(int i); /* NULL after the last */
 bool bench_expect(Bench *b, Err *err);
+
+/* A row for a training step of so many tokens. */
+bool bench_train_row(Bench *b, const BenchSubject *s, int64_t T, Err *err);

@@ -13,7 +13,8 @@ void bench_start_peers(Bench *b)
         const char *what, *peer[MAX_PEERS];
     } table[] = {{"moe", {"transformers", "ggml"}},
                  {"matmul", {"torch", NULL}},
-                 {"model", {"transformers", "llama.cpp"}}};
+                 {"model", {"transformers", "llama.cpp"}},
+                 {"train", {"transformers", NULL}}};
     for (size_t i = 0; i < COUNT(table); i++)
         for (int j = 0; !strcmp(table[i].what, b->what) && j < MAX_PEERS; j++)
             if (table[i].peer[j])
@@ -77,6 +78,19 @@ static const Contender *best_way(const Contest *c, const Peer *p)
     return best;
 }
 
+/* A row for each peer, or one without. */
+static cJSON *say_rows(Bench *b, Row *row, const Contest *c)
+{
+    cJSON *first = NULL;
+    for (int i = 0; i < b->npeers; i++) {
+        if (!(row->peer = best_way(c, &b->peer[i])))
+            continue;
+        cJSON *o = bench_say_row(&b->report, row);
+        first = first ? first : o;
+    }
+    return first ? first : bench_say_row(&b->report, row);
+}
+
 static cJSON *say(Bench *b, const BenchSubject *s, int64_t T, Routing how,
                   const Contest *c)
 {
@@ -89,14 +103,7 @@ static cJSON *say(Bench *b, const BenchSubject *s, int64_t T, Routing how,
         row.what = intern_printf("%s, %s", s->name, routing_names[how]);
         row.uniform = c->c[1].median;
     }
-    cJSON *first = NULL;
-    for (int i = 0; i < b->npeers; i++) {
-        if (!(row.peer = best_way(c, &b->peer[i])))
-            continue;
-        cJSON *o = bench_say_row(&b->report, &row);
-        first = first ? first : o;
-    }
-    return first ? first : bench_say_row(&b->report, &row);
+    return say_rows(b, &row, c);
 }
 
 static bool contest(Bench *b, const BenchSubject *s, int64_t T, Routing how,
@@ -128,6 +135,36 @@ bool bench_row(Bench *b, const BenchSubject *s, int64_t T, Routing how,
     bench_contest_end(c->c, c->n);
     bench_run_end(&c->own);
     bench_run_end(&c->uniform);
+    free(c);
+    return fine;
+}
+
+static bool train_contest(Bench *b, const BenchSubject *s, int64_t T,
+                          Contest *c, Err *err)
+{
+    StepTimer *t = step_timer_new(b->model, s->vocabulary, T, &b->common, err);
+    bool fine = t && step_timer_run(t, err) >= 0;
+    c->c[c->n++].step = t;
+    if (fine)
+        enter_peers(b, s, T, ROUTING_uniform, c);
+    fine = fine && bench_contest(c->c, c->n, b->tries, ROW_SECONDS, err);
+    if (fine) {
+        Row row = {.what = "train", .tokens = T, .seconds = c->c[0].median,
+                   .work = step_timer_work(t)};
+        cJSON *said = say_rows(b, &row, c);
+        cJSON_AddNumberToObject(said, "tokens_per_second",
+                                (double)T / row.seconds);
+    }
+    step_timer_free(t);
+    return fine;
+}
+
+bool bench_train_row(Bench *b, const BenchSubject *s, int64_t T, Err *err)
+{
+    Contest *c = xmalloc(sizeof *c);
+    memset(c, 0, sizeof *c);
+    bool fine = train_contest(b, s, T, c, err);
+    bench_contest_end(c->c, c->n);
     free(c);
     return fine;
 }

@@ -26,7 +26,9 @@ static double median(const double *time, int n)
 
 static double once(const Contender *c, Err *err)
 {
-    return c->peer ? peer_run(c->peer, c->way) : bench_run(c->run, err);
+    return c->peer   ? peer_run(c->peer, c->way)
+           : c->step ? step_timer_run(c->step, err)
+                     : bench_run(c->run, err);
 }
 
 /* Threads of the one before may spin for some milliseconds. */

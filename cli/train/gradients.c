@@ -83,20 +83,40 @@ void gradients_add(Gradients *g)
     }
 }
 
-/* The sum of squares of n values, in blocks, so that it is near enough. */
+enum { BLOCK = 1 << 16, LANES = 16 };
+
+/* In lanes: sums do not wait for one another. */
+static double block_squares(Dtype t, const void *at, int64_t first, int64_t end)
+{
+    const double *wide = at;
+    const float *narrow = at;
+    double lane[LANES] = {0}, sum = 0;
+    int64_t i = first;
+    for (; t == TYPE_f32 && i + LANES <= end; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            lane[j] += (double)narrow[i + j] * narrow[i + j];
+    for (; i < end; i++) {
+        double v = t == TYPE_f64 ? wide[i] : narrow[i];
+        lane[i % LANES] += v * v;
+    }
+    for (int j = 0; j < LANES; j++)
+        sum += lane[j];
+    return sum;
+}
+
+/* The sum of squares of n values: of blocks, whose sums are added in order, so
+ * that it is the same for any number of threads. */
 static double squares(Dtype t, const void *at, int64_t n)
 {
-    enum { BLOCK = 1024 };
-    double sum = 0;
-    for (int64_t i = 0; i < n; i += BLOCK) {
-        double part = 0;
-        for (int64_t j = i; j < n && j < i + BLOCK; j++) {
-            double v = t == TYPE_f64 ? ((const double *)at)[j]
-                                     : ((const float *)at)[j];
-            part += v * v;
-        }
-        sum += part;
-    }
+    int64_t blocks = (n + BLOCK - 1) / BLOCK;
+    double *of = xmalloc((size_t)blocks * sizeof *of + 1), sum = 0;
+#pragma omp parallel for schedule(static) if (blocks > 1)
+    for (int64_t b = 0; b < blocks; b++)
+        of[b] = block_squares(t, at, b * BLOCK,
+                              (b + 1) * BLOCK < n ? (b + 1) * BLOCK : n);
+    for (int64_t b = 0; b < blocks; b++)
+        sum += of[b];
+    free(of);
     return sum;
 }
 

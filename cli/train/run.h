@@ -77,6 +77,8 @@ bool stage_begin(Stage *s, Err *err);
 /* From s->at to the end, with its log and checkpoints; then the model's folder.
  */
 bool stage_train(Stage *s, Err *err);
+/* The next step: computed, held to be finite, moved, logged. */
+bool stage_step(Stage *s, Err *err);
 void stage_free(Stage *s);
 int64_t stage_steps(const Stage *s);
 double stage_rate(const Stage *s, int64_t step);

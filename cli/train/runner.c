@@ -129,6 +129,11 @@ bool runner_run(Runner *r, int64_t T, const int32_t *pos, const Column *in,
     return program_run(r->program, NULL, T, pos, in, nin, out, nout, err);
 }
 
+ProgramWork runner_work(const Runner *r, int64_t T)
+{
+    return r->program ? program_work(r->program, 0, T) : (ProgramWork){0};
+}
+
 bool runner_in_place(const Runner *r)
 {
     return r->program && program_in_place(r->program);

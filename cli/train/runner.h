@@ -21,5 +21,7 @@ Runner *runner_new(const Graph *g, const RunnerOptions *o, Err *err);
  * output that is named is filled. */
 bool runner_run(Runner *r, int64_t T, const int32_t *pos, const Column *in,
                 int nin, const Column *out, int nout, Draws draws, Err *err);
+/* Of T tokens of one sequence; nothing is known of what is interpreted. */
+ProgramWork runner_work(const Runner *r, int64_t T);
 bool runner_in_place(const Runner *r); /* program_in_place */
 void runner_free(Runner *r); /* NULL is fine */

@@ -201,6 +201,16 @@ static bool one_step(Stage *s, Batch *b, Err *err)
     return log_step(s, &l, err);
 }
 
+bool stage_step(Stage *s, Err *err)
+{
+    Batch b;
+    take_batch(s, &b);
+    bool fine = one_step(s, &b, err);
+    drop_batch(&b);
+    s->at += fine && !s->run->o->gradients;
+    return fine;
+}
+
 /* Is it time for a checkpoint? Not at the end: the model is written then. */
 static bool is_due(const Stage *s, double since)
 {
@@ -225,13 +235,10 @@ bool stage_train(Stage *s, Err *err)
     double since = seconds_now();
     s->bar = progress_begin(s->run->common, s->act->name, "steps", s->steps);
     while (fine && s->at < s->steps) {
-        Batch b;
-        take_batch(s, &b);
-        fine = one_step(s, &b, err);
-        drop_batch(&b);
+        fine = stage_step(s, err);
         if (!fine || s->run->o->gradients)
             return fine;
-        progress_at(&s->bar, ++s->at);
+        progress_at(&s->bar, s->at);
         if (rt_interrupted)
             return stopped(s, err);
         if (is_due(s, since)) {

@@ -57,14 +57,33 @@ static void add_attend(ProgramWork *w, const Kernel *k, int64_t before,
                 product(2, kv->dim + 1, T);
 }
 
+/* Of its gradients: scores again, g . v, dq, dk and dv are five products where
+ * attention has two. */
+static void add_back(ProgramWork *w, const Kernel *k, int64_t T)
+{
+    const Node *n = k->out[0]->node;
+    double each = (double)(T + 1) / 2;
+    if (n->size)
+        each = fmin(each, (double)size_at(n->size, 1));
+    w->flops += 10 * (double)T * each * product(2, n->arg[0]->type.dim + 1, T);
+}
+
+static void add_kernel(ProgramWork *w, const Target *t, const Kernel *k,
+                       int64_t before, int64_t T)
+{
+    if (k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped)
+        add_matmul(w, t, k, T);
+    else if (k->skeleton == SKEL_attend)
+        add_attend(w, k, before, T);
+    else if (k->skeleton == SKEL_back)
+        add_back(w, k, T);
+}
+
 ProgramWork kernel_needs(const Target *t, const Kernel *k, int64_t before,
                          int64_t T)
 {
     ProgramWork w = {0};
-    if (k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped)
-        add_matmul(&w, t, k, T);
-    else if (k->skeleton == SKEL_attend)
-        add_attend(&w, k, before, T);
+    add_kernel(&w, t, k, before, T);
     return w;
 }
 
@@ -85,13 +104,8 @@ ProgramWork program_work(const Program *p, int64_t before, int64_t T)
     ProgramWork w = {0};
     for (int i = 0; i < p->steps.instance.n; i++) {
         const Plan *plan = p->steps.instance.at[i]->plan;
-        for (int j = 0; j < plan->kernel.n; j++) {
-            const Kernel *k = plan->kernel.at[j];
-            if (k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped)
-                add_matmul(&w, p->target, k, T);
-            else if (k->skeleton == SKEL_attend)
-                add_attend(&w, k, before, T);
-        }
+        for (int j = 0; j < plan->kernel.n; j++)
+            add_kernel(&w, p->target, plan->kernel.at[j], before, T);
     }
     return w;
 }

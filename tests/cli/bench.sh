@@ -96,6 +96,19 @@ assert abs(read[1] - read[0] - 200 * row) < 0.01 * read[1], (read, row)
 END
 ok "after many: keys and values count"
 says out "after many" '"model, 208 before"'
+ends 0 "train" bench train tiny --tokens 40 --tries 1 --json
+python3 - 2>err <<'PY'
+import json
+row, = json.load(open("out"))["rows"]
+assert row["what"] == "train" and row["tokens"] == 40, row
+assert abs(row["tokens_per_second"] * row["ms"] - 40e3) < 1, row
+assert 0 < row["peak_share"] <= row["roof_share"] < 1, row
+PY
+ok "train: a step's speed and its share of the roof"
+ends 2 "train without a model" bench train
+ends 2 "a step's kernels" bench train tiny --kernels
+ends 2 "a step's context" bench train tiny --context 9
+ends 1 "training what is not there" bench train nowhere
 ends 2 "a layer's context" bench moe --context 8
 ends 2 "no model" bench model
 ends 2 "unknown" bench mo
@@ -162,6 +175,13 @@ assert all(s["before"] == 64 for s in asked), asked
 PY
 ok "peers of a model: llama.cpp gets a GGUF file, which goes again"
 no_child_left "peers of a model"
+
+rm -f subjects
+peers 0 "" "peers of training" train tiny --tokens 40 --tries 1
+says out "peers of training" "transformers near"
+grep -q '"what":.*"train".*"tokens":.*40' subjects
+ok "peers of training: the step's tokens"
+no_child_left "peers of training"
 
 while IFS='|' read -r fake patience text; do
     peers 0 "$fake" "a peer that $fake" matmul --sizes 32,32 --tokens 1 \
