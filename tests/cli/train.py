@@ -628,7 +628,20 @@ def refused(work, name, text, *words, more=()):
        all(w in p.stderr for w in words), f"{p.returncode} {left} {p.stderr}")
 
 
+def documented():
+    """Each option of `train` stands in docs/training.md."""
+    with open(os.path.join(HERE, "..", "docs", "training.md")) as f:
+        text = f.read()
+    help_ = graft("run", "--help").stdout.split("Options of `train`")[1]
+    names = [line.split(":")[0].strip() for line in help_.splitlines()
+             if line.startswith("  ") and ": " in line]
+    missing = [n for n in names if f"`{n}" not in text]
+    ok("docs/training.md has each option", len(names) > 20 and not missing,
+       missing or names)
+
+
 def ahead(work):
+    documented()
     base = tiny(work)
     data = write_ids(os.path.join(work, "data.jsonl"))
     body = "use llama\nrecipe r(base, data, out) {{\n{}\n}}\n"
