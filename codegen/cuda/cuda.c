@@ -87,7 +87,7 @@ static void sizes(Cu *c, FILE *out)
         fputs(" };\n", out);
 }
 
-static void body(Cu *c, int part)
+static void body(Cu *c)
 {
     cu_count_uses(c);
     switch (c->kernel->skeleton) {
@@ -95,7 +95,7 @@ static void body(Cu *c, int part)
     case SKEL_route: cuda_route(c); break;
     case SKEL_matmul:
     case SKEL_grouped:
-        c->to->few ? cuda_few(c, part) : cuda_matmul(c, part);
+        cuda_matmul(c);
         break;
     case SKEL_attend: c->to->append ? cuda_append(c) : cuda_attend(c); break;
     case SKEL_scatter: cuda_scatter(c); break;
@@ -117,19 +117,7 @@ static const char *name_of(const CudaKernel *k)
     const Kernel *of = k->kernel;
     if (k->append)
         return intern_printf("%s_append", of->name);
-    const char *name = is_matmul(of) && of->matmul.nparts > 1
-                           ? intern_printf("%s_%d", of->name, k->part)
-                           : of->name;
-    return k->few ? intern_printf("%s_few", name) : name;
-}
-
-/* The outs that a function stores: first and how many. */
-static int outs_of(const CudaKernel *k, int *n)
-{
-    bool matmul = is_matmul(k->kernel);
-    const MatmulPart *part = &k->kernel->matmul.part[k->part];
-    *n = k->append ? 0 : matmul ? part->nout : k->kernel->nout;
-    return matmul ? part->first_out : 0;
+    return k->few ? intern_printf("%s_few", of->name) : of->name;
 }
 
 /* False: it has no form for few tokens. */
@@ -141,18 +129,17 @@ static bool print_function(CudaText *t, Plan *plan, CudaKernel to, FILE *out)
             .above = plan == t->plan ? NULL : t->plan->graph};
     char *text = NULL;
     size_t len;
-    int nout, first = outs_of(&to, &nout);
     for (int i = 0; i < 3; i++)
         to.grid[i] = size_num(1);
     to.name = name_of(&to);
     name_args(&c);
-    if (to.few && !cuda_has_few(&c, to.part))
+    if (to.few && !cuda_has_few(&c))
         return false;
     c.out = open_memstream(&text, &len);
-    body(&c, to.part);
+    body(&c);
     fclose(c.out);
     to.params = params(&c);
-    cu_head(&c, out, first, nout);
+    cu_head(&c, out);
     char *own;
     FILE *f = open_memstream(&own, &len);
     Cu line = {.arena = &t->arena, .out = f};
@@ -185,15 +172,11 @@ static void kernel(CudaText *t, Plan *plan, Kernel *k, FILE *out)
         print_function(t, plan, to, out);
         to.append = false;
     }
-    int n = k->skeleton == SKEL_matmul ? k->matmul.nparts : 1;
-    for (to.part = 0; to.part < n; to.part++) {
-        to.least = 0;
-        to.few = is_matmul(k);
-        to.few = to.few && print_function(t, plan, to, out);
-        to.least = to.few ? t->kernel.at[t->kernel.n - 1].most + 1 : 0;
-        to.few = false;
-        print_function(t, plan, to, out);
-    }
+    to.few = is_matmul(k);
+    to.few = to.few && print_function(t, plan, to, out);
+    to.least = to.few ? t->kernel.at[t->kernel.n - 1].most + 1 : 0;
+    to.few = false;
+    print_function(t, plan, to, out);
 }
 
 /* Rows of 8 columns, all of K side by side: an n-tile of the tensor cores, so

@@ -12,7 +12,6 @@ typedef struct {
     const char *name, *params; /* as the text declares them */
     const char *text;          /* the function alone */
     Kernel *kernel;
-    int part;            /* of a matmul's column segments */
     bool append;         /* an attend's first: rows are added to its caches */
     bool state, draws;   /* after the sizes: int base, int capacity (rows in
                           * the caches, and for how many there is room); then
@@ -149,7 +148,6 @@ const CudaMachine *cuda_machine(int i); /* NULL after the last */
 typedef struct {
     const CudaKernel *kernel;
     int runs;
-    bool tensor;
     double flops, bytes; /* of a run: two a multiplication; at least moved */
     double seconds;      /* of a run, its launch too */
     const char *bound;   /* what that is by: "memory", "tensor cores" .. */

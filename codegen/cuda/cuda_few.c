@@ -7,10 +7,14 @@
 
 enum { MOST = 16, THREADS = 32 * FEW_WARPS };
 
-bool cuda_has_few(Cu *c, int part)
+bool cuda_has_few(Cu *c)
 {
-    Mm mm = mm_of(c, part);
-    return mm.tensor && !mm.m->turned && mm.depth && mm.depth % 8 == 0;
+    for (int i = 0; i < c->kernel->matmul.nparts; i++) {
+        Mm mm = mm_of(c, i);
+        if (!mm.tensor || mm.m->turned || !mm.depth || mm.depth % 8)
+            return false;
+    }
+    return true;
 }
 
 static void begin(const Mm *mm)
@@ -113,7 +117,7 @@ static void products(const Mm *mm)
     cu_line(c, "UNROLL for (int part = 0; part < PARTS * 4; part++)");
     cu_line(c, "    acc[part / 4][part %% 4] = 0;");
     cu_line(c, "const bf16 *from = %s + last +", mm->w);
-    cu_line(c, "    ((i64)batch * COLS + blockIdx.x * 8 * PARTS + lane / 4) * "
+    cu_line(c, "    ((i64)batch * COLS + block * 8 * PARTS + lane / 4) * "
                "KP;");
     cu_open(c, "for (int step = warp; step < STEPS; step += WARPS * AHEAD)");
     load_chunks(mm);
@@ -143,7 +147,7 @@ static void finish(const Mm *mm)
     Cu *c = mm->c;
     int mark = cu_mark(c);
     cu_line(c, "int quad = warp;");
-    cu_line(c, "int col = blockIdx.x * 8 + lane %% 4 * 2 + quad %% 2;");
+    cu_line(c, "int col = block * 8 + lane %% 4 * 2 + quad %% 2;");
     cu_line(c, "int at = quad < 2 ? element[0] : element[1];");
     cu_open(c, "if (quad < 4 && at >= 0 && col < %s)",
             cu_count(c, mm->pack->nn, mm->pack->n));
@@ -162,8 +166,6 @@ static void finish(const Mm *mm)
 static void grid(const Mm *mm)
 {
     const Matmul *m = mm->m;
-    cu_grid(mm->c, 0, size_num((double)mm_columns(mm)), 8 * mm->pack->parts,
-            NULL);
     if (m->expert) {
         cu_grid(mm->c, 1, m->expert->size, 1, NULL);
         return;
@@ -172,22 +174,22 @@ static void grid(const Mm *mm)
     cu_grid(mm->c, 2, cu_size_of(m->nb, m->b), 1, NULL);
 }
 
-void cuda_few(Cu *c, int part)
+void mm_few(Mm *mm)
 {
-    Mm mm = mm_of(c, part);
+    Cu *c = mm->c;
+    int shared = 4 * THREADS * 4 * mm->pack->parts;
     c->hole = total_at;
-    c->user = &mm;
-    c->tile = cu_text(c, "16 x %d x %d, all of K", 8 * mm.pack->parts, 32);
+    c->tile = cu_text(c, "16 x %d x %d, all of K", 8 * mm->pack->parts, 32);
     c->to->threads = THREADS;
     c->to->blocks = 2;
     c->to->most = MOST;
-    c->to->shared = 4 * THREADS * 4 * mm.pack->parts;
-    grid(&mm);
-    begin(&mm);
-    find_rows(&mm);
+    c->to->shared = shared > c->to->shared ? shared : c->to->shared;
+    grid(mm);
+    begin(mm);
+    find_rows(mm);
     cu_open(c, "for (int first = begin; first < end; first += 16)");
-    load_rows(&mm);
-    products(&mm);
-    finish(&mm);
+    load_rows(mm);
+    products(mm);
+    finish(mm);
     cu_close(c);
 }

@@ -112,25 +112,29 @@ static const char *what_is(const CudaKernel *k)
 static void work(Cu *c, FILE *out)
 {
     const Matmul *m = &c->kernel->matmul;
-    const Pack *p = &m->part[c->to->part].w->pack;
-    const Size *n = size_num(2 * p->parts);
-    n = size_mul(n, cu_size_of(m->nb, m->b));
-    n = size_mul(n, cu_size_of(m->nm, m->m));
-    n = size_mul(n, cu_size_of(p->nn, p->n));
-    n = size_mul(n, cu_size_of(p->nk, p->k));
-    const Size *w = size_num((double)type_bytes(p->dtype, p->parts));
-    w = size_mul(w, cu_size_of(p->nb, p->b));
-    w = size_mul(w, cu_size_of(p->nn, p->n));
-    w = size_mul(w, cu_size_of(p->nk, p->k));
+    const Size *rows = size_mul(cu_size_of(m->nb, m->b),
+                                cu_size_of(m->nm, m->m));
+    const Size *n = size_num(0), *w = size_num(0);
+    for (int i = 0; i < m->nparts; i++) {
+        const Pack *p = &m->part[i].w->pack;
+        const Size *each = size_mul(cu_size_of(p->nn, p->n),
+                                    cu_size_of(p->nk, p->k));
+        const Size *all = size_mul(each, cu_size_of(p->nb, p->b));
+        double bytes = (double)type_bytes(p->dtype, p->parts);
+        n = size_add(n, size_mul(size_num(2 * p->parts), each));
+        w = size_add(w, size_mul(size_num(bytes), all));
+    }
+    n = size_mul(n, rows);
     comment(out, cu_text(c, "%s flops, %s bytes of weights; tiles of %s",
                          size_text(n), size_text(w), c->tile));
 }
 
-void cu_head(Cu *c, FILE *out, int first, int n)
+void cu_head(Cu *c, FILE *out)
 {
     const CudaKernel *k = c->to;
+    int n = k->append ? 0 : k->kernel->nout;
     fprintf(out, "\n/* %s:\n", what_is(k));
-    for (int i = first; i < first + n; i++) {
+    for (int i = 0; i < n; i++) {
         const Buffer *b = c->kernel->out[i];
         c->told = 0;
         const char *is = b->kind == BUF_route ? "offset[E + 1], then order"

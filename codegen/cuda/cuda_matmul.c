@@ -256,7 +256,7 @@ static void products(const Mm *mm)
 {
     Cu *c = mm->c;
     const Operand x = rows_of(mm), w = columns_of(mm);
-    cu_line(c, "int first_col = blockIdx.x * BN;");
+    cu_line(c, "int first_col = block * BN;");
     cu_line(c, "float acc[MI][NI][4];");
     cu_line(c, "UNROLL for (int at = 0; at < MI * NI * 4; at++)");
     cu_line(c, "    acc[at / (NI * 4)][at / 4 %% NI][at %% 4] = 0;");
@@ -342,10 +342,6 @@ static void epilogue(Mm *mm)
 static void grid(const Mm *mm)
 {
     const Matmul *m = mm->m;
-    const Size *tiles = size_ceil(
-        size_div(cu_size_of(mm->pack->nn, mm->pack->n), size_num(8)));
-    cu_grid(mm->c, 0, size_mul(tiles, size_num(8 * mm->pack->parts)), mm->bn,
-            NULL);
     cu_grid(mm->c, 1, cu_size_of(m->nm, m->m), mm->bm,
             m->expert ? m->expert->size : NULL);
     if (!m->expert)
@@ -394,7 +390,7 @@ int mm_shared(const Kernel *k, int part)
 
 Mm mm_of(Cu *c, int part)
 {
-    Mm mm = {.c = c, .m = &c->kernel->matmul};
+    Mm mm = {.c = c, .m = &c->kernel->matmul, .number = part};
     double depth;
     mm.part = &mm.m->part[part];
     mm.pack = &mm.part->w->pack;
@@ -409,22 +405,47 @@ Mm mm_of(Cu *c, int part)
     return mm;
 }
 
-void cuda_matmul(Cu *c, int part)
+/* The text for many rows. */
+static void many(Mm *mm)
 {
-    Mm mm = mm_of(c, part);
+    Cu *c = mm->c;
+    int shared = mm_shared(c->kernel, mm->number);
     c->hole = sum_at;
-    c->user = &mm;
-    c->tile = cu_text(c, "%d x %d x %d, %d stages", mm.bm, mm.bn, BK,
-                      stages(&mm));
-    c->to->threads = threads(&mm);
-    c->to->blocks = mm.tensor ? 512 / threads(&mm) : 2;
-    c->to->shared = mm_shared(c->kernel, part);
-    grid(&mm);
-    constants(&mm);
-    if (mm.m->expert)
-        grouped_rows(&mm);
+    c->tile = cu_text(c, "%d x %d x %d, %d stages", mm->bm, mm->bn, BK,
+                      stages(mm));
+    c->to->threads = threads(mm);
+    c->to->blocks = mm->tensor ? 512 / threads(mm) : 2;
+    c->to->shared = shared > c->to->shared ? shared : c->to->shared;
+    grid(mm);
+    constants(mm);
+    if (mm->m->expert)
+        grouped_rows(mm);
     else
-        dense_rows(&mm);
-    products(&mm);
-    epilogue(&mm);
+        dense_rows(mm);
+    products(mm);
+    epilogue(mm);
+}
+
+/* Its segments of columns side by side: each has blocks of its own. */
+void cuda_matmul(Cu *c)
+{
+    int64_t all = 0;
+    int n = c->kernel->matmul.nparts;
+    cu_line(c, "int block = blockIdx.x;");
+    for (int i = 0; i < n; i++) {
+        Mm mm = mm_of(c, i);
+        int mark = cu_mark(c), bn = c->to->few ? 8 * mm.pack->parts : mm.bn;
+        int64_t blocks = (mm_columns(&mm) + bn - 1) / bn;
+        c->user = &mm;
+        if (n > 1)
+            cu_open(c, "if (block >= 0 && block < %lld)", (long long)blocks);
+        c->to->few ? mm_few(&mm) : many(&mm);
+        if (n > 1)
+            cu_close(c);
+        if (i + 1 < n)
+            cu_line(c, "block -= %lld;", (long long)blocks);
+        cu_forget(c, mark);
+        all += blocks;
+    }
+    cu_grid(c, 0, size_num((double)all), 1, NULL);
 }

@@ -6,6 +6,7 @@
 typedef struct {
     Cu *c;
     const Matmul *m;
+    int number; /* of the segment */
     const MatmulPart *part;
     const Pack *pack;
     bool tensor; /* cores */
@@ -37,6 +38,8 @@ enum { FEW_WARPS = 8, FEW_AHEAD = 4, FEW_STEPS = FEW_WARPS * FEW_AHEAD };
 Mm mm_of(Cu *c, int part);
 int64_t mm_columns(const Mm *mm); /* packed: all parts, filled up to 8 */
 void mm_constants(const Mm *mm);  /* COLS, DEPTH, STEPS, KP */
+/* The text for few rows: 8 columns of each part a block. */
+void mm_few(Mm *mm);
 /* Stores the outs of the element at row `at` and column `col`, of sums that the
  * hole gives. */
 void mm_store(const Mm *mm);

@@ -77,10 +77,10 @@ typedef struct {
     double columns, depth, steps;
 } Product;
 
-static Product product_of(const Forecast *f, const CudaKernel *k)
+static Product product_of(const Forecast *f, const CudaKernel *k, int part)
 {
     const Matmul *m = &k->kernel->matmul;
-    Product p = {.part = &m->part[k->part]};
+    Product p = {.part = &m->part[part]};
     p.pack = &p.part->w->pack;
     p.rows = product(m->nm, m->m, f->T);
     p.batches = product(m->nb, m->b, f->T);
@@ -99,10 +99,8 @@ static void counts(const Forecast *f, const CudaKernel *k, const Product *p)
     double all = p->rows * p->batches, each = p->columns * p->depth;
     double weights = p->pack->nb || k->kernel->matmul.expert ? p->batches : 1;
     double element = (double)type_bytes(p->pack->dtype, 1);
-    f->to->flops = 2 * all * each;
-    f->to->bytes = weights * each * element;
-    f->to->bytes += (double)buffer_bytes(
-        kernel_leaf(k->kernel, k->kernel->matmul.x), f->T);
+    f->to->flops += 2 * all * each;
+    f->to->bytes += weights * each * element;
     for (int i = 0; i < p->part->nout; i++)
         f->to->bytes += (double)buffer_bytes(
             k->kernel->out[p->part->first_out + i], f->T);
@@ -125,35 +123,54 @@ static double step_clocks(const Forecast *f, const MmTile *t, const char **by)
     return most;
 }
 
-static void tiles(const Forecast *f, const CudaKernel *k, const Product *p)
+/* What all segments of a kernel come to. */
+typedef struct {
+    double blocks, clocks, loads, bytes; /* loads: one behind the other */
+    const char *by;                      /* of most of the clocks */
+    double most;
+} Load;
+
+static void tiles(const Forecast *f, const CudaKernel *k, int part,
+                  const Product *p, Load *all)
 {
-    const MmTile t = mm_tile(k->kernel, k->part);
+    const MmTile t = mm_tile(k->kernel, part);
     const char *by;
-    double clocks = step_clocks(f, &t, &by);
     double blocks = ceil(p->rows / t.rows) * p->batches *
                     ceil(p->columns / t.columns);
-    double bytes = (t.rows + t.columns) * PACK_K * (t.tensor ? 2 : 4);
-    takes(f, ceil(blocks / f->m->units) * p->steps * clocks / f->m->clock, by);
-    takes(f, blocks * p->steps * bytes / f->m->l2, "L2");
-    takes(f, waves(f, k, blocks) * (p->steps / (t.stages - 1) + 1) * LATENCY,
-          "latency");
+    double clocks = blocks * p->steps * step_clocks(f, &t, &by);
+    double loads = p->steps / (t.stages - 1) + 1;
+    if (clocks > all->most)
+        all->by = by;
+    all->most = fmax(all->most, clocks);
+    all->clocks += clocks;
+    all->blocks += blocks;
+    all->loads = fmax(all->loads, loads);
+    all->bytes += blocks * p->steps * (t.rows + t.columns) * PACK_K *
+                  (t.tensor ? 2 : 4);
 }
 
 /* A warp has all loads of FEW_STEPS steps under way, then none. */
-static void few(const Forecast *f, const CudaKernel *k, const Product *p)
+static void few(const Product *p, Load *all)
 {
-    double blocks = p->columns / (8 * p->pack->parts) * p->batches *
-                    ceil(p->rows / 16);
-    takes(f, waves(f, k, blocks) * (ceil(p->steps / FEW_STEPS) + 1) * LATENCY,
-          "latency");
+    all->blocks += ceil(p->columns / (8 * p->pack->parts)) * p->batches *
+                   ceil(p->rows / 16);
+    all->loads = fmax(all->loads, ceil(p->steps / FEW_STEPS) + 1);
 }
 
 static void matmul(const Forecast *f, const CudaKernel *k)
 {
-    Product p = product_of(f, k);
-    counts(f, k, &p);
-    f->to->tensor = mm_tensor(k->kernel, k->part);
-    k->few ? few(f, k, &p) : tiles(f, k, &p);
+    Load all = {0};
+    f->to->bytes = (double)buffer_bytes(
+        kernel_leaf(k->kernel, k->kernel->matmul.x), f->T);
+    for (int i = 0; i < k->kernel->matmul.nparts; i++) {
+        Product p = product_of(f, k, i);
+        counts(f, k, &p);
+        k->few ? few(&p, &all) : tiles(f, k, i, &p, &all);
+    }
+    double whole = ceil(all.blocks / f->m->units) / all.blocks;
+    takes(f, whole * all.clocks / f->m->clock, all.by);
+    takes(f, all.bytes / f->m->l2, "L2");
+    takes(f, waves(f, k, all.blocks) * all.loads * LATENCY, "latency");
 }
 
 /* ---- all others ---- */

@@ -109,8 +109,8 @@ bool cu_knows(Op op); /* is there text for it, where a tree has it? */
 /* ---- around a function (cuda_head.c, cuda_fits.c, cuda_schedule.c) ---- */
 
 const char *cu_short_name(const Cu *c, const Node *n); /* to say which it is */
-/* The comment above it; it stores outs first .. first + n - 1. */
-void cu_head(Cu *c, FILE *out, int first, int n);
+/* The comment above it. */
+void cu_head(Cu *c, FILE *out);
 /* Has all that the plan holds CUDA text? False with err set: names the kernel
  * that has not, and why. */
 bool cuda_plan_fits(const Plan *p, Err *err);
@@ -121,9 +121,8 @@ bool cuda_schedules(Plan *p, const Pins *pinned, Err *err);
 /* ---- skeletons: fill c->to and print the body ---- */
 void cuda_map(Cu *c);
 void cuda_route(Cu *c);
-void cuda_matmul(Cu *c, int part); /* matmul and grouped: one a segment */
-bool cuda_has_few(Cu *c, int part); /* has it one for few tokens too? */
-void cuda_few(Cu *c, int part);
+void cuda_matmul(Cu *c); /* and grouped */
+bool cuda_has_few(Cu *c); /* a form for few tokens? */
 void cuda_append(Cu *c); /* an attend's first */
 void cuda_attend(Cu *c);
 void cuda_scatter(Cu *c);

@@ -44,6 +44,7 @@ has_key "expected" model.gpu
 python3 - 2>err <<'PY'
 import json
 rows = json.load(open("out"))["rows"]
+assert rows[0]["what"] == "xft" and all(r["launches"] <= 7 for r in rows)
 for r in rows:
     ms = sum(k["runs"] * k["expected_ms"] for k in r["kernels"])
     assert abs(ms - r["expected_ms"]) < 1e-9 * ms, r
@@ -61,6 +62,14 @@ ends 0 "expected of a model" bench model tiny --tokens 1,9 --target cuda \
     --model a100
 says out "expected of a model" "not measured"
 says out "expected of a model" "gr_attend"
+ends 0 "launches" bench model tiny --tokens 1 --target cuda --model h200 --json
+python3 - 2>err <<'PY'
+import json
+kernels = json.load(open("out"))["rows"][0]["kernels"]
+assert sum(k["runs"] == 2 for k in kernels) <= 10, kernels # of 2 layers
+assert sum(k["runs"] == 1 for k in kernels) <= 3, kernels
+PY
+ok "launches: of a Llama's layer at most ten"
 ends 1 "no times on GPUs" bench moe --target cuda
 says err "no times on GPUs" "--model h200"
 silent out "no times on GPUs"

@@ -142,6 +142,15 @@ gpu_ends 2 "--quantize" generate tiny -p a -n 1 --target cuda --quantize q8
 gpu_ends 1 "a step of training" show tiny --step --stage cuda
 says err "a step of training" "CUDA has no text for"
 silent out "a step of training"
+for command in "explore tiny" "build tiny -o built" "trace tiny --ids 1" \
+    "run none.graft:r"; do
+    # shellcheck disable=SC2086 # several words
+    gpu_ends 1 "$command" $command --target cuda
+    says err "$command" "nothing for GPUs"
+    silent out "$command"
+done
+[ ! -e built ]
+ok "no command runs on the CPU instead"
 gpu_ends 1 "ptx without NVRTC" GRAFT_NVRTC=/nowhere show tiny --stage ptx
 says err "ptx without NVRTC" "scripts/get-nvrtc fetches it"
 silent out "ptx without NVRTC"
