@@ -135,6 +135,7 @@ enum { MAX_PEERS = 2 };
 
 typedef struct {
     const char *what, *model;
+    const char *machine; /* whose static model is asked; NULL: none */
     int32_t *tokens;
     int ntokens, tries;
     int32_t *sizes;
@@ -154,3 +155,10 @@ void bench_start_peers(Bench *b); /* those for b->what */
  * failed, or Ctrl-C. */
 bool bench_row(Bench *b, const BenchSubject *s, int64_t T, Routing how,
                Err *err);
+int bench_width(const Bench *b); /* of a layer: D, F */
+int bench_inner(const Bench *b);
+
+/* ---- expected on a GPU (bench_gpu.c) ---- */
+
+const char *bench_machine_name(int i); /* NULL after the last */
+bool bench_expect(Bench *b, Err *err);

@@ -47,12 +47,13 @@ static int output_at(const Graph *g, const char *name)
 
 static bool interpret(Runner *r, int64_t T, const int32_t *pos,
                       const Column *in, int nin, const Column *out, int nout,
-                      uint64_t seed, Err *err)
+                      Draws draws, Err *err)
 {
     Arena arena = {0};
     Given given = {r, T, in, nin};
     const InterpEnv env = {.T = T, .pos = pos, .exact = r->o.exact,
-                           .training = r->o.training, .seed = seed,
+                           .training = r->o.training, .seed = draws.seed,
+                           .before = draws.before,
                            .user = &given, .input = input, .weight = weight};
     Tensor **made = arena_alloc(&arena, (size_t)r->graph->output.n *
                                             sizeof *made + 1);
@@ -101,8 +102,7 @@ static bool read(void *user, const Weight *w, int64_t index, int64_t first,
 static bool compile(Runner *r, Err *err)
 {
     const CpuOptions o = {.threads = r->o.common->threads,
-                          .training = r->o.training, .seed = r->o.seed,
-                          .moving = true};
+                          .training = r->o.training, .moving = true};
     const WeightSource source = {r->o.params, in_place, read, NULL};
     r->program = cpu_compile(r->graph, &o, err);
     return r->program && program_load(r->program, &source, err);
@@ -121,11 +121,11 @@ Runner *runner_new(const Graph *g, const RunnerOptions *o, Err *err)
 }
 
 bool runner_run(Runner *r, int64_t T, const int32_t *pos, const Column *in,
-                int nin, const Column *out, int nout, uint64_t seed, Err *err)
+                int nin, const Column *out, int nout, Draws draws, Err *err)
 {
     if (!r->program)
-        return interpret(r, T, pos, in, nin, out, nout, seed, err);
-    program_seed(r->program, seed);
+        return interpret(r, T, pos, in, nin, out, nout, draws, err);
+    program_draws(r->program, draws.seed, draws.before);
     return program_run(r->program, NULL, T, pos, in, nin, out, nout, err);
 }
 

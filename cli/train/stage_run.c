@@ -50,18 +50,19 @@ static void add_watched(Stage *s, double part, bool first)
         struct Watched *w = &s->watched.at[i];
         for (int64_t j = 0; j < w->count; j++)
             w->sum[j] = (first ? 0 : w->sum[j]) +
-                        w->now[j] * (w->loss ? part : 1);
+                        w->now[j] * (w->kind == WATCH_loss ? part : 1);
     }
 }
 
-/* The draws of a run are of the seed, the stage, the step and the run's first
- * token in it. */
-static uint64_t seed_of(const Stage *s, const Micro *m)
+/* Draws are of the seed, the stage, the step and the token's number in it,
+ * however the step is cut. */
+static Draws draws_of(const Stage *s, const Micro *m)
 {
     char name[96];
-    snprintf(name, sizeof name, "stage %d step %lld token %lld",
-             s->act->stage, (long long)s->at, (long long)m->base);
-    return random_key((uint64_t)s->act->option[TRAIN_seed].number, name);
+    snprintf(name, sizeof name, "stage %d step %lld", s->act->stage,
+             (long long)s->at);
+    uint64_t seed = (uint64_t)s->act->option[TRAIN_seed].number;
+    return (Draws){random_key(seed, name), m->base};
 }
 
 static bool run_micro(Stage *s, const Micro *m, bool first, Err *err)
@@ -78,7 +79,7 @@ static bool run_micro(Stage *s, const Micro *m, bool first, Err *err)
                                s->watched.at[i].now};
     nout += gradients_columns(&s->gradients, first, out + nout);
     bool fine = runner_run(s->runner, m->tokens, m->pos, in, nin, out, nout,
-                           seed_of(s, m), err);
+                           draws_of(s, m), err);
     if (fine) {
         s->loss = (first ? 0 : s->loss) + loss;
         add_watched(s, m->part, first);

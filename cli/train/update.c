@@ -237,7 +237,8 @@ static bool move(Move *m, Err *err)
         out[i].data = runner_in_place(m->k->runner) ? to : m->u->made[i];
     }
     const int32_t pos = 0;
-    if (!runner_run(m->k->runner, 1, &pos, in, nin, out, nout, 0, err))
+    if (!runner_run(m->k->runner, 1, &pos, in, nin, out, nout, (Draws){0},
+                    err))
         return false;
     for (int i = 0; i < nout; i++) {
         int64_t n;

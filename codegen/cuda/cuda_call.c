@@ -4,15 +4,32 @@
 
 /* ---- draws ---- */
 
+/* random_counter of an item: row-major but for T, which is outermost. */
+static const char *counter(Cu *c, const Type *t)
+{
+    int T = t->rank - 1;
+    while (T > 0 && t->dim[T]->size != size_sym("T"))
+        T--;
+    if (T <= 0)
+        return "(u64)item";
+    const char *inner = cu_long(c, t->rank - T - 1, t->dim + T + 1),
+               *outer = cu_long(c, T, t->dim),
+               *tokens = cu_long(c, 1, t->dim + T);
+    return cu_text(c, "(u64)(item / %s %% %s * %s * %s + "
+                   "item / (%s * %s) * %s + item %% %s)", inner, tokens, outer,
+                   inner, inner, tokens, inner, inner);
+}
+
 static void draw(Cu *c, const Node *n)
 {
     const Buffer *y = c->kernel->out[0];
     cu_items(c, cu_size_of(n->type.rank, n->type.dim),
              cu_long(c, n->type.rank, n->type.dim));
     c->to->draws = true;
-    const char *v = cu_text(c, "%s(draw, (u64)item)",
+    const char *v = cu_text(c, "%s(draw, %s)",
                             n->op == OP_uniform ? "draw_uniform"
-                                                : "draw_gaussian");
+                                                : "draw_gaussian",
+                            counter(c, &n->type));
     cu_line(c, "%s[item] = %s;", cu_arg(c, y),
             cu_narrowed(c, n->type.dtype, v));
 }

@@ -9,7 +9,8 @@
 /* Of C functions as kernels: what they need besides buffers. */
 typedef struct {
     const Node *node;
-    uint64_t key;
+    uint64_t key;   /* of draws, */
+    int64_t before; /* which so many tokens had before */
     const void *extra;
 } CallInfo;
 

@@ -35,11 +35,13 @@ static void draw(void *const *arg, const int64_t *run, int64_t task, void *mem)
     const Node *n = info->node;
     int64_t count = type_count(&n->type, run[0]);
     (void)task, (void)mem;
-    for (int64_t i = 0; i < count; i++)
+    RandomCount c = random_count(&n->type, run[0], info->before);
+    for (int64_t i = 0; i < count; i++) {
+        uint64_t at = random_counter(&c, i);
         type_store(n->type.dtype, arg[0], i,
-                   n->op == OP_uniform
-                       ? random_uniform(info->key, (uint64_t)i)
-                       : random_gaussian(info->key, (uint64_t)i));
+                   n->op == OP_uniform ? random_uniform(info->key, at)
+                                       : random_gaussian(info->key, at));
+    }
 }
 
 static void shuffled(void *const *arg, const int64_t *run, int64_t task,

@@ -68,16 +68,16 @@ static CallInfo *call_info(Program *p, const ProgramStep *of)
     return info;
 }
 
-void program_seed(Program *p, uint64_t seed)
+void program_draws(Program *p, uint64_t seed, int64_t before)
 {
-    if (p->o.seed == seed)
-        return;
     p->o.seed = seed;
     for (int i = 0; i < p->steps.step.n; i++) {
         const ProgramStep *of = &p->steps.step.at[i];
         if (!code_of(p, of->kernel)) {
             void **arg = p->step.at[p->steps.angle.n + i].arg;
-            ((CallInfo *)arg[of->n])->key = draw_key(p, of);
+            CallInfo *info = arg[of->n];
+            info->key = draw_key(p, of);
+            info->before = before;
         }
     }
 }

@@ -88,7 +88,8 @@ bool program_run(Program *p, State *s, int64_t T, const int32_t *pos,
 /* May results lie where inputs of their size do? If all it does is one
  * elementwise kernel. */
 bool program_in_place(const Program *p);
-void program_seed(Program *p, uint64_t seed); /* of draws, from now on */
+/* Draws from now on: of this seed, after those of `before` other tokens. */
+void program_draws(Program *p, uint64_t seed, int64_t before);
 /* Elements of an output when T tokens run; -1: no such output. */
 int64_t program_output_count(const Program *p, const char *name, int64_t T);
 
@@ -131,3 +132,7 @@ double trial_seconds(Trial *t, int64_t T); /* a run; below 0: no room */
 void trial_free(Trial *t);
 /* What k has to do as it is tried, and the bytes it must move. */
 ProgramWork kernel_work(const Kernel *k, int64_t T);
+/* The same of matmuls and attention alone, after `before` tokens; t NULL: by no
+ * machine's kinds of products. */
+ProgramWork kernel_needs(const struct Target *t, const Kernel *k,
+                         int64_t before, int64_t T);

@@ -36,6 +36,27 @@ uint64_t random_draw_key(const Node *n, uint64_t seed, uint64_t place)
     return random_key(seed + own, name) ^ (placed ? 0 : place);
 }
 
+RandomCount random_count(const Type *t, int64_t T, int64_t before)
+{
+    RandomCount c = {.T = 1, .inner = 1};
+    const Size *tokens = size_sym("T");
+    for (int i = 0; i < t->rank; i++) {
+        if (t->dim[i]->size == tokens) {
+            c = (RandomCount){T, 1, type_count(t, T) / T, before};
+            continue;
+        }
+        c.inner *= size_at(t->dim[i]->size, T);
+    }
+    return c;
+}
+
+uint64_t random_counter(const RandomCount *c, int64_t i)
+{
+    int64_t t = i / c->inner % c->T, outer = i / c->inner / c->T;
+    return (uint64_t)((c->before + t) * c->rest + outer * c->inner +
+                      i % c->inner);
+}
+
 uint64_t random_place(uint64_t place, int iteration)
 {
     return random_bits(place, (uint64_t)iteration + 1);

@@ -17,7 +17,8 @@ typedef struct {
     bool exact;         /* all in f64, casts do nothing; else every node is
                          * rounded to its type */
     bool training;      /* the flag of that name */
-    uint64_t seed;      /* for draws */
+    uint64_t seed;      /* for draws, */
+    int64_t before;     /* which so many tokens had before these */
     void *user;
     /* Fill out[count] with an input column or a weight, widened. */
     bool (*input)(void *user, const char *name, const Type *t, double *out);

@@ -91,8 +91,11 @@ bool run_draw(Run *r, const Node *n, const Operand *in, Tensor *out)
 {
     (void)in;
     uint64_t key = random_draw_key(n, r->env->seed, r->place);
-    for (int64_t i = 0; i < out->count; i++)
-        out->at[i] = n->op == OP_uniform ? random_uniform(key, (uint64_t)i)
-                                         : random_gaussian(key, (uint64_t)i);
+    RandomCount c = random_count(&n->type, r->env->T, r->env->before);
+    for (int64_t i = 0; i < out->count; i++) {
+        uint64_t at = random_counter(&c, i);
+        out->at[i] = n->op == OP_uniform ? random_uniform(key, at)
+                                         : random_gaussian(key, at);
+    }
     return true;
 }
