@@ -183,6 +183,40 @@ static void print_claim(const Check *c, const Claim *claim)
     }
 }
 
+/* ---- what was checked ---- */
+
+static const struct {
+    AstKind kind;
+    const char *one;
+} checked[] = {
+    {AST_module, "module"}, {AST_model, "model"},
+    {AST_transform, "transform"}, {AST_recipe, "recipe"},
+    {AST_prove, "proof"}, {AST_rule, "rule"}, {AST_schedule, "schedule"},
+};
+
+static int count_of(const Ast *file, AstKind kind)
+{
+    int n = 0;
+    for (int i = 0; i < file->nkid; i++)
+        n += file->kid[i]->kind == kind;
+    return n;
+}
+
+/* "moe.graft: checked 2 modules, 1 transform", of the file's own. */
+static void print_checked(const char *path, const Ast *file)
+{
+    const char *before = "";
+    printf("%s: checked ", path);
+    for (size_t i = 0; i < COUNT(checked); i++) {
+        int n = count_of(file, checked[i].kind);
+        if (!n)
+            continue;
+        printf("%s%d %s%s", before, n, checked[i].one, n == 1 ? "" : "s");
+        before = ", ";
+    }
+    puts(*before ? "" : "no definition of its own");
+}
+
 static void check_schedules(Arena *a, const Spec *spec)
 {
     Pins pins = {.arena = a};
@@ -208,6 +242,10 @@ static void check_one(Check *c, const char *path)
             print_claim(c, &claims.at[i]);
         c->wrong |= claim_report(&claims.at[i]);
     }
+    const Ast *const *file;
+    int files = spec_files(spec, &file);
+    if (read && files && !c->common.json && !c->common.quiet)
+        print_checked(path, file[files - 1]);
     add_said(c, &diags);
     c->wrong |= diags.errors > 0;
     diags_free(&diags);

@@ -100,7 +100,8 @@ static void choose_matmul(const Emit *e, Kernel *k)
     while (m.block > 48 && m.block * m.row > BLOCK_BYTES)
         m.block /= 2;
     s->tokens = m.tokens; /* what there are registers for */
-    s->vectors = m.vectors;
+    if (k->matmul.nparts == 1) /* of several each has gone by it its own way */
+        s->vectors = m.vectors;
     set_one(&s->depth, m.depth);
     set_one(&s->ahead, m.ahead);
     set_all(s->block, m.block);

@@ -32,7 +32,7 @@ struct Trial {
     Jit *jit;
     ExecKernel code;
     ExecTasks tasks;
-    void *arg[RUNS][KERNEL_ARGS];
+    void *arg[RUNS][2 * KERNEL_ARGS];
 };
 
 /* ---- memory ---- */
@@ -224,6 +224,8 @@ static void copy_kernel(Trial *t)
     *k = *t->of->kernel;
     if (k->skeleton != SKEL_matmul && k->skeleton != SKEL_grouped)
         return;
+    k->in = arena_alloc(&t->arena, (size_t)k->nin * sizeof *k->in);
+    memcpy(k->in, t->of->kernel->in, (size_t)k->nin * sizeof *k->in);
     for (int i = 0; i < k->matmul.nparts; i++) {
         Buffer *old = k->matmul.part[i].w;
         t->pack[i] = *old;

@@ -19,8 +19,9 @@ Inst *inst_new(Model *m, const Spec *spec, const Ast *def, Inst *parent,
                const char *path, const char *file);
 /* Binds a call's arguments to the module's parameters; false after messages.*/
 bool inst_bind_args(Scope *s, Inst *inst, const Ast *call);
-/* Weights and parts; `own` sees the instance's parameters. */
-void inst_build(Model *m, Inst *inst, Scope *own);
+/* Weights and parts; `own` sees the instance's parameters. False: given up at
+ * a mistake. */
+bool inst_build(Model *m, Inst *inst, Scope *own);
 Slot *inst_slot(const Inst *inst, const char *name);
 Part *inst_part(const Inst *inst, const char *name);
 const Ast *inst_forward(const Inst *inst);

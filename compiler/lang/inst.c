@@ -466,7 +466,7 @@ static bool given_up(const Model *m, const Inst *inst)
     return inst->spec->diags->errors && !m->symbolic;
 }
 
-void inst_build(Model *m, Inst *inst, Scope *own)
+bool inst_build(Model *m, Inst *inst, Scope *own)
 {
     for (int i = 0; i < inst->def->nkid && !given_up(m, inst); i++) {
         const Ast *item = inst->def->kid[i];
@@ -476,4 +476,5 @@ void inst_build(Model *m, Inst *inst, Scope *own)
         if (item->kind == AST_part)
             add_part(own, inst, item);
     }
+    return !given_up(m, inst);
 }

@@ -286,7 +286,6 @@ static void own_by(Inst *inst, void *applied)
     inst->by = applied;
 }
 
-/* Paths of what was just built, for messages: without the model's. */
 static Inst *replaced(Scope *s, Inst *match, const Ast *replace,
                       Applied *applied)
 {
@@ -312,7 +311,8 @@ static Inst *replaced(Scope *s, Inst *match, const Ast *replace,
         return NULL;
     Scope own = {.spec = s->spec, .model = s->model, .g = s->model->weights,
                  .inst = fresh, .site = call};
-    inst_build(s->model, fresh, &own);
+    if (!inst_build(s->model, fresh, &own))
+        return NULL;
     inst_walk(fresh, own_by, applied);
     for (int i = 2; i < replace->nkid; i++)
         if (replace->kid[i]->kind == AST_each)

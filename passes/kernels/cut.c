@@ -75,65 +75,14 @@ static void mark_needed(Cut *c, const Node *n)
 
 /* ---- uses ---- */
 
-bool moved_has(const Moved *m, const Dim *d)
-{
-    for (int i = 0; i < m->n; i++)
-        if (m->dim[i] == d)
-            return true;
-    return false;
-}
-
-bool moved_add(Moved *m, const Dim *d)
-{
-    if (moved_has(m, d))
-        return true;
-    if (m->n == MAX_MOVED)
-        return false;
-    m->dim[m->n++] = d;
-    return true;
-}
-
-void moved_drop(Moved *m, const Dim *d)
-{
-    for (int i = 0; i < m->n; i++)
-        if (m->dim[i] == d)
-            m->dim[i] = m->dim[--m->n];
-}
-
-static bool same_moved(const Moved *a, const Moved *b)
-{
-    bool same = a->n == b->n;
-    for (int i = 0; i < a->n; i++)
-        same = same && moved_has(b, a->dim[i]);
-    return same;
-}
-
-bool cut_moves(const Node *n, int arg, Moved *m)
-{
-    bool fits = true;
-    if (arg == 0 && (n->op == OP_gather || n->op == OP_slice ||
-                     n->op == OP_rename || n->op == OP_split ||
-                     n->op == OP_cut || n->op == OP_join))
-        fits = moved_add(m, n->dim[0]);
-    else if (n->op == OP_join)
-        fits = moved_add(m, n->dim[1]);
-    for (int i = 1; n->op == OP_flatten && i < n->ndim; i++)
-        fits &= moved_add(m, n->dim[i]);
-    if (n->op == OP_rope)
-        fits = moved_add(m, n->type.dim[2]);
-    if (node_kind(n) == NODE_reduce)
-        for (int i = 0; i < op_over(n); i++)
-            moved_drop(m, n->dim[i]);
-    return fits;
-}
-
 static void use(Cut *c, Node *n, Group *g, const Moved *m)
 {
     Info *info = &c->info[n->id];
     Use u = {g, *m};
     for (int i = 0; i < info->use.n; i++)
-        if (info->use.at[i].group == g && same_moved(&info->use.at[i].moved, m))
+        if (info->use.at[i].group == g && moved_same(&info->use.at[i].moved, m))
             return;
+    extent_uses(info, g);
     list_push(c->arena, &info->use, u);
 }
 
@@ -262,6 +211,15 @@ static bool may_inline(Cut *c, const Node *n, const Use *u)
     return node_kind(n) != NODE_reduce || may_reduce(n, u);
 }
 
+/* Is an earlier use that group's, too? */
+static bool used_before(const Info *info, int use)
+{
+    bool again = false;
+    for (int j = 0; j < use; j++)
+        again |= info->use.at[j].group == info->use.at[use].group;
+    return again;
+}
+
 /* Is each use within the groups' rights, and not too much work again? What a
  * matmul may do behind its sum, it does once. */
 static bool inline_everywhere(Cut *c, const Node *n)
@@ -272,11 +230,8 @@ static bool inline_everywhere(Cut *c, const Node *n)
         return false;
     for (int i = 0; i < info->use.n; i++) {
         const Use *u = &info->use.at[i];
-        bool again = false;
-        for (int j = 0; j < i; j++)
-            again |= info->use.at[j].group == u->group;
-        groups += !again;
-        if (!may_inline(c, n, u))
+        groups += !used_before(info, i);
+        if (!may_inline(c, n, u) || !extent_takes(c, n, u->group))
             return false;
         for (int j = 0; info->reduces && j < n->type.rank; j++)
             if (u->group->skeleton != SKEL_map)
@@ -311,8 +266,12 @@ static void inline_in_all(Cut *c, Node *n)
 {
     Info *info = &c->info[n->id];
     int uses = info->use.n;
-    for (int i = 0; i < uses; i++)
-        compute_in(c, n, info->use.at[i].group, &info->use.at[i].moved);
+    for (int i = 0; i < uses; i++) {
+        Use u = info->use.at[i];
+        if (!used_before(info, i))
+            extent_computes(c, n, u.group);
+        compute_in(c, n, u.group, &u.moved);
+    }
 }
 
 /* A group that has n's rows already and may also store n: none of n's other
@@ -326,7 +285,8 @@ static Group *host_of(Cut *c, const Node *n)
         const Use *u = &info->use.at[i];
         bool fits = u->group->rows_set && !u->group->nholes &&
                     u->group->out.n < MOST_OUTS &&
-                    u->group->skeleton == SKEL_map;
+                    u->group->skeleton == SKEL_map &&
+                    extent_takes(c, n, u->group);
         for (int j = 0; fits && j < u->group->nrow; j++)
             fits = type_dim(&n->type, u->group->row[j]) >= 0;
         if (node_kind(n) == NODE_reduce)
@@ -346,6 +306,7 @@ static void store_node(Cut *c, Node *n)
     if (!g)
         g = cut_group_new(c, SKEL_map);
     cut_store_in(c, n, g);
+    extent_computes(c, n, g);
     compute_in(c, n, g, &nowhere);
 }
 
@@ -410,7 +371,7 @@ static Group *epilogue_of(Cut *c, const Node *n)
     if (info->stored || !info->use.n)
         return NULL;
     Group *g = info->use.at[0].group;
-    if (g->halves)
+    if (g->halves || !extent_takes(c, n, g))
         return NULL;
     if (g->skeleton == SKEL_map ? g->rows_set || g->nholes
                                 : !g->nholes || g->nholes == MAX_HOLES ||
@@ -442,6 +403,7 @@ static void matmul(Cut *c, Node *n)
     }
     g->skeleton = k.index ? SKEL_grouped : SKEL_matmul;
     g->hole[g->nholes++] = n;
+    extent_computes(c, n, g);
     c->info[k.x->id].stored = true;
     c->info[k.w->id].stored |= k.panels;
     use(c, k.x, g, &nowhere);

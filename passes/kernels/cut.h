@@ -11,6 +11,13 @@ typedef struct {
     const Dim *dim[MAX_MOVED];
 } Moved;
 
+/* What a group's kernel will have, at most: it must fit a kernel's tables. */
+typedef struct {
+    int reads; /* nodes that it uses and does not compute; tables */
+    int nodes; /* that it computes */
+    int sums;  /* reductions of these */
+} Extent;
+
 typedef struct Group {
     Skeleton skeleton;
     LIST(Node *) out; /* computed and stored */
@@ -23,6 +30,7 @@ typedef struct Group {
     struct Group *into; /* merged into this one */
     LIST(struct Group *) part; /* matmuls merged into it */
     int mark; /* of a search */
+    Extent extent;
     Kernel *kernel;
 } Group;
 
@@ -106,9 +114,19 @@ bool cut_joins(const Cut *c, const Node *a, const Node *b);
 bool contract_same_rows(const Contract *a, const Contract *b);
 
 void cut_groups(Cut *c);  /* cut.c: every node its groups */
+/* cut_extent.c. g uses n: a read, until g computes it. */
+void extent_uses(const Info *info, Group *g);
+/* g computes n. (Before its arguments are used.) */
+void extent_computes(const Cut *c, const Node *n, Group *g);
+/* May g compute n, too? */
+bool extent_takes(const Cut *c, const Node *n, const Group *g);
+bool extents_join(const Group *a, const Group *b);
+void extent_join(const Group *from, Group *to);
+/* cut_moved.c */
 bool moved_has(const Moved *m, const Dim *d);
 bool moved_add(Moved *m, const Dim *d); /* false: no room */
 void moved_drop(Moved *m, const Dim *d);
+bool moved_same(const Moved *a, const Moved *b);
 /* Which dims of argument `arg` do not stand where n's do. False: too many. */
 bool cut_moves(const Node *n, int arg, Moved *m);
 int cut_rows_of(const Node *n, const Dim **out); /* of a reduction */
@@ -146,9 +164,11 @@ Node *cut_rewritten(Graph *to, Node n);
 const Graph *cut_operands(const Graph *g, Arena *a);
 void cut_pack_kernel(Cut *c, Buffer *panels); /* that writes them */
 void cut_route_kernel(Cut *c, Node *index, Kernel *k); /* of a map, or new */
-/* reads.c: adds b to what k reads. More than KERNEL_ARGS are counted only: such
- * a kernel does not hold. */
+/* reads.c: adds b to what k reads, unless it does already. */
+Kernel *kernel_new(Arena *a);
 void kernel_reads(Kernel *k, Buffer *b);
+void kernel_reads_also(Kernel *k, Buffer *b); /* in any case */
+void kernel_writes(Kernel *k, Buffer *b);
 Buffer *cut_positions(Cut *c, const Dim *T);
 /* Adds what the trees of these roots read: they end where `ends` says. */
 typedef bool CutEnds(Cut *c, const Node *n, void *user);

@@ -117,7 +117,7 @@ static void map_kernel(Cut *c, Group *g, Kernel *k)
     bool topk = false;
     bool *seen = arena_alloc(c->arena, (size_t)c->g->node.n);
     for (int i = 0; i < g->out.n; i++) {
-        k->out[k->nout++] = cut_written(c, g->out.at[i]);
+        kernel_writes(k, cut_written(c, g->out.at[i]));
         topk |= picks(c, g->out.at[i], seen);
     }
     k->map.nrow = row_of_type(g, &g->out.at[0]->type, k->map.row);
@@ -153,7 +153,7 @@ void cut_own_kernel(Cut *c, Node *n, Kernel *k)
     k->node = n;
     for (int i = 0; i < node_args(n) && k->skeleton != SKEL_scatter; i++)
         if (k->skeleton == SKEL_call) /* each at its own place */
-            k->in[k->nin++] = cut_stored(c, n->arg[i]);
+            kernel_reads_also(k, cut_stored(c, n->arg[i]));
         else if (cut_reads_arg(n, i))
             kernel_reads(k, cut_stored(c, n->arg[i]));
     if (k->skeleton == SKEL_back || n->op == OP_attend_dmore)
@@ -164,11 +164,9 @@ static void own_kernel(Cut *c, Group *g, Kernel *k)
 {
     Node *n = g->out.at[0];
     cut_own_kernel(c, n, k);
-    if (g->out.n > KERNEL_ARGS)
-        BUG("%s: more results than a kernel can have", k->name);
-    k->out[k->nout++] = cut_stored(c, n);
+    kernel_writes(k, cut_stored(c, n));
     for (int i = g->out.n - 1; i > 0; i--) /* results, met from the last */
-        k->out[k->nout++] = cut_stored(c, g->out.at[i]);
+        kernel_writes(k, cut_stored(c, g->out.at[i]));
 }
 
 static const char *kernel_name(Cut *c, const Kernel *k, const Node *n)
@@ -185,13 +183,13 @@ static const char *kernel_name(Cut *c, const Kernel *k, const Node *n)
 
 void cut_pack_kernel(Cut *c, Buffer *panels)
 {
-    Kernel *k = arena_alloc(c->arena, sizeof *k);
+    Kernel *k = kernel_new(c->arena);
     k->skeleton = SKEL_pack;
     k->node = panels->node;
     k->name = kernel_name(c, k, k->node);
     for (int i = 0; i < panels->pack.parts; i++)
         kernel_reads(k, cut_stored(c, panels->pack.part[i]));
-    k->out[k->nout++] = panels;
+    kernel_writes(k, panels);
     list_push(c->arena, &c->plan->kernel, k);
 }
 
@@ -230,9 +228,7 @@ void cut_route_kernel(Cut *c, Node *index, Kernel *k)
     k->index = index;
     if (!k->nout)
         kernel_reads(k, cut_stored(c, index));
-    if (k->nout < KERNEL_ARGS)
-        k->out[k->nout] = b;
-    k->nout++;
+    kernel_writes(k, b);
 }
 
 /* The map that picks this index, if a route may compute it: its one task has
@@ -257,7 +253,7 @@ static Buffer *route_of(Cut *c, const Buffer *index)
         return b;
     Kernel *k = picking_map(c, index);
     if (!k) {
-        k = arena_alloc(c->arena, sizeof *k);
+        k = kernel_new(c->arena);
         list_push(c->arena, &c->plan->kernel, k);
     }
     cut_route_kernel(c, index->node, k);
@@ -271,7 +267,7 @@ static void add_group(Cut *c, Group *g)
         g = g->into;
     if (g->kernel)
         return;
-    Kernel *k = g->kernel = arena_alloc(c->arena, sizeof *k);
+    Kernel *k = g->kernel = kernel_new(c->arena);
     before(c, g, g);
     k->skeleton = g->skeleton;
     k->name = kernel_name(c, k, g->out.at[0]);

@@ -104,7 +104,8 @@ static bool may_load(Cut *c, Group *g, const Contract *k)
             return false; /* its rows are taken a part at a time */
     if (k->turned || !map || map->skeleton != SKEL_map || map->nholes ||
         map->out.n != 1 || cut_is_output(c, k->x) || !same_rows(map, k) ||
-        read_by_others(c, g, k->x) || used_behind(c, g, k->x))
+        !extents_join(map, g) || read_by_others(c, g, k->x) ||
+        used_behind(c, g, k->x))
         return false;
     look(&l, k->x, true);
     return !l.heavy && info->cost % 1000 <= columns(g);
@@ -114,6 +115,7 @@ static bool may_load(Cut *c, Group *g, const Contract *k)
 static void move(Cut *c, Group *from, Group *to, Node *x)
 {
     from->out.n = 0;
+    extent_join(from, to);
     c->info[x->id].home = NULL;
     for (int i = 0; i < c->g->node.n; i++)
         for (int j = 0; j < c->info[i].use.n; j++)

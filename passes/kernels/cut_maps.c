@@ -121,7 +121,7 @@ static bool may_join(Cut *c, Group *a, Group *b)
     if (a->skeleton != SKEL_map || b->skeleton != SKEL_map || a->nholes ||
         b->nholes || !a->out.n || !b->out.n ||
         (!rows_agree(a, b) && !pointwise(c, a, b)) ||
-        a->out.n + b->out.n > MOST_OUTS)
+        a->out.n + b->out.n > MOST_OUTS || !extents_join(a, b))
         return false;
     const Group *rows = a->rows_set ? a : b;
     return path_free(c, a, b, rows) && path_free(c, b, a, rows) &&
@@ -163,6 +163,7 @@ static void join(Cut *c, Group *a, Group *b)
         list_push(c->arena, &b->out, a->out.at[i]);
     }
     a->out.n = 0;
+    extent_join(a, b);
     for (int i = 0; i < c->g->node.n; i++)
         for (int j = 0; j < c->info[i].use.n; j++)
             if (c->info[i].use.at[j].group == a)

@@ -242,7 +242,7 @@ static bool may_merge(Cut *c, Group *a, Group *b)
 {
     Contract ca, cb;
     if (a->into || b->into || b->part.n || a->skeleton != SKEL_matmul ||
-        b->skeleton != SKEL_matmul || a->part.n >= 7)
+        b->skeleton != SKEL_matmul || a->part.n >= 7 || !extents_join(a, b))
         return false;
     contract_read(a->hole[0], &ca);
     contract_read(b->hole[0], &cb);
@@ -258,6 +258,7 @@ void cut_merge(Cut *c)
             if (!may_merge(c, a, b))
                 continue;
             b->into = a;
+            extent_join(b, a);
             list_push(c->arena, &a->part, b);
         }
 }
@@ -322,7 +323,7 @@ static void add_part(Cut *c, Group *g, Kernel *k, const Contract *first)
     p->nout = g->out.n;
     kernel_reads(k, p->w);
     for (int i = 0; i < g->out.n; i++)
-        k->out[k->nout++] = cut_stored(c, g->out.at[i]);
+        kernel_writes(k, cut_stored(c, g->out.at[i]));
 }
 
 void cut_matmul_rows(Cut *c, const Contract *first, Kernel *k)

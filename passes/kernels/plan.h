@@ -104,12 +104,14 @@ typedef struct {
                      * up across lanes); NULL: no vectors */
 } Map;
 
+/* A repeat, which nobody launches, may have more than KERNEL_ARGS. */
 enum { KERNEL_ARGS = 40, KERNEL_NODES = 1024, KERNEL_REDUCTIONS = 64 };
 struct Kernel {
     Skeleton skeleton;
     const char *name; /* of its function, unique: "gr_ffn_gate_3" */
     int nin, nout;
-    Buffer *in[KERNEL_ARGS], *out[KERNEL_ARGS];
+    Buffer **in, **out; /* in `arena`: kernel_reads, kernel_writes */
+    Arena *arena;
     union {
         struct {
             Map map;     /* and route's, of its outs but the last, if any */

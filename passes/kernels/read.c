@@ -45,13 +45,13 @@ static void read_out(PlanReader *r)
     if (!type_same(&t, &n->type))
         ir_mistake(ir, type_loc, "%s is %s", read_name_of(r, n),
                    type_text(&n->type));
-    else if (k->nout == KERNEL_ARGS)
+    else if (k->nout == KERNEL_ARGS && k->skeleton != SKEL_repeat)
         ir_mistake(ir, loc, "at most %d results", KERNEL_ARGS);
     else if (matmul && !k->matmul.nparts)
         ir_mistake(ir, loc, "needs a line of weights before its results");
     if (ir->failed)
         return;
-    k->out[k->nout++] = cut_written(&r->cut, n);
+    kernel_writes(k, cut_written(&r->cut, n));
     read_tree(r, n, true);
 }
 
@@ -381,7 +381,7 @@ static void read_skeleton(PlanReader *r)
 
 static void read_kernel(PlanReader *r, int level)
 {
-    Kernel *k = r->k = arena_alloc(r->ir.arena, sizeof *k);
+    Kernel *k = r->k = kernel_new(r->ir.arena);
     r->loc = r->ir.now.loc;
     r->body.n = 0;
     r->key = (Loc){0, 0};

@@ -127,7 +127,7 @@ void read_pack_head(PlanReader *r)
     memcpy(b->pack.part, part, sizeof part);
     for (int i = 0; i < n; i++)
         kernel_reads(k, cut_stored(&r->cut, part[i]));
-    k->out[k->nout++] = b;
+    kernel_writes(k, b);
 }
 
 static bool same_parts(const Pack *a, const Pack *b)

@@ -3,14 +3,45 @@
 #include "passes/kernels/cut.h"
 #include <string.h>
 
+Kernel *kernel_new(Arena *a)
+{
+    Kernel *k = arena_alloc(a, sizeof *k);
+    k->arena = a;
+    return k;
+}
+
+/* The list with b as its n-th; its room is 4, 8, 16, ... */
+static Buffer **with(Arena *a, Buffer **list, int n, Buffer *b)
+{
+    if (n == 0 || (n >= 4 && !(n & (n - 1)))) {
+        size_t room = n ? 2 * (size_t)n : 4;
+        Buffer **more = arena_alloc(a, room * sizeof *more);
+        if (n)
+            memcpy(more, list, (size_t)n * sizeof *more);
+        list = more;
+    }
+    list[n] = b;
+    return list;
+}
+
+void kernel_reads_also(Kernel *k, Buffer *b)
+{
+    k->in = with(k->arena, k->in, k->nin, b);
+    k->nin++;
+}
+
 void kernel_reads(Kernel *k, Buffer *b)
 {
-    for (int i = 0; i < k->nin && i < KERNEL_ARGS; i++)
+    for (int i = 0; i < k->nin; i++)
         if (k->in[i] == b)
             return;
-    if (k->nin < KERNEL_ARGS)
-        k->in[k->nin] = b;
-    k->nin++;
+    kernel_reads_also(k, b);
+}
+
+void kernel_writes(Kernel *k, Buffer *b)
+{
+    k->out = with(k->arena, k->out, k->nout, b);
+    k->nout++;
 }
 
 static bool same_rope(const Rope *a, const Rope *b)

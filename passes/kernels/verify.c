@@ -84,7 +84,7 @@ static int written_at(const Verify *v, const Buffer *b)
 static bool reads_hold(Verify *v)
 {
     const Kernel *k = v->k;
-    if (k->nin > KERNEL_ARGS)
+    if (k->nin > KERNEL_ARGS && k->skeleton != SKEL_repeat)
         return verify_refuse(v, "reads %d buffers, of at most %d", k->nin,
                              KERNEL_ARGS);
     for (int i = 0; i < k->nin; i++) {
@@ -109,7 +109,8 @@ static bool reads_hold(Verify *v)
 static bool writes_hold(Verify *v)
 {
     const Kernel *k = v->k;
-    if (k->nout < 1 || k->nout > KERNEL_ARGS)
+    if (k->nout < 1 ||
+        (k->nout > KERNEL_ARGS && k->skeleton != SKEL_repeat))
         return verify_refuse(v, "writes %d buffers", k->nout);
     for (int i = 0; i < k->nout; i++) {
         Buffer *b = k->out[i];

@@ -12,6 +12,8 @@ says out "check xft" "xft: preserves: proved"
 says out "check xft" "xft_noisy: preserves: proved"
 says out "check xft" "xft_merge(xft(m)) == m: proved"
 says out "check xft" "sum_softmax"
+says out "check xft" \
+    "xft.graft: checked 2 modules, 3 transforms, 1 recipe, 1 proof"
 run check "$repo/stdlib/sparse_upcycling.graft"
 says out "check sparse_upcycling" "sparse_upcycling: preserves: proved"
 says out "check sparse_upcycling" \

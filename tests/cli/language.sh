@@ -25,6 +25,12 @@ assert any(m["name"] == "xft" for m in l["transforms"])' 2>err
 ok "list --json: an object of four lists"
 ends 1 "list of no file" list none.graft
 
+# ---- one mistake, one message ----
+ends 1 "half an expert" apply xft tiny -o half experts=4.5 active=2
+says err "half an expert" "a dim's size must be a whole number"
+[ "$(grep -c "error:" err)" = 1 ]
+ok "half an expert: one message"
+
 # ---- modules as parameters, patterns by form ----
 cat >any.graft <<'X'
 use llama
