@@ -48,6 +48,8 @@ const char *intern_n(const char *s, size_t len);
 PRINTF(1, 2) const char *intern_printf(const char *fmt, ...);
 /* The one of n names nearest to `word`, if near enough to be a slip; or NULL.*/
 const char *nearest(const char *word, const char *const *names, int n);
+/* As HTML, SVG and DOT have it. */
+void put_html(FILE *out, const char *text);
 /* s as it may stand within the quotes of a C string, or in a C comment;
  * interned. */
 const char *text_c(const char *s);

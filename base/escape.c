@@ -56,3 +56,19 @@ const char *text_comment(const char *s)
     }
     return finish(&t);
 }
+
+void put_html(FILE *out, const char *text)
+{
+    for (; *text; text++)
+        switch (*text) {
+        case '&':  fputs("&amp;", out); break;
+        case '<':  fputs("&lt;", out); break;
+        case '>':  fputs("&gt;", out); break;
+        case '"':  fputs("&quot;", out); break;
+        case '\'': fputs("&#39;", out); break;
+        case '\\': fputs("&#92;", out); break; /* DOT has escapes, too */
+        default:   /* XML has no controls */
+            fputc((unsigned char)*text < ' ' && !strchr("\n\t", *text)
+                      ? '?' : *text, out);
+        }
+}

@@ -70,7 +70,7 @@ static CudaText *text_for_gpus(const Show *s, Loaded *l, Err *err)
 {
     const PassOptions o = {.training = s->step};
     const Graph *g = graph_run(s, l, err);
-    return g ? cuda_text(g, &o, err) : NULL;
+    return g ? cuda_text(g, &o, &l->pins, err) : NULL;
 }
 
 static bool show_kernels(const Show *s, Loaded *l, Err *err)

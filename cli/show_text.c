@@ -87,7 +87,7 @@ static bool show_cuda(const Text *t, const char *stage, Err *err)
 {
     bool fine = true;
     CudaText *c = t->plan ? cuda_text_plan(t->plan, err)
-                          : cuda_text(t->graph, NULL, err);
+                          : cuda_text(t->graph, NULL, NULL, err);
     if (c && !strcmp(stage, "kernels"))
         kernels_print(c->plan, stdout);
     else if (c && !strcmp(stage, "ptx"))

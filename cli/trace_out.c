@@ -161,9 +161,9 @@ static void cell(FILE *f, const Trace *t, const Route *r, int k, int i, int y)
 static int heat_map(FILE *f, const Trace *t, const Route *r, int y)
 {
     fprintf(f, "<text x=\"4\" y=\"%d\">", y + LINE);
-    svg_escape(f, t->model);
+    put_html(f, t->model);
     fputs(" on ", f);
-    svg_escape(f, t->data);
+    put_html(f, t->data);
     fprintf(f, ": %s, %d experts</text>\n", r->name, r->experts);
     y += TOP;
     for (int k = 0; k < r->layers; k++) {

@@ -31,8 +31,9 @@ Graph *passes_run_one(const char *name, const Graph *g, Arena *a,
 typedef Graph *NewBody(const Iteration *pass, void *user);
 Graph *graph_rebody(const Graph *g, Arena *a, NewBody *body, void *user);
 
-/* A copy of g, which has no stats, with stats of its routing: for each index
- * that picks weights of experts, "stat.PATH.E.chosen" [E], how often each was,
- * and "stat.PATH.E.weight" [E], the sum of what its results are multiplied by
- * (where there is such a number); of a repeated layer along its passes. */
+/* A copy of g with stats of its routing: for each index that picks weights of
+ * experts, "stat.PATH.E.chosen" [E], how often each was, "stat.PATH.E.weight"
+ * [E], the sum of what its results are multiplied by, and "stat.PATH.E.shared",
+ * the sum of the weights of an expert that all tokens have beside them (where
+ * there are such numbers); of a repeated layer along its passes. */
 Graph *graph_routing(const Graph *g, Arena *a);

@@ -1,6 +1,7 @@
 /* What routing chooses, as outputs of a graph: for each index that picks
- * experts' weights, how often it names each expert, and the weights that it
- * gives them. A repeat's are lists of its passes. */
+ * experts' weights, how often it names each expert, the weights that it gives
+ * them, and those of a shared expert beside them. A repeat's are lists of its
+ * passes. */
 #include "passes/passes.h"
 #include <string.h>
 
@@ -79,6 +80,38 @@ static Node *weight_of(const Graph *g, Node *index, const Iteration *pass)
     return found;
 }
 
+/* A number for each token of the index, whatever it chooses. */
+static bool is_by_token(const Node *n, const Type *index)
+{
+    if (!type_is_float(n->type.dtype) || n->type.rank != index->rank - 1)
+        return false;
+    for (int i = 0; i < n->type.rank; i++)
+        if (type_dim(index, n->type.dim[i]) < 0)
+            return false;
+    return true;
+}
+
+/* What is added to the picked experts' sum first is the shared expert: its
+ * weight, or NULL where it has none. */
+static Node *shared_of(const Graph *g, Node *index, const Iteration *pass)
+{
+    Arena scratch = {0};
+    const bool *in = picked(g, index, pass, &scratch);
+    Node *other = NULL, *found = NULL;
+    for (int i = 0; i < g->node.n && !other; i++) {
+        const Node *n = g->node.at[i];
+        if (n->op == OP_add && in[n->arg[0]->id] != in[n->arg[1]->id])
+            other = n->arg[in[n->arg[0]->id]];
+    }
+    while (other && other->op == OP_cast)
+        other = other->arg[0];
+    for (int j = 0; other && other->op == OP_mul && j < 2; j++)
+        if (is_by_token(other->arg[j], &index->type))
+            found = other->arg[j];
+    arena_free(&scratch);
+    return found;
+}
+
 /* "layer[3].ffn" without the places of arrays: passes share a body. */
 static const char *route_name(const Node *n, const Dim *experts)
 {
@@ -136,6 +169,11 @@ static void add_outputs(Graph *g, const Iteration *pass)
         if (by)
             graph_output(g, intern_printf("stat.%s.weight", name),
                          by_expert(g, index, by));
+        Node *shared = shared_of(g, index, pass);
+        if (shared)
+            graph_output(g, intern_printf("stat.%s.shared", name),
+                         g_along(g, OP_sum, g_cast(g, TYPE_f32, shared),
+                                 shared->type.rank, shared->type.dim));
     }
 }
 
@@ -150,10 +188,12 @@ static Graph *body_once(Routing *r, const Iteration *pass)
     return b.to;
 }
 
-/* The bodies' new outputs as results of the repeat. */
+/* The bodies' new outputs as further results of the repeat. */
 static void further_out(Routing *r, Repeat *now)
 {
     LIST(RepeatOut) out = {0};
+    for (int i = 0; i < now->nout; i++)
+        list_push(r->arena, &out, now->out[i]);
     for (int i = 0; i < now->n; i++)
         for (int j = 0; j < now->at[i].body->output.n; j++) {
             const char *name = now->at[i].body->output.at[j].name;
@@ -196,9 +236,11 @@ Graph *graph_routing(const Graph *g, Arena *a)
     add_outputs(to, NULL);
     for (int i = 0; i < to->node.n; i++) {
         Node *n = to->node.at[i];
-        for (int j = 0; n->op == OP_repeat && j < n->repeat->nout; j++)
-            graph_output(to, n->repeat->out[j].name,
-                         g_result(to, n, n->repeat->out[j].name));
+        for (int j = 0; n->op == OP_repeat && j < n->repeat->nout; j++) {
+            const char *name = n->repeat->out[j].name;
+            if (!strncmp(name, "stat.", 5) && !has_output(to, name))
+                graph_output(to, name, g_result(to, n, name));
+        }
     }
     ir_verify(to, "routing");
     return to;

@@ -135,7 +135,7 @@ static inline void rig_reads_back(Rig *r)
 static inline CudaText *cuda_text_of(const Graph *g)
 {
     Err err = {""};
-    CudaText *t = cuda_text(g, NULL, &err);
+    CudaText *t = cuda_text(g, NULL, NULL, &err);
     if (!t)
         fail_msg("%s", err.text);
     return t;

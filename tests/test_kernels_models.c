@@ -84,7 +84,7 @@ static void same_cuda(Kit *k)
 {
     Err err = {""};
     Source src;
-    CudaText *t = cuda_text(k->graph, NULL, &err);
+    CudaText *t = cuda_text(k->graph, NULL, NULL, &err);
     if (!t)
         fail_msg("%s", err.text);
     char *text = text_of(t->plan);

@@ -95,6 +95,7 @@ typedef struct {
     int64_t done, total;     /* total 0: not known */
     double began, shown;     /* seconds */
     bool silent, terminal;
+    char more[96]; /* what else is told: ", loss 0.8", or "" */
 } Progress;
 
 Progress progress_begin(const Common *common, const char *what,

@@ -67,7 +67,8 @@ static void show(const Progress *p, double now)
     if (p->total > 0)
         fprintf(stderr, " of %s",
                 progress_amount(total, (double)p->total, p->unit));
-    fprintf(stderr, ", %s/s%s", progress_amount(speed, rate, p->unit), left);
+    fprintf(stderr, ", %s/s%s%s", progress_amount(speed, rate, p->unit), left,
+            p->more);
     fputs(p->terminal ? "\033[K" : "\n", terminal_stderr());
 }
 

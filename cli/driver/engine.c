@@ -44,16 +44,26 @@ static void say_widened(const Engine *e)
     }
 }
 
+static void say_not_kept(const Engine *e)
+{
+    CudaCost c = cuda_cost(e->gpu);
+    if (!c.cached && !c.kept)
+        report_note(e->common, "compiled kernels are not kept: no cache folder "
+                               "can be written (XDG_CACHE_HOME)");
+}
+
 static bool compile_gpu(Engine *e, Err *err)
 {
     const CudaOptions o = {.device = e->common->device,
-                           .last_only = e->last_only};
+                           .last_only = e->last_only,
+                           .pins = &e->loaded.pins};
     const WeightSource source = loaded_source(&e->loaded);
     say_widened(e);
     e->gpu = cuda_program(e->graph, &o, err);
     if (!e->gpu || !cuda_load(e->gpu, &source, err))
         return false;
     e->gpu_state = cuda_state_new(e->gpu);
+    say_not_kept(e);
     return true;
 }
 

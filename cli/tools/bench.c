@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 enum { KEY_tokens = 1, KEY_tries, KEY_context, KEY_sizes, KEY_kernels,
-       KEY_routing, KEY_peers, KEY_peer_timeout };
+       KEY_routing, KEY_peers, KEY_peer_timeout, KEY_model };
 enum { SKEW_TOKENS = 512 };
 
 static const struct argp_option options[] = {
@@ -21,6 +21,10 @@ static const struct argp_option options[] = {
     {"routing", KEY_routing, "uniform|zipf|one", 0,
      "Which experts tokens pick: any, the n-th 1/n as often, all the same "
      "(uniform; at 512 tokens the others too)",
+     1},
+    {"model", KEY_model, "h200|h100|a100", 0,
+     "With --target cuda: what is expected on this GPU, by a static model; "
+     "nothing runs",
      1},
     {"kernels", KEY_kernels, NULL, 0, "The time of each kernel too", 1},
     {"peers", KEY_peers, NULL, 0,
@@ -67,6 +71,8 @@ static void check_end(Bench *b, struct argp_state *state)
         argp_error(state, "--kernels is not for bench train");
     if (b->context >= 0 && (!b->model || trains(b)))
         argp_error(state, "--context is for bench model");
+    if (b->machine && b->common.target != TARGET_cuda)
+        argp_error(state, "--model needs --target cuda");
     if (b->nsizes && b->nsizes != 2)
         argp_error(state, "--sizes needs two numbers");
     for (int i = 0; i < b->nsizes; i++)
@@ -75,6 +81,17 @@ static void check_end(Bench *b, struct argp_state *state)
     for (int i = 0; i < b->ntokens; i++)
         if (b->tokens[i] < 1 || b->tokens[i] > 65536)
             argp_error(state, "--tokens: 1 to 65536");
+}
+
+static const char *machine_of(const char *arg, struct argp_state *state)
+{
+    const char *names[8];
+    int n = 0;
+    while (n < (int)COUNT(names) && bench_machine_name(n)) {
+        names[n] = bench_machine_name(n);
+        n++;
+    }
+    return names[option_word(state, "GPU", arg, names, n)];
 }
 
 static error_t key(int k, char *arg, struct argp_state *state)
@@ -102,6 +119,7 @@ static error_t key(int k, char *arg, struct argp_state *state)
     case KEY_peer_timeout:
         b->patience = option_real(state, "--peer-timeout", arg, 0.1, 1e5);
         break;
+    case KEY_model: b->machine = machine_of(arg, state); break;
     case KEY_kernels: b->kernels = true; break;
     case KEY_peers: b->with_peers = true; break;
     case ARGP_KEY_ARG: take_argument(b, arg, state); break;
@@ -145,11 +163,21 @@ static bool measure_skew(Bench *b, const BenchSubject *s, Err *err)
     return true;
 }
 
+int bench_width(const Bench *b)
+{
+    return b->nsizes ? b->sizes[0] : 2048;
+}
+
+int bench_inner(const Bench *b)
+{
+    return b->nsizes ? b->sizes[1] : 5504;
+}
+
 /* The layer with one expert active is there for what skew costs alone. */
 static bool measure_layer(Bench *b, const Layer *l, Err *err)
 {
     Arena a = {0};
-    int D = b->nsizes ? b->sizes[0] : 2048, F = b->nsizes ? b->sizes[1] : 5504;
+    int D = bench_width(b), F = bench_inner(b);
     BenchSubject s = {.name = l->name, .layer = l, .width = D, .inner = F,
                  .context = -1,
                  .t = b->common.has_dtype ? b->common.dtype : TYPE_bf16};
@@ -250,20 +278,29 @@ static bool run_bench(Bench *b, Err *err)
                                         : bench_moe(b, err);
 }
 
+static void begin(Bench *b)
+{
+    int threads = b->common.threads > 0 ? b->common.threads : exec_cores();
+    rt_catch_interrupts();
+    b->report.peaks = measure_peaks(threads);
+    bench_say_machine(&b->report);
+    if (b->with_peers)
+        bench_start_peers(b);
+}
+
 int command_bench(int argc, char **argv)
 {
     Bench b = {.tries = 5, .context = -1, .routing = -1, .patience = 300,
-               .common = {.runs = true, .compiled = true}};
+               .common = {.runs = true, .compiled = true,
+                          .cuda = true}};
     options_parse(&argp, argc, argv, &b, &b.common);
-    rt_catch_interrupts();
-    int threads = b.common.threads > 0 ? b.common.threads : exec_cores();
-    b.report = (Report){.common = &b.common, .peaks = measure_peaks(threads),
-                        .out = cJSON_CreateObject(), .peers = b.with_peers};
-    bench_say_machine(&b.report);
-    if (b.with_peers)
-        bench_start_peers(&b);
+    bool here = b.common.target == TARGET_cpu;
+    b.report = (Report){.common = &b.common, .out = cJSON_CreateObject(),
+                        .peers = b.with_peers};
+    if (here)
+        begin(&b);
     Err err;
-    bool fine = run_bench(&b, &err);
+    bool fine = here ? run_bench(&b, &err) : bench_expect(&b, &err);
     for (int i = 0; i < b.npeers; i++)
         peer_end(&b.peer[i]);
     if (fine && b.common.json)

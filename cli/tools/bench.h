@@ -137,6 +137,7 @@ enum { MAX_PEERS = 2 };
 
 typedef struct {
     const char *what, *model;
+    const char *machine; /* whose static model is asked; NULL: none */
     int32_t *tokens;
     int ntokens, tries;
     int32_t *sizes;
@@ -158,3 +159,10 @@ bool bench_row(Bench *b, const BenchSubject *s, int64_t T, Routing how,
                Err *err);
 /* A row for a training step of so many tokens. */
 bool bench_train_row(Bench *b, const BenchSubject *s, int64_t T, Err *err);
+int bench_width(const Bench *b); /* of a layer: D, F */
+int bench_inner(const Bench *b);
+
+/* ---- expected on a GPU (bench_gpu.c) ---- */
+
+const char *bench_machine_name(int i); /* NULL after the last */
+bool bench_expect(Bench *b, Err *err);

@@ -25,7 +25,7 @@ static void print_schedule(FILE *out, const Schedule *s)
     FILE *to = open_memstream(&text, &len);
     schedule_print(s, to);
     fclose(to);
-    svg_escape(out, text);
+    put_html(out, text);
     free(text);
 }
 
@@ -106,7 +106,7 @@ static void print_found(FILE *out, const Explore *e, const Pins *found)
     FILE *to = open_memstream(&text, &len);
     pins_print(found, "found", found->at.n, to);
     fclose(to);
-    svg_escape(out, text);
+    put_html(out, text);
     free(text);
     fputs("</pre>\n", out);
 }
@@ -119,10 +119,10 @@ char *explore_page(const Explore *e, const Pins *found)
     fputs("<!doctype html>\n<html lang=en>\n<head><meta charset=utf-8>\n"
           "<meta name=viewport content=\"width=device-width\">\n"
           "<title>explore ", out);
-    svg_escape(out, e->what);
+    put_html(out, e->what);
     fprintf(out, "</title>\n<style>%s</style></head>\n<body>\n"
                  "<h1>Schedules of ", style);
-    svg_escape(out, e->what);
+    put_html(out, e->what);
     fprintf(out, "</h1>\n<p>%d threads: %.0f GF/s by f32 FMA, %.0f by bf16 dot "
                  "products, %.0f by AMX, %.0f by integers; memory is read "
                  "at %.1f GB/s.</p>\n",

@@ -121,13 +121,13 @@ static void left(FILE *out, const Page *p)
     for (int i = 0; i < p->source.n; i++) {
         fprintf(out, "<button role=tab data-for=file%d%s>", i,
                 i ? "" : " data-first=1");
-        svg_escape(out, base_name(p->source.at[i]->path));
+        put_html(out, base_name(p->source.at[i]->path));
         fputs("</button>", out);
     }
     fputs("</nav>\n<div class=body>\n", out);
     for (int i = 0; i < p->source.n; i++) {
         fprintf(out, "<section id=file%d data-file=\"", i);
-        svg_escape(out, base_name(p->source.at[i]->path));
+        put_html(out, base_name(p->source.at[i]->path));
         fputs("\">", out);
         html_source(out, p->source.at[i]);
         fputs("</section>\n", out);
@@ -138,16 +138,16 @@ static void left(FILE *out, const Page *p)
 static void title(FILE *out, const Page *p)
 {
     const SubjectArgs *a = p->subject->args;
-    svg_escape(out, base_name(a->what));
+    put_html(out, base_name(a->what));
     if (a->transform) {
         fputs(", after ", out);
-        svg_escape(out, a->transform);
+        put_html(out, a->transform);
     }
     for (int i = 0; i < a->arg.n; i++) {
         fprintf(out, "%s ", i ? "," : "");
-        svg_escape(out, a->arg.at[i].name);
+        put_html(out, a->arg.at[i].name);
         fputs(" = ", out);
-        svg_escape(out, a->arg.at[i].value);
+        put_html(out, a->arg.at[i].value);
     }
 }
 

@@ -42,7 +42,7 @@ static void code_function(FILE *out, const Plan *plan, const char *text,
     fprintf(out, " &nbsp; %d lines</summary><pre>", lines);
     for (size_t i = 0; i < len; i++) {
         const char one[2] = {text[i], 0};
-        svg_escape(out, one);
+        put_html(out, one);
     }
     fputs("</pre></details>\n", out);
 }
@@ -124,7 +124,7 @@ static void level_cuda(Page *p, const Graph *g)
     char *marked;
     size_t len;
     Err err = {""};
-    CudaText *t = cuda_text(g, NULL, &err);
+    CudaText *t = cuda_text(g, NULL, NULL, &err);
     FILE *to = open_memstream(&marked, &len);
     if (t)
         cuda_lines(to, t->plan, t->text);

@@ -25,7 +25,7 @@ static void heading(FILE *out, const char *text, int look)
     if (look)
         fprintf(out, "<span class=\"note %s\">",
                 look == LOOK_new ? "new" : "gone");
-    svg_escape(out, text);
+    put_html(out, text);
     fputs(look ? "</span></h2>\n" : "</h2>\n", out);
 }
 
@@ -240,14 +240,14 @@ static void claim_text(FILE *out, const Claim *c)
     svg_at(out, c->at->src, line);
     fputs("\">", out);
     if (strcmp(c->name, c->text)) {
-        svg_escape(out, c->name);
+        put_html(out, c->name);
         fputs(": ", out);
     }
-    svg_escape(out, c->text);
+    put_html(out, c->text);
     fprintf(out, "%s: <b class=%s>%s</b>", c->silent ? " (not claimed)" : "",
             result[p->result], result[p->result]);
     fputs("<p>", out);
-    svg_escape(out, p->why);
+    put_html(out, p->why);
     fputs("</p>", out);
     if (*p->derivation) {
         fputs("<details><summary>derivation</summary>", out);

@@ -8,7 +8,7 @@ static void escape_n(FILE *out, const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const char one[2] = {text[i], 0};
-        svg_escape(out, one);
+        put_html(out, one);
     }
 }
 

@@ -65,22 +65,6 @@ const char *svg_line(int look)
                                : "#6b7280";
 }
 
-void svg_escape(FILE *out, const char *text)
-{
-    for (; *text; text++)
-        switch (*text) {
-        case '&':  fputs("&amp;", out); break;
-        case '<':  fputs("&lt;", out); break;
-        case '>':  fputs("&gt;", out); break;
-        case '"':  fputs("&quot;", out); break;
-        case '\'': fputs("&#39;", out); break;
-        case '\\': fputs("&#92;", out); break; /* DOT has escapes, too */
-        default:   /* XML has no controls */
-            fputc((unsigned char)*text < ' ' && !strchr("\n\t", *text)
-                      ? '?' : *text, out);
-        }
-}
-
 void svg_at(FILE *out, const Source *src, int line)
 {
     const char *base = strrchr(src->path, '/');

@@ -29,8 +29,6 @@ enum { LOOK_plain, LOOK_new, LOOK_gone };
 /* Is what stands at the path new on side 1, going away on side 0? */
 int svg_look(const Picture *p, int side, const char *path);
 int svg_weight_look(const Picture *p, int side, const char *path, bool made);
-/* With & < > " as XML has them. */
-void svg_escape(FILE *out, const char *text);
 const char *svg_fill(int look, const char *plain);
 const char *svg_line(int look);
 char *svg_layout(char *dot, Err *err); /* frees dot */

@@ -159,7 +159,7 @@ static int open_clusters(Draw *d, const Piece *b, const char *path)
         svg_class(d->out, "part", v ? v->def->src : NULL,
                   v ? v->def->name_loc : (Loc){0, 0});
         fputs("; label=\"", d->out);
-        svg_escape(d->out, cluster_title(d, b, here));
+        put_html(d->out, cluster_title(d, b, here));
         fputs("\";\n", d->out);
         s += *s == '.';
     }
@@ -192,11 +192,11 @@ static void draw_weight(Draw *d, const Piece *b, const Node *n,
     fprintf(d->out, " shape=box style=filled fillcolor=\"%s\" color=\"%s\" "
                     "tooltip=\"",
             svg_fill(look, "#dbe8fb"), svg_line(look));
-    svg_escape(d->out, w ? w->path : "weight");
+    put_html(d->out, w ? w->path : "weight");
     fputs(": ", d->out);
-    svg_escape(d->out, type_text(&n->type));
+    put_html(d->out, type_text(&n->type));
     fputs("\" label=<<b>", d->out);
-    svg_escape(d->out, w ? tail(w->path) : "weight");
+    put_html(d->out, w ? tail(w->path) : "weight");
     fputs("</b>>];\n", d->out);
 }
 
@@ -209,16 +209,16 @@ static void draw_op(Draw *d, const Node *n, const char *name)
                     "color=\"%s\" tooltip=\"",
             svg_fill(look, n->op == OP_input ? "#e5e7eb" : "#ffffff"),
             svg_line(look));
-    svg_escape(d->out, op_info[n->op].name);
+    put_html(d->out, op_info[n->op].name);
     fputs(": ", d->out);
-    svg_escape(d->out, type_text(&n->type));
+    put_html(d->out, type_text(&n->type));
     fputs("\" label=<", d->out);
     if (n->label && n->op != OP_input) {
         fputs("<b>", d->out);
-        svg_escape(d->out, n->label);
+        put_html(d->out, n->label);
         fputs("</b>  ", d->out);
     }
-    svg_escape(d->out, op_text(n));
+    put_html(d->out, op_text(n));
     fputs(">];\n", d->out);
 }
 
@@ -230,7 +230,7 @@ static const char *node_name(const Draw *d, const Piece *b, const Node *n)
 static void edge(Draw *d, const char *from, const char *to, const Type *t)
 {
     fprintf(d->out, "%s -> %s [label=\" ", from, to);
-    svg_escape(d->out, shape(d, t));
+    put_html(d->out, shape(d, t));
     fputs("\"];\n", d->out);
 }
 
@@ -332,7 +332,7 @@ static void draw_piece(Draw *d, Piece *b)
         fprintf(d->out, "s%dout%d [class=output shape=ellipse style=filled "
                         "fillcolor=\"#e5e7eb\" color=\"#6b7280\" label=\"",
                 d->side, i);
-        svg_escape(d->out, g->output.at[i].name);
+        put_html(d->out, g->output.at[i].name);
         fputs("\"];\n", d->out);
         edge(d, from, intern_printf("s%dout%d", d->side, i),
              &g->output.at[i].node->type);
@@ -371,7 +371,7 @@ char *svg_graph(const Picture *p, Err *err)
         fprintf(d.out, "subgraph cluster_side%d { style=\"%s\"; "
                        "color=\"#9ca3af\"; labeljust=l; label=\"",
                 d.side, p->n > 1 ? "rounded" : "invis");
-        svg_escape(d.out, p->n > 1 ? p->side[d.side].title : "");
+        put_html(d.out, p->n > 1 ? p->side[d.side].title : "");
         fputs("\";\n", d.out);
         draw_piece(&d, &whole);
         fputs("}\n", d.out);

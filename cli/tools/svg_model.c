@@ -55,7 +55,7 @@ static void wrapped(FILE *out, const char *text, int width)
     int col = 0;
     for (const char *s = text; *s; s++) {
         char one[2] = {*s, 0};
-        svg_escape(out, one);
+        put_html(out, one);
         if (++col > width && *s == ',' && s[1]) {
             fputs("<br align=\"left\"/>", out);
             col = 0;
@@ -66,7 +66,7 @@ static void wrapped(FILE *out, const char *text, int width)
 static void cell(FILE *out, const char *colour, const char *text)
 {
     fprintf(out, "<td align=\"left\"><font color=\"%s\">", colour);
-    svg_escape(out, text);
+    put_html(out, text);
     fputs("</font></td>", out);
 }
 
@@ -84,7 +84,7 @@ static void weight_row(const Tree *t, const ViewWeight *w)
     int look = svg_weight_look(t->p, t->side, w->w->path, w->made);
     fprintf(t->out, "<tr><td align=\"left\" bgcolor=\"%s\">",
             svg_fill(look, "#e3edfb"));
-    svg_escape(t->out, w->name);
+    put_html(t->out, w->name);
     fputs("</td>", t->out);
     cell(t->out, "#111827", type_text(&w->w->type));
     if (sizes_known(&w->w->type))
@@ -104,16 +104,16 @@ static void title(const Tree *t, const View *v, const View *last)
     double n = total(v);
     fprintf(t->out, "<tr><td colspan=\"4\" align=\"left\" bgcolor=\"%s\"><b>",
             svg_fill(look, "#eef0f3"));
-    svg_escape(t->out, *v->name ? v->name : "model");
+    put_html(t->out, *v->name ? v->name : "model");
     if (last != v) {
         fputs(" .. ", t->out);
         const char *index = strrchr(last->name, '[');
-        svg_escape(t->out, index ? index : last->name);
+        put_html(t->out, index ? index : last->name);
     }
     if (v->array)
         fprintf(t->out, "[%s]", v->array->name);
     fputs("</b>: ", t->out);
-    svg_escape(t->out, v->def->text);
+    put_html(t->out, v->def->text);
     if (last != v)
         fprintf(t->out, "   <b>× %d</b>", (int)(last - v) + 1);
     if (v->array && size_is_num(v->array->size, NULL))
@@ -180,7 +180,7 @@ char *svg_model(const Picture *p, Err *err)
         fprintf(t.out, "subgraph cluster_%d { style=\"%s\"; "
                        "color=\"#d1d5db\"; labeljust=l; label=\"",
                 t.side, p->n > 1 ? "rounded" : "invis");
-        svg_escape(t.out, p->side[t.side].title);
+        put_html(t.out, p->side[t.side].title);
         fputs("\";\n", t.out);
         subtree(&t, p->side[t.side].view, p->side[t.side].view, -1);
         fputs("}\n", t.out);

@@ -92,10 +92,32 @@ static void put_real(FILE *f, const Run *r, const char *name, double v)
     put_number(f, r, v);
 }
 
-static double peak_mb(void)
+double peak_mb(void)
 {
     struct rusage u;
     return getrusage(RUSAGE_SELF, &u) ? 0 : (double)u.ru_maxrss / 1024;
+}
+
+/* "usage", how often each expert was chosen: a list for each layer; "shared",
+ * the shared expert's mean weight: a number for each. */
+static void put_rows(FILE *f, const Stage *s, const char *name, Watching kind,
+                     double tokens)
+{
+    int n = watched_rows(s, kind, NULL);
+    WatchedRow *row = xmalloc((size_t)n * sizeof *row + 1);
+    watched_rows(s, kind, row);
+    if (n)
+        put_key(f, name);
+    for (int i = 0; i < n; i++) {
+        fputs(i ? ", " : "[", f);
+        if (kind == WATCH_shared)
+            put_number(f, s->run, row[i].at[0] / tokens);
+        for (int j = 0; kind == WATCH_chosen && j < row[i].n; j++)
+            fprintf(f, "%s%.0f%s", j ? ", " : "[", row[i].at[j],
+                    j + 1 < row[i].n ? "" : "]");
+    }
+    fputs(n ? "]" : "", f);
+    free(row);
 }
 
 static void put_losses(FILE *f, const Stage *s, double *total)
@@ -105,7 +127,7 @@ static void put_losses(FILE *f, const Stage *s, double *total)
     fputc('{', f);
     for (int i = 0; i < s->watched.n; i++) {
         const struct Watched *w = &s->watched.at[i];
-        if (!w->loss)
+        if (w->kind != WATCH_loss)
             continue;
         fprintf(f, "%s\"%s\": ", before, w->name + strlen("loss."));
         put_number(f, s->run, w->sum[0]);
@@ -133,6 +155,10 @@ bool log_step(Stage *s, const Logged *l, Err *err)
                "\"peak_mb\": %.1f", l->seconds,
             (double)l->batch->tokens / (l->seconds > 0 ? l->seconds : 1e-9),
             peak_mb());
+    if (s->at % LOG_USAGE_EVERY == 0) {
+        put_rows(f, s, "usage", WATCH_chosen, 0);
+        put_rows(f, s, "shared", WATCH_shared, (double)l->batch->tokens);
+    }
     fputs("}\n", f);
     return fflush(f) == 0 || err_set(err, "%s/log.jsonl: cannot be written",
                                      r->folder);

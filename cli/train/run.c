@@ -1,6 +1,7 @@
 /* A recipe run: planned, checked, its actions done in order. */
 #include "cli/train/checkpoint.h"
 #include "cli/train/folder.h"
+#include "cli/train/report.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -116,7 +117,8 @@ static void name_folder(Run *r)
 static bool begin(Run *r, Err *err)
 {
     if (run_look_ahead(r, err))
-        return log_open(r, err) && run_all(r, err);
+        return log_open(r, err) && run_all(r, err) &&
+               (r->o->gradients || report_write(r, err));
     if (r->fresh)
         folder_remove(r->folder);
     return false;

@@ -37,6 +37,9 @@ bool fed_open(Fed *f, const Run *r, const RunData *d, const Opened *o,
               const Graph *of, Err *err);
 void fed_free(Fed *f);
 
+/* What a number is that a step gives besides. */
+typedef enum { WATCH_nothing, WATCH_loss, WATCH_chosen, WATCH_shared } Watching;
+
 /* A stage at work. */
 typedef struct {
     Run *run;
@@ -50,15 +53,19 @@ typedef struct {
     Updates *updates;
     After *after; /* or NULL */
     Gradients gradients;
-    LIST(struct Watched { /* numbers that a step gives besides */
-        const char *name; /* "loss.balance", "stat.ffn.usage" */
+    LIST(struct Watched {
+        const char *name; /* "loss.balance", "stat.layer.ffn.8.chosen" */
+        Watching kind;
         int64_t count;
         double *sum; /* losses weighted by their part */
         double *now;
-        bool loss;
+        int rows; /* of a repeated layer: a row for each pass that has it */
+        int *layer;
     }) watched;
+    int last_layer; /* that a row is of */
     double loss; /* of the step at hand */
     int64_t at, steps; /* at: the next step, counted from 0 */
+    Progress bar;
     Arena arena;
 } Stage;
 
@@ -75,6 +82,17 @@ bool stage_step(Stage *s, Err *err);
 void stage_free(Stage *s);
 int64_t stage_steps(const Stage *s);
 double stage_rate(const Stage *s, int64_t step);
+
+/* ---- what a step gives besides (watched.c) ---- */
+
+typedef struct {
+    const double *at;
+    int n;
+} WatchedRow;
+void watch(Stage *s); /* finds it in the step's graph */
+/* A row for each place of routing, by layer: how often each expert was chosen,
+ * or the sum of the shared expert's weights. How many; out: or NULL. */
+int watched_rows(const Stage *s, Watching kind, WatchedRow *out);
 
 /* Loss and gradients of a batch into s (stage_run.c). */
 bool stage_compute(Stage *s, Batch *b, Err *err);
@@ -99,6 +117,8 @@ int64_t memory_free(void); /* bytes that this process may still take */
 
 /* ---- the log (log.c) ---- */
 
+enum { LOG_USAGE_EVERY = 10 }; /* steps */
+
 typedef struct {
     double lr, norm, seconds;
     const Batch *batch;
@@ -106,5 +126,6 @@ typedef struct {
 bool log_open(Run *r, Err *err);
 /* Leaves only lines of stages before this one, and of it those below `step`. */
 bool log_cut(Run *r, int stage, int64_t step, Err *err);
+double peak_mb(void); /* the most memory that the process ever had */
 bool log_step(Stage *s, const Logged *l, Err *err);
 bool log_close(Run *r, Err *err);

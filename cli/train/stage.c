@@ -1,6 +1,8 @@
 /* A stage: what it trains found and checked, its programs made, its steps. */
 #include "cli/train/checkpoint.h"
+#include "cli/train/report.h"
 #include "compiler/grad/grad.h"
+#include "passes/passes.h"
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -51,23 +53,6 @@ bool stage_open(Stage *s, Run *r, const Action *act, bool planned, Err *err)
 
 /* ---- made ready ---- */
 
-static void watch(Stage *s)
-{
-    const Graph *g = s->step.graph;
-    for (int i = 0; i < g->output.n; i++) {
-        const struct Output *o = &g->output.at[i];
-        bool loss = !strncmp(o->name, "loss.", 5);
-        if (!loss && strncmp(o->name, "stat.", 5))
-            continue;
-        struct Watched w = {.name = o->name, .loss = loss,
-                            .count = type_count(&o->node->type, 1)};
-        size_t bytes = (size_t)w.count * sizeof *w.sum + 1;
-        w.sum = arena_alloc(&s->arena, bytes);
-        w.now = arena_alloc(&s->arena, bytes);
-        list_push(&s->arena, &s->watched, w);
-    }
-}
-
 /* Bytes that a step may take besides weights and states. */
 static double memory_of(const Stage *s)
 {
@@ -85,7 +70,8 @@ static bool differentiate(Stage *s, Err *err)
             w[n++] = s->params.param.at[i].weight;
     const GradOptions o = {.n = n, .weight = w, .memory = memory_of(s),
                            .tokens = (int64_t)option(s, TRAIN_micro)};
-    return grad_step(&s->arena, s->params.graph, &o, &s->step, err);
+    return grad_step(&s->arena, graph_routing(s->params.graph, &s->arena), &o,
+                     &s->step, err);
 }
 
 bool stage_begin(Stage *s, Err *err)
@@ -151,7 +137,8 @@ static bool all_finite(Stage *s, const Batch *b, double norm, Err *err)
 {
     bool loss = isfinite(s->loss);
     for (int i = 0; i < s->watched.n; i++)
-        loss &= !s->watched.at[i].loss || isfinite(s->watched.at[i].sum[0]);
+        loss &= s->watched.at[i].kind != WATCH_loss ||
+                isfinite(s->watched.at[i].sum[0]);
     if (loss && isfinite(norm))
         return true;
     int at = gradients_unfinite(&s->gradients);
@@ -186,6 +173,15 @@ static void drop_batch(Batch *b)
     arena_free(&b->arena);
 }
 
+/* Behind the bar, which has the steps and the time left. */
+static void tell(Stage *s, const Logged *l)
+{
+    snprintf(s->bar.more, sizeof s->bar.more,
+             ", loss %.4f, rate %.3g, norm %.3g, %.0f tokens/s, %.0f MB",
+             s->loss, l->lr, l->norm, (double)l->batch->tokens / l->seconds,
+             peak_mb());
+}
+
 static bool one_step(Stage *s, Batch *b, Err *err)
 {
     double began = seconds_now(), lr = stage_rate(s, s->at);
@@ -201,6 +197,7 @@ static bool one_step(Stage *s, Batch *b, Err *err)
         (s->after && !after_step(s->after, err)))
         return false;
     const Logged l = {lr, norm, seconds_now() - began, b};
+    tell(s, &l);
     return log_step(s, &l, err);
 }
 
@@ -226,7 +223,7 @@ static bool is_due(const Stage *s, double since)
 
 static bool stopped(Stage *s, Err *err)
 {
-    return checkpoint_write(s, err) &&
+    return checkpoint_write(s, err) && report_write(s->run, err) &&
            err_set(err, "stopped: %s is at step %lld of %lld; the same command "
                         "goes on", s->act->name, (long long)s->at,
                    (long long)s->steps);
@@ -236,21 +233,20 @@ bool stage_train(Stage *s, Err *err)
 {
     bool fine = true;
     double since = seconds_now();
-    Progress bar = progress_begin(s->run->common, s->act->name, "steps",
-                                  s->steps);
+    s->bar = progress_begin(s->run->common, s->act->name, "steps", s->steps);
     while (fine && s->at < s->steps) {
         fine = stage_step(s, err);
         if (!fine || s->run->o->gradients)
             return fine;
-        progress_at(&bar, s->at);
+        progress_at(&s->bar, s->at);
         if (rt_interrupted)
             return stopped(s, err);
         if (is_due(s, since)) {
-            fine = checkpoint_write(s, err);
+            fine = checkpoint_write(s, err) && report_write(s->run, err);
             since = seconds_now();
         }
     }
     if (fine)
-        progress_end(&bar);
+        progress_end(&s->bar);
     return fine;
 }

@@ -50,7 +50,7 @@ static void add_watched(Stage *s, double part, bool first)
         struct Watched *w = &s->watched.at[i];
         for (int64_t j = 0; j < w->count; j++)
             w->sum[j] = (first ? 0 : w->sum[j]) +
-                        w->now[j] * (w->loss ? part : 1);
+                        w->now[j] * (w->kind == WATCH_loss ? part : 1);
     }
 }
 

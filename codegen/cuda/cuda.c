@@ -242,9 +242,10 @@ static CudaText *text_new(void)
     return t;
 }
 
-static CudaText *printed(CudaText *t, Err *err)
+static CudaText *printed(CudaText *t, const Pins *pinned, Err *err)
 {
-    if (cuda_plan_fits(t->plan, err)) {
+    if (cuda_plan_fits(t->plan, err) &&
+        cuda_schedules(t->plan, pinned, err)) {
         print_text(t);
         return t;
     }
@@ -252,20 +253,21 @@ static CudaText *printed(CudaText *t, Err *err)
     return NULL;
 }
 
-CudaText *cuda_text(const Graph *g, const PassOptions *o, Err *err)
+CudaText *cuda_text(const Graph *g, const PassOptions *o, const Pins *pinned,
+                    Err *err)
 {
     CudaText *t = text_new();
     const PassOptions po = o ? *o : (PassOptions){0};
     CutOptions co = {.lanes = 8, .vectors = 1, .pair = 1};
     t->plan = kernels_cut(passes_run(g, &t->arena, &po), &t->arena, &co);
-    return printed(t, err);
+    return printed(t, pinned, err);
 }
 
 CudaText *cuda_text_plan(Plan *p, Err *err)
 {
     CudaText *t = text_new();
     t->plan = p;
-    return printed(t, err);
+    return printed(t, NULL, err);
 }
 
 void cuda_free(CudaText *t)

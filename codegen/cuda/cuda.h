@@ -34,9 +34,10 @@ typedef struct {
     LIST(CudaKernel) kernel; /* in the order they run; of a body once */
 } CudaText;
 
-/* Prints the kernels of g; o may be NULL. NULL with err set, which names the
- * kernel: one has no CUDA text. */
-CudaText *cuda_text(const Graph *g, const PassOptions *o, Err *err);
+/* Prints the kernels of g; o and pinned may be NULL. NULL with err set, which
+ * names the kernel: one has no CUDA text, or what is pinned fits no GPU. */
+CudaText *cuda_text(const Graph *g, const PassOptions *o, const Pins *pinned,
+                    Err *err);
 /* The same from a plan; it must outlive the text, and its weights are packed
  * for CUDA from now on. */
 CudaText *cuda_text_plan(Plan *p, Err *err);
@@ -68,6 +69,7 @@ typedef struct {
     int device;
     bool training, last_only; /* as CpuOptions has them */
     uint64_t seed;
+    const Pins *pins;  /* schedules that must be; NULL: none */
     const char *cache; /* folder of compiled kernels; NULL: the user's own */
 } CudaOptions;
 
@@ -89,7 +91,7 @@ bool cuda_run(CudaProgram *p, CudaState *s, int64_t T, const int32_t *pos,
 typedef struct {
     const CudaDevice *device;
     int kernels, launches; /* of a step */
-    bool cached;
+    bool cached, kept;     /* kept: later runs find what was compiled */
     double seconds;        /* of compiling */
     int64_t weights, values; /* bytes there */
 } CudaCost;
@@ -118,6 +120,7 @@ typedef struct {
  * it is not there (report->found false), or it refuses the text. */
 bool cuda_compile(const char *text, const char *arch, CudaReport *report,
                   CudaCode *code, Err *err);
+extern const char *const cuda_option[3]; /* besides the architecture's */
 /* t's kernels as PTX, for all GPUs that kernels run on. False with err set as
  * cuda_compile. */
 bool cuda_ptx(const CudaText *t, FILE *out, Err *err);
@@ -126,3 +129,39 @@ bool cuda_nvrtc(int *version, const char **path, Err *err);
 /* What to compile for, for a GPU of compute capability 90: "sm_90a", or where
  * NVRTC is older than that, "compute_NN" of the newest it knows. */
 bool cuda_arch(int capability, char *out, size_t size, Err *err);
+
+/* ---- what is expected of a GPU that is not here (cuda_model.c) ---- */
+
+/* By data sheets and counted instructions: nothing of it was measured. */
+typedef struct {
+    const char *name, *about;
+    int units;         /* multiprocessors */
+    double clock;      /* a second */
+    double memory, l2; /* bytes a second that arrive */
+    double tensor;     /* flops a clock of a multiprocessor: bf16, */
+    double sync;       /* and the share of them that mma.sync reaches */
+    double fma;        /* the same of f32 */
+    int shared;        /* bytes of a multiprocessor */
+} CudaMachine;
+const CudaMachine *cuda_machine(int i); /* NULL after the last */
+
+/* Launches of one kernel in a step. */
+typedef struct {
+    const CudaKernel *kernel;
+    int runs;
+    bool tensor;
+    double flops, bytes; /* of a run: two a multiplication; at least moved */
+    double seconds;      /* of a run, its launch too */
+    const char *bound;   /* what that is by: "memory", "tensor cores" .. */
+} CudaExpected;
+typedef struct {
+    int n;
+    CudaExpected *at; /* in the order of the text */
+    double seconds, flops, bytes;
+    int launches;
+} CudaForecast;
+/* A step of T tokens after `before` others; in arena a. */
+CudaForecast cuda_expect(const CudaText *t, const CudaMachine *m,
+                         int64_t before, int64_t T, Arena *a);
+/* All at the rate of tensor cores, flops a second. */
+double cuda_peak(const CudaMachine *m);

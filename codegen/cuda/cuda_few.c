@@ -5,7 +5,7 @@
  * columns of each part; its warps share K; their sums are added in order. */
 #include "codegen/cuda/cuda_matmul.h"
 
-enum { MOST = 16, WARPS = 8, THREADS = 32 * WARPS, AHEAD = 4 };
+enum { MOST = 16, THREADS = 32 * FEW_WARPS };
 
 bool cuda_has_few(Cu *c, int part)
 {
@@ -16,7 +16,8 @@ bool cuda_has_few(Cu *c, int part)
 static void begin(const Mm *mm)
 {
     Cu *c = mm->c;
-    cu_line(c, "enum { WARPS = %d, AHEAD = %d, PARTS = %d };", WARPS, AHEAD,
+    cu_line(c, "enum { WARPS = %d, AHEAD = %d, PARTS = %d };",
+            FEW_WARPS, FEW_AHEAD,
             mm->pack->parts);
     mm_constants(mm);
     cu_line(c, "DYN_SMEM(smem);");

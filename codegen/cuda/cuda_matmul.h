@@ -11,12 +11,27 @@ typedef struct {
     bool tensor; /* cores */
     bool narrow; /* x in f32 is what bf16 holds too */
     Dtype tile;  /* of an element in shared memory */
-    int ni, bn, ld; /* n-tiles of a warp, columns of a block, elements of a row
-                     * in shared memory */
+    int bm, bn, wn;  /* rows and columns of a block, warps side by side */
+    int mi, ni, ld;  /* of a warp 16 rows, 8 columns each; elements of a row in
+                      * shared memory */
     int64_t depth;  /* elements of K; 0: known when it runs */
     const char *x, *w;
     CuPlaces batch;
 } Mm;
+
+/* Of a segment of columns: does it go through tensor cores? And bytes of shared
+ * memory, of the tiles that its schedule says. */
+bool mm_tensor(const Kernel *k, int part);
+int mm_shared(const Kernel *k, int part);
+
+/* Its tile of a block, and a warp's part: 16 rows mi times, 8 columns ni times.
+ */
+typedef struct {
+    bool tensor;
+    int rows, columns, stages, warps, mi, ni;
+} MmTile;
+MmTile mm_tile(const Kernel *k, int part);
+enum { FEW_WARPS = 8, FEW_AHEAD = 4, FEW_STEPS = FEW_WARPS * FEW_AHEAD };
 
 /* Of a kernel's column segment; the tiles are for many rows. */
 Mm mm_of(Cu *c, int part);

@@ -173,6 +173,9 @@ static void take_code(const Nvrtc *n, Prog p, bool ptx, CudaCode *out)
     (ptx ? n->ptx : n->cubin)(p, out->at);
 }
 
+const char *const cuda_option[3] = {"-default-device", "--std=c++17",
+                                    "--ptxas-options=-v"}; /* last: no PTX */
+
 static bool compile_with(const Nvrtc *n, const char *text, const char *arch,
                          CudaReport *r, CudaCode *code, Err *err)
 {
@@ -181,8 +184,8 @@ static bool compile_with(const Nvrtc *n, const char *text, const char *arch,
     char target[32];
     snprintf(target, sizeof target, "-arch=%s", arch);
     bool ptx = !strncmp(arch, "compute", 7);
-    const char *option[] = {target, "-default-device", "--std=c++17",
-                            "--ptxas-options=-v"};
+    const char *option[] = {target, cuda_option[0], cuda_option[1],
+                            cuda_option[2]};
     Prog p = NULL;
     size_t size = 0;
     if (n->create(&p, text, "graft.cu", 2, header, name))

@@ -24,6 +24,12 @@ static const Form forms[OP_COUNT] = {
 #undef OP
 };
 
+/* In bf16 a quotient that is 2 ulp of f32 off is as good, and needs no call. */
+static const char *const coarse[OP_COUNT] = {
+    [OP_sigmoid] = "sigmoid_coarse($a9)",
+    [OP_silu] = "silu_coarse($a9)",
+};
+
 /* Does the word begin at `at` of a form, as a function? */
 static bool is_function(const char *form, const char *at, size_t len)
 {
@@ -125,8 +131,9 @@ Expr cu_op(Cu *c, const Node *n, const Expr *arg)
         in[i] = kept ? arg[i]
                      : converted(c, arg[i], n->arg[i]->type.dtype, to);
     }
-    Expr e = {filled(c, forms[n->op].form, in, to == TYPE_f64),
-              forms[n->op].level};
+    bool quick = to == TYPE_bf16 && coarse[n->op];
+    const char *form = quick ? coarse[n->op] : forms[n->op].form;
+    Expr e = {filled(c, form, in, to == TYPE_f64), forms[n->op].level};
     if (n->op == OP_stop)
         e.level = ATOM;
     return cu_rounded(c, to, e);

@@ -4,15 +4,24 @@
 #include "codegen/jit/cache.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { CACHE_LIMIT = 512 << 20 }; /* bytes on disk */
 
 /* ---- kernels ---- */
 
+/* Whose code it is; without NVRTC that of the run that had one last. */
+typedef struct {
+    int version; /* 0: nobody's */
+    char arch[28];
+} Maker;
+
 typedef struct {
     const CudaProgram *p;
     const char *folder; /* NULL: no cache */
-    char arch[32];      /* "": NVRTC was not asked yet */
+    Maker maker;
+    bool here;          /* it is; else absent says why not */
+    Err absent;
     bool cached;        /* all so far */
     Err err;
 } Compiler;
@@ -28,16 +37,53 @@ static char *text_of(const CudaKernel *k)
     return text;
 }
 
-/* What a compiled kernel depends on; version 0: any NVRTC. */
+/* What a compiled kernel depends on. */
 static CacheKey key_of(const Compiler *c, const char *text)
 {
-    const CudaDevice *d = device_about(c->p->device);
-    int about[2] = {d->major, d->minor};
-    CacheKey k = cache_mix(cache_key(), "cuda 1", 6);
-    k = cache_mix(k, about, sizeof about);
+    CacheKey k = cache_mix(cache_key(), "cuda 2", 6);
+    k = cache_mix(k, &c->maker, sizeof c->maker);
+    for (size_t i = 0; i < COUNT(cuda_option); i++)
+        k = cache_mix(k, cuda_option[i], strlen(cuda_option[i]));
     k = cache_mix(k, text_cuda_dev, strlen(text_cuda_dev));
     k = cache_mix(k, text_cuda_math, strlen(text_cuda_math));
     return cache_mix(k, text, strlen(text));
+}
+
+static int capability(const Compiler *c)
+{
+    const CudaDevice *d = device_about(c->p->device);
+    return 10 * d->major + d->minor;
+}
+
+/* Who made the last code for such a GPU: kept beside it. */
+static CacheKey maker_key(const Compiler *c)
+{
+    int about = capability(c);
+    CacheKey k = cache_mix(cache_key(), "cuda maker", 10);
+    return cache_mix(k, &about, sizeof about);
+}
+
+static void recall_maker(Compiler *c)
+{
+    size_t len;
+    void *was = c->folder ? cache_find(c->folder, maker_key(c), &len) : NULL;
+    if (was && len == sizeof c->maker)
+        memcpy(&c->maker, was, len);
+    free(was);
+}
+
+static void find_maker(Compiler *c)
+{
+    const char *path;
+    Maker now = {0};
+    recall_maker(c);
+    c->here = cuda_nvrtc(&now.version, &path, &c->absent) &&
+              cuda_arch(capability(c), now.arch, sizeof now.arch, &c->absent);
+    if (!c->here || !memcmp(&now, &c->maker, sizeof now))
+        return;
+    c->maker = now;
+    if (c->folder)
+        cache_keep(c->folder, maker_key(c), &now, sizeof now, CACHE_LIMIT);
 }
 
 /* NVRTC's refusal is our mistake: the text is kept, and where is said. */
@@ -53,17 +99,6 @@ static void refused(const char *text, const char *name, const Err *err)
     BUG("%s: %s; its text is %s", name, err->text, path);
 }
 
-static bool find_arch(Compiler *c, Err *err)
-{
-    const CudaDevice *d = device_about(c->p->device);
-    bool fine = true;
-#pragma omp critical(arch)
-    if (!*c->arch)
-        fine = cuda_arch(10 * d->major + d->minor, c->arch, sizeof c->arch,
-                         err);
-    return fine;
-}
-
 /* From the cache or by NVRTC, with a 0 behind; NULL with err set: neither. */
 static char *code_of(Compiler *c, const CudaKernel *k, Err *err)
 {
@@ -72,10 +107,12 @@ static char *code_of(Compiler *c, const CudaKernel *k, Err *err)
     CacheKey key = key_of(c, text);
     if (c->folder)
         code = cache_find(c->folder, key, &len);
-    if (!code && find_arch(c, err)) {
+    if (!code && !c->here)
+        *err = c->absent;
+    if (!code && c->here) {
         CudaCode made = {0};
         c->cached = false;
-        if (!cuda_compile(text, c->arch, NULL, &made, err))
+        if (!cuda_compile(text, c->maker.arch, NULL, &made, err))
 #pragma omp critical(refused) /* which ends the process: one is told */
             refused(text, k->name, err);
         code = made.at;
@@ -130,6 +167,7 @@ static bool compile(CudaProgram *p, Err *err)
         c.folder = room;
     if (c.folder && !*c.folder)
         c.folder = NULL;
+    find_maker(&c);
     char **code = xmalloc((size_t)(n + 1) * sizeof *code);
     p->code = arena_alloc(&p->arena, (size_t)(n + 1) * sizeof *p->code);
     bool fine = compile_all(&c, code);
@@ -141,6 +179,7 @@ static bool compile(CudaProgram *p, Err *err)
         free(code[i]);
     free(code);
     p->cost.cached = c.cached;
+    p->cost.kept = c.folder && !access(c.folder, W_OK);
     p->cost.seconds = seconds_now() - start;
     return fine;
 }
@@ -195,7 +234,7 @@ static bool make(CudaProgram *p, const Graph *g, Err *err)
     p->limits = graph_limits(g, &p->arena);
     if (!limits_hold_always(&p->limits, err))
         return false;
-    p->text = cuda_text(g, &po, err);
+    p->text = cuda_text(g, &po, p->o.pins, err);
     if (!p->text)
         return false;
     p->device = device_open(p->o.device, err);

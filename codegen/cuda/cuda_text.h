@@ -106,7 +106,7 @@ Expr cu_number(Cu *c, Dtype t, double v);
 bool cu_is_float(Dtype t);
 bool cu_knows(Op op); /* is there text for it, where a tree has it? */
 
-/* ---- around a function (cuda_head.c, cuda_fits.c) ---- */
+/* ---- around a function (cuda_head.c, cuda_fits.c, cuda_schedule.c) ---- */
 
 const char *cu_short_name(const Cu *c, const Node *n); /* to say which it is */
 /* The comment above it; it stores outs first .. first + n - 1. */
@@ -114,6 +114,9 @@ void cu_head(Cu *c, FILE *out, int first, int n);
 /* Has all that the plan holds CUDA text? False with err set: names the kernel
  * that has not, and why. */
 bool cuda_plan_fits(const Plan *p, Err *err);
+/* What the plan's schedules leave open for GPUs is chosen, pins first. False
+ * with err set: what is pinned does not fit a GPU. */
+bool cuda_schedules(Plan *p, const Pins *pinned, Err *err);
 
 /* ---- skeletons: fill c->to and print the body ---- */
 void cuda_map(Cu *c);

@@ -12,6 +12,13 @@ static double product(int n, const Dim *const *d, int64_t T)
     return v;
 }
 
+static void add_kind(ProgramWork *w, TileKind kind, double flops)
+{
+    w->dots += kind == TILE_dot ? flops : 0;
+    w->amx += kind == TILE_amx ? flops : 0;
+    w->codes += tile_quant(kind) ? flops : 0;
+}
+
 static void add_matmul(ProgramWork *w, const Target *t, const Kernel *k,
                        int64_t T)
 {
@@ -23,11 +30,9 @@ static void add_matmul(ProgramWork *w, const Target *t, const Kernel *k,
         bool panels = m->part[i].w->kind == BUF_panels;
         double bytes = panels ? 0 : (double)pack_bytes(p);
         double flops = 2 * rows * each * p->parts;
-        TileKind kind = matmul_kind(t, m, p);
         w->flops += flops;
-        w->dots += kind == TILE_dot ? flops : 0;
-        w->amx += kind == TILE_amx ? flops : 0;
-        w->codes += tile_quant(kind) ? flops : 0;
+        if (t)
+            add_kind(w, matmul_kind(t, m, p), flops);
         if (m->expert) { /* of the experts no more than there are rows */
             double E = (double)size_at(m->expert->size, T);
             bytes *= rows < E ? rows / E : 1;
@@ -63,13 +68,22 @@ static void add_back(ProgramWork *w, const Kernel *k, int64_t T)
     w->flops += 10 * (double)T * each * product(2, n->arg[0]->type.dim + 1, T);
 }
 
-ProgramWork kernel_work(const Kernel *k, int64_t T)
+ProgramWork kernel_needs(const Target *t, const Kernel *k, int64_t before,
+                         int64_t T)
 {
     ProgramWork w = {0};
     if (k->skeleton == SKEL_matmul || k->skeleton == SKEL_grouped)
-        add_matmul(&w, target_measured(), k, T);
+        add_matmul(&w, t, k, T);
     else if (k->skeleton == SKEL_attend)
-        add_attend(&w, k, trial_before(T), T);
+        add_attend(&w, k, before, T);
+    else if (k->skeleton == SKEL_back)
+        add_back(&w, k, T);
+    return w;
+}
+
+ProgramWork kernel_work(const Kernel *k, int64_t T)
+{
+    ProgramWork w = kernel_needs(target_measured(), k, trial_before(T), T);
     for (int i = 0; i < k->nin + k->nout; i++) {
         const Buffer *b = i < k->nin ? k->in[i] : k->out[i - k->nin];
         if (b->kind == BUF_value || b->kind == BUF_input ||

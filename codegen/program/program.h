@@ -132,3 +132,7 @@ double trial_seconds(Trial *t, int64_t T); /* a run; below 0: no room */
 void trial_free(Trial *t);
 /* What k has to do as it is tried, and the bytes it must move. */
 ProgramWork kernel_work(const Kernel *k, int64_t T);
+/* The same of matmuls and attention alone, after `before` tokens; t NULL: by no
+ * machine's kinds of products. */
+ProgramWork kernel_needs(const struct Target *t, const Kernel *k,
+                         int64_t before, int64_t T);

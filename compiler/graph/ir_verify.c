@@ -300,11 +300,20 @@ static bool order_holds(const Graph *g, const Node *n, int at, Complaint *c)
     return true;
 }
 
+/* A formula reads weights as f32, whatever they are kept as. */
+static bool weight_type_holds(const Type *read, const Type *kept)
+{
+    Type as_read = *kept;
+    if (read->dtype == TYPE_f32 && type_is_float(kept->dtype))
+        as_read.dtype = TYPE_f32;
+    return same_shape(read, &as_read);
+}
+
 static bool weight_holds(const Graph *g, const Node *n, Complaint *c)
 {
     if (n->slot < 0 || n->slot > g->nslots)
         return refuse(c, n, "slot %d, its graph has %d", n->slot, g->nslots);
-    if (n->weight && !same_shape(&n->type, &n->weight->type))
+    if (n->weight && !weight_type_holds(&n->type, &n->weight->type))
         return refuse(c, n, "is %s, the weight %s is %s", type_text(&n->type),
                       n->weight->path, type_text(&n->weight->type));
     return true;

@@ -38,6 +38,34 @@ ok "moe, all: 1 to 2048 tokens, skew at 512"
 ends 0 "moe, zipf" bench moe $small --tokens 9 --routing zipf
 says out "moe, zipf" "top-1, zipf"
 
+# Expected on a GPU that is not here, kernel by kernel.
+ends 0 "expected" bench moe --target cuda --model h200 --tokens 1,8192 --json
+has_key "expected" model.gpu
+python3 - 2>err <<'PY'
+import json
+rows = json.load(open("out"))["rows"]
+for r in rows:
+    ms = sum(k["runs"] * k["expected_ms"] for k in r["kernels"])
+    assert abs(ms - r["expected_ms"]) < 1e-9 * ms, r
+    assert r["launches"] == sum(k["runs"] for k in r["kernels"])
+    for k in r["kernels"] + [r]:
+        assert 0 <= k["peak_share"] <= 1 and 0 < k["memory_share"] <= 1, k
+one, many = rows[:2]
+assert one["tokens"] == 1 and one["memory_share"] > 0.7, one
+assert many["tokens"] == 8192 and many["peak_share"] > 0.4, many
+big = max(one["kernels"], key=lambda k: k["expected_ms"])
+assert big["bound"] == "memory", big
+PY
+ok "expected: one token by memory, many by products"
+ends 0 "expected of a model" bench model tiny --tokens 1,9 --target cuda \
+    --model a100
+says out "expected of a model" "not measured"
+says out "expected of a model" "gr_attend"
+ends 1 "no times on GPUs" bench moe --target cuda
+says err "no times on GPUs" "--model h200"
+silent out "no times on GPUs"
+ends 2 "a GPU for the CPU" bench moe --model h200
+
 ends 0 "matmul" bench matmul --sizes 70,33 --tokens 5 --tries 1 --dtype f32
 ends 0 "model" bench model tiny --tokens 1,9 --tries 1 --kernels
 says out "model" "gr_attend"

@@ -83,6 +83,19 @@ gpu_ends 0 "a newer GPU" STUB_NVRTC=archs=80 XDG_CACHE_HOME="$PWD/other" \
     generate tiny -p a -n 1 --target cuda
 grep -q 'compute_80' compiles
 ok "a newer GPU: PTX of the newest that NVRTC knows"
+rm -f compiles
+gpu_ends 0 "a newer NVRTC" STUB_NVRTC=version=14 generate tiny -p a -n 1 \
+    --target cuda
+[ -s compiles ]
+ok "a newer NVRTC: its own kernels"
+rm -f compiles
+gpu_ends 0 "and the older one" generate tiny -p a -n 1 --target cuda
+[ ! -e compiles ]
+ok "and the older one: finds its own"
+gpu_ends 0 "no cache folder" XDG_CACHE_HOME=/dev/null/none generate tiny -p a \
+    -n 1 --target cuda
+[ "$(grep -c 'are not kept' err)" = 1 ]
+ok "no cache folder: said once"
 mkdir closed
 chmod 500 closed
 gpu_ends 0 "a closed cache" XDG_CACHE_HOME="$PWD/closed" generate tiny -p a \

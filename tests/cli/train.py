@@ -133,6 +133,14 @@ def compare_tensors(worst, found, want):
             worst.see(abs(a - b) / (v["norm"] or 1), name)
 
 
+def check_usage(name, log, want):
+    """How often each expert was chosen in the first step, by layer; of
+    expert_choice tokens choose none."""
+    if want.get("first_usage") and "expert_choice" not in name:
+        ok(f"{name}: usage", log[0].get("usage") == want["first_usage"],
+           f"{log[0].get('usage')} {want['first_usage']}")
+
+
 def check_losses(work, name, recipe, base, data, want, near=1e-9):
     out = run(work, name, recipe, base, data, *F64)
     worst = Worst()
@@ -146,6 +154,7 @@ def check_run(work, name, recipe, base, data, want, near=1e-9):
     out = check_losses(work, name, recipe, base, data, want, near)
     if not out:
         return
+    check_usage(name, log_of(out), want)
     worst = Worst()
     compare_tensors(worst, tensors(out),
                     want.get("folded_weights") or want["final_weights"])
@@ -201,6 +210,7 @@ def check_compiled(work, name, recipe, base, data, want):
     for a, b in zip(log_of(out), want["history"]):
         losses.see(off(a["loss"], b["loss"]), f"step {a['step']}")
         norms.see(off(a["grad_norm"], b["grad_norm"]), f"step {a['step']}")
+    check_usage(name + ", compiled", log_of(out), want)
     ok(f"{name}: compiled, losses and norms", losses.at < 2e-5 and
        norms.at < 1e-4, f"{losses}; {norms}")
 
@@ -596,8 +606,44 @@ def saved(work):
         ok(f"{name}: saved as trained", off(nll_of(two), log[2]["loss"]) <
            within and off(alone, log[2]["loss"]) < within,
            f"{nll_of(two)}, {alone}, {log[2]['loss']} {p.stderr}")
+        with open(three + ".run/report.html") as f:
+            page = f.read()
+        ok(f"{name}: a page with its charts", page.count("<svg") >= 3 and
+           ("by expert" in page) == ("usage" in log[0]), log[0])
         ok(f"{name}: it learns", log[2]["loss"] < log[0]["loss"] - 1e-3,
            [line["loss"] for line in log])
+
+
+# ---- the log, the report ----
+
+def logged(work):
+    """Usage and the shared expert's weight, every 10 steps: as `graft trace`
+    finds them on the same tokens in the model as it was then."""
+    base = tiny(work, layers=3)
+    data = write_ids(os.path.join(work, "data.jsonl"))
+    recipe = recipe_file(work, METHOD.format(
+        "m = xft(load(base), experts: 4, active: 3)", "m", ", warmup 1"))
+    begun, out = (run(work, f"log{n}", recipe, base, data, f"steps={n}",
+                      "--quiet") for n in (1, 21))
+    if not begun or not out:
+        return
+    log = log_of(out)
+    some = [line["step"] for line in log if "usage" in line]
+    ok("usage every 10 steps", some == [0, 10, 20] and
+       all(("shared" in line) == ("usage" in line) for line in log), some)
+    p = graft("trace", begun, data, "--json", "--quiet")
+    t = json.loads(p.stdout)["traces"][0]
+    r, worst = t["routes"][0], Worst()
+    for layer in range(3):
+        weights = 0
+        for e in range(3):
+            share = r["share"][layer][e]
+            worst.see(abs(log[0]["usage"][layer][e] - share * t["tokens"]),
+                      f"usage of {layer}, {e}")
+            weights += share * r["weight"][layer][e]
+        worst.see(abs(log[0]["shared"][layer] - (1 - weights)),
+                  f"shared weight of {layer}")
+    ok("usage and shared weight as traced", worst.at < 1e-5, worst)
 
 
 # ---- known beforehand ----
@@ -614,7 +660,20 @@ def refused(work, name, text, *words, more=()):
        all(w in p.stderr for w in words), f"{p.returncode} {left} {p.stderr}")
 
 
+def documented():
+    """Each option of `train` stands in docs/training.md."""
+    with open(os.path.join(HERE, "..", "docs", "training.md")) as f:
+        text = f.read()
+    help_ = graft("run", "--help").stdout.split("Options of `train`")[1]
+    names = [line.split(":")[0].strip() for line in help_.splitlines()
+             if line.startswith("  ") and ": " in line]
+    missing = [n for n in names if f"`{n}" not in text]
+    ok("docs/training.md has each option", len(names) > 20 and not missing,
+       missing or names)
+
+
 def ahead(work):
+    documented()
     base = tiny(work)
     data = write_ids(os.path.join(work, "data.jsonl"))
     body = "use llama\nrecipe r(base, data, out) {{\n{}\n}}\n"
@@ -704,7 +763,7 @@ def draws(work):
 
 
 PARTS = {"golden": golden, "draws": draws, "stop": stop, "saved": saved,
-         "ahead": ahead}
+         "ahead": ahead, "logged": logged}
 with tempfile.TemporaryDirectory() as folder:
     PARTS[PART](folder)
 print(f"1..{count}")

@@ -24,7 +24,7 @@ static long long setting(const char *name, long long otherwise)
 
 int nvrtcVersion(int *major, int *minor)
 {
-    *major = 13;
+    *major = (int)setting("version", 13);
     *minor = 0;
     return 0;
 }

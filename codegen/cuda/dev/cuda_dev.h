@@ -65,6 +65,10 @@ DEVFN f16 f2h(float a)
     return h;
 }
 
+/* Within 2 ulp, without a call; a quotient by more than 2^126 is 0. */
+#define quotient __fdividef
+#define exponential __expf
+
 /* 16 bytes of memory; zeros if not ok, and p is not read. A plain copy of a v16
  * becomes four accesses. Of `once` nothing stays in the first cache. */
 #define LOAD_16(name, how) \
@@ -99,6 +103,17 @@ DEVFN void cp_async_commit(void)
 #define cp_async_wait(n) \
     asm volatile("cp.async.wait_group %0;" ::"n"(n) : "memory")
 
+/* Four matrices of 8 rows by 8 elements in shared memory: lane l says where row
+ * l % 8 of matrix l / 8 begins, and gets of each elements l % 4 * 2 and the
+ * next of row l / 4. */
+DEVFN void ldmatrix_x4(u32 *to, const void *row)
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 "
+                 "{%0,%1,%2,%3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"((u32)__cvta_generic_to_shared(row))
+                 : "memory");
+}
 /* acc[4] += a (16 x 16) by b (8 x 16): see fragment_16x16 */
 DEVFN void mma_16x8x16_bf16(float *acc, const u32 *a, const u32 *b)
 {

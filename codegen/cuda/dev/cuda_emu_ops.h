@@ -104,6 +104,11 @@ DEVFN double product_of(double a, double b)
 {
     return a * b;
 }
+DEVFN float quotient(float a, float b)
+{
+    return a / b;
+}
+#define exponential expf
 DEVFN float bf2f(bf16 a)
 {
     union {
@@ -214,41 +219,57 @@ EMU_QUIET static float emu_half(u32 pair, int i)
     return bf2f((bf16)(i ? pair >> 16 : pair));
 }
 
-/* acc (16 x 8) of tile i, j += a (16 x 16) by b (8 x 16). A lane has rows
- * lane / 4 and 8 more; of b row lane / 4; of acc columns lane % 4 * 2 and the
- * next. */
-EMU_QUIET static void emu_mma_one(EmuFiber *lane, int i, int j)
+enum { EMU_TILES = 8 };
+typedef float EmuEight __attribute__((vector_size(32)));
+
+/* A lane has rows lane / 4 and 8 more of a (16 x 16), row lane / 4 of b
+ * (8 x 16), of which b[k] are the eight elements k. */
+EMU_QUIET static void emu_operands(const EmuFiber *lane, float a[][16][16],
+                                   EmuEight b[][16])
 {
-    float a[16][16], b[8][16];
     for (int l = 0; l < 32; l++) {
         const EmuMma *m = lane[l].give;
-        for (int h = 0; h < 8; h++) {
-            u32 pair = m->a[i * 4 + h / 2];
-            int row = l / 4 + h / 2 % 2 * 8, k = l % 4 * 2 + h / 4 * 8 + h % 2;
-            a[row][k] = emu_half(pair, h % 2);
-            if (h < 4)
-                b[l / 4][l % 4 * 2 + h / 2 * 8 + h % 2] =
-                    emu_half(m->b[j * 2 + h / 2], h % 2);
+        for (int h = 0; h < 8 * m->mi; h++) {
+            int q = h / 2 % 4, k = l % 4 * 2 + q / 2 * 8 + h % 2;
+            a[h / 8][l / 4 + q % 2 * 8][k] = emu_half(m->a[h / 2], h % 2);
+        }
+        for (int h = 0; h < 4 * m->ni; h++) {
+            int k = l % 4 * 2 + h / 2 % 2 * 8 + h % 2;
+            b[h / 4][k][l / 4] = emu_half(m->b[h / 2], h % 2);
         }
     }
+}
+
+/* acc (16 x 8) of tile i, j += a by b; a lane has rows lane / 4 and 8 more,
+ * columns lane % 4 * 2 and the next. */
+EMU_QUIET static void emu_mma_one(const EmuFiber *lane, float a[16][16],
+                                  const EmuEight *b, int tile)
+{
+    EmuEight sum[16];
+    for (int row = 0; row < 16; row++) {
+        EmuEight s = {0};
+        for (int k = 0; k < 16; k++)
+            s += a[row][k] * b[k];
+        sum[row] = s;
+    }
     for (int l = 0; l < 32; l++) {
-        const EmuMma *m = lane[l].give;
-        for (int q = 0; q < 4; q++) {
-            int row = l / 4 + q / 2 * 8, col = l % 4 * 2 + q % 2;
-            float s = 0;
-            for (int k = 0; k < 16; k++)
-                s += a[row][k] * b[col][k];
-            m->acc[(i * m->ni + j) * 4 + q] += s;
-        }
+        float *acc = ((const EmuMma *)lane[l].give)->acc + tile * 4;
+        for (int q = 0; q < 4; q++)
+            acc[q] += sum[l / 4 + q / 2 * 8][l % 4 * 2 + q % 2];
     }
 }
 
 EMU_QUIET static void emu_mma_fn(EmuFiber *lane)
 {
+    static float a[EMU_TILES][16][16];
+    static EmuEight b[EMU_TILES][16];
     const EmuMma *m = lane->give;
+    if (m->mi > EMU_TILES || m->ni > EMU_TILES)
+        emu_die("mma_tile: too many tiles");
+    emu_operands(lane, a, b);
     for (int i = 0; i < m->mi; i++)
         for (int j = 0; j < m->ni; j++)
-            emu_mma_one(lane, i, j);
+            emu_mma_one(lane, a[i], b[j], i * m->ni + j);
 }
 
 EMU_QUIET __attribute__((unused)) static void
@@ -256,4 +277,30 @@ mma_tile(int mi, int ni, float *acc, const u32 *a, const u32 *b)
 {
     EmuMma m = {mi, ni, acc, a, b};
     emu_meet("mma_tile", &m, emu_mma_fn);
+}
+
+/* ---- matrices of shared memory ---- */
+
+typedef struct {
+    const char *row, *from[4];
+} EmuRows;
+
+EMU_QUIET static void emu_rows_fn(EmuFiber *lane)
+{
+    for (int l = 0; l < 32; l++)
+        for (int i = 0; i < 4; i++) {
+            const EmuRows *of = lane[i * 8 + l / 4].give;
+            ((EmuRows *)lane[l].give)->from[i] = of->row + l % 4 * 4;
+        }
+}
+
+/* Each lane reads its own words, so that a missing barrier is found. */
+__attribute__((unused)) static void ldmatrix_x4(u32 *to, const void *row)
+{
+    EmuRows r = {row, {0}};
+    if ((uintptr_t)row % 16)
+        emu_die("ldmatrix_x4: an address that 16 does not divide");
+    emu_meet("ldmatrix_x4", &r, emu_rows_fn);
+    for (int i = 0; i < 4; i++)
+        to[i] = *(const u32 *)(const void *)r.from[i];
 }

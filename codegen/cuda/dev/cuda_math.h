@@ -48,6 +48,14 @@
         return a > b || (a == b && i < j); \
     }
 MATH(float, f)
+DEVFN float sigmoid_coarse(float a)
+{
+    return quotient(1, 1 + exponential(-a));
+}
+DEVFN float silu_coarse(float a)
+{
+    return quotient(a, 1 + exponential(-a));
+}
 MATH(double, )
 
 DEVFN float round_bf16(float a)
@@ -200,20 +208,27 @@ DEVFN void fma_16x8(float *acc, const float *x, const float *w, int ld,
     }
 }
 
-/* A lane's share of 16 rows by 16 elements, and of 8 by 16, as mma wants. */
-DEVFN void fragment_16x16(u32 *to, const bf16 *x, int ld)
+/* Where an element of a tile's row is, of 32: chunks of 8 stand in another
+ * order in each pair of rows, so that those of eight rows are in banks of their
+ * own. */
+DEVFN int swizzled(int row, int part)
 {
-    int lane = threadIdx.x & 31;
-    x += lane / 4 * ld + lane % 4 * 2;
-    to[0] = *(const u32 *)x;
-    to[1] = *(const u32 *)(x + 8 * ld);
-    to[2] = *(const u32 *)(x + 8);
-    to[3] = *(const u32 *)(x + 8 * ld + 8);
+    return row * 32 + (part ^ (row / 2 % 4 * 8));
 }
-DEVFN void fragment_8x16(u32 *to, const bf16 *w, int ld)
+/* A lane's share of 16 rows by 16 elements, and of 8 by 32 for two products, as
+ * mma wants them. */
+DEVFN void fragment_16x16(u32 *to, const bf16 *tile, int row, int part)
 {
     int lane = threadIdx.x & 31;
-    w += lane / 4 * ld + lane % 4 * 2;
-    to[0] = *(const u32 *)w;
-    to[1] = *(const u32 *)(w + 8);
+    ldmatrix_x4(to, tile + swizzled(row + lane % 16, part + lane / 16 * 8));
+}
+DEVFN void fragment_8x32(u32 *first, u32 *second, const bf16 *tile, int row)
+{
+    int lane = threadIdx.x & 31;
+    u32 both[4];
+    ldmatrix_x4(both, tile + swizzled(row + lane % 8, lane / 8 * 8));
+    first[0] = both[0];
+    first[1] = both[1];
+    second[0] = both[2];
+    second[1] = both[3];
 }
