@@ -154,8 +154,8 @@ def check_run(work, name, recipe, base, data, want, near=1e-9):
     out = check_losses(work, name, recipe, base, data, want, near)
     if not out:
         return
-    worst = Worst()
     check_usage(name, log_of(out), want)
+    worst = Worst()
     compare_tensors(worst, tensors(out),
                     want.get("folded_weights") or want["final_weights"])
     ok(f"{name}: final weights, as f32 holds them", worst.at < max(near, 1e-7),

@@ -35,7 +35,7 @@ ends 2 "an unknown target" doctor --target tpu_x
 says err "an unknown target" "no target \`tpu_x\`; there are: cpu, cuda, interp"
 # Nothing computes on the CPU what was asked of a GPU.
 layer="xft_moe D=32 F=32 E=3 K=2"
-for line in bench "bench model x" "explore $layer" "build $layer -o lib" \
+for line in "explore $layer" "build $layer -o lib" \
     "apply xft x -o y" "check x"; do
     # shellcheck disable=SC2086 # words
     ends 1 "${line%% *} on a GPU" $line --target cuda
