@@ -121,3 +121,27 @@ bool eval_run(Run *r, const Action *act, int i, Err *err)
     cJSON_Delete(known);
     return fine;
 }
+
+void evals_table(Run *r)
+{
+    int n = 0, wide = (int)strlen("model");
+    for (int i = 0; i < r->plan.action.n; i++) {
+        const Action *act = &r->plan.action.at[i];
+        int len = (int)strlen(act->name);
+        n += act->kind == ACT_eval;
+        wide = act->kind == ACT_eval && len > wide ? len : wide;
+    }
+    if (n < 2 || r->common->json)
+        return;
+    printf("\n%-*s  %9s  %9s  %8s  data\n", wide, "model", "nll", "error",
+           "tokens");
+    for (int i = 0; i < r->plan.action.n; i++) {
+        const Action *act = &r->plan.action.at[i];
+        cJSON *o = act->kind == ACT_eval ? eval_result(r, i) : NULL;
+        if (o)
+            printf("%-*s  %9.6f  %9.6f  %8.0f  %s\n", wide, act->name,
+                   number_of(o, "nll"), number_of(o, "stderr"),
+                   number_of(o, "tokens"), act->data->spec.path);
+        cJSON_Delete(o);
+    }
+}

@@ -96,6 +96,25 @@ static void run_assign(Eval *e, const Ast *a)
 
 static void run_items(Eval *e, const Ast *block, int from);
 
+static const char *text_of(Arena *a, const Ast *at)
+{
+    return arena_printf(a, "%.*s", at->loc.len, at->src->text + at->loc.at);
+}
+
+/* "share 0.25": what the loop is at, said behind a model's name. */
+static const char *loop_text(Eval *e, const Ast *f, int i, Value v)
+{
+    Arena *a = &e->p->arena;
+    char at[32];
+    snprintf(at, sizeof at, "%d", i);
+    const Ast *list = f->kid[0];
+    const char *text = v.kind == V_number ? arena_printf(a, "%g", v.number)
+                       : v.kind == V_text ? v.text
+                       : list->kind == AST_list ? text_of(a, list->kid[i])
+                                                : at;
+    return arena_printf(a, "%s, %s %s", e->loops, f->text, text);
+}
+
 static void run_loop(Eval *e, const Ast *f)
 {
     Value v = value_of(e, f->kid[0]);
@@ -103,9 +122,13 @@ static void run_loop(Eval *e, const Ast *f)
     if (!e->failed && v.kind != V_list &&
         (v.kind != V_number || n != v.number || n < 0 || n > 10000))
         value_wrong(e, f->kid[0], "for wants a list, or a whole number");
+    const char *outside = e->loops;
     for (int i = 0; i < n && !e->failed; i++) {
-        value_set(e, f->text, v.kind == V_list ? v.list[i] : value_number(i));
+        Value at = v.kind == V_list ? v.list[i] : value_number(i);
+        value_set(e, f->text, at);
+        e->loops = loop_text(e, f, i, at);
         run_items(e, f->kid[1], 0);
+        e->loops = outside;
     }
 }
 
@@ -116,8 +139,8 @@ static void run_about(Eval *e, ActionKind kind, const Ast *at, const Ast *model,
     RunPlan *p = e->p;
     Action act = {.kind = kind, .at = at, .stage = -1};
     act.model = value_model(e, model);
-    act.name = arena_printf(&p->arena, "%.*s", model->loc.len,
-                            model->src->text + model->loc.at);
+    act.name = arena_printf(&p->arena, "%s%s", text_of(&p->arena, model),
+                            e->loops);
     if (data)
         act.data = value_wanted(e, data, V_data, "data is wanted").data;
     if (out)
@@ -255,7 +278,7 @@ bool run_plan_make(RunPlan *p, const RunOptions *o, Err *err)
         return false;
     if (!spec_check_recipe(p->spec, p->recipe))
         return err_set(err, "the recipe has mistakes, see above");
-    Eval e = {.p = p, .err = err};
+    Eval e = {.p = p, .loops = "", .err = err};
     if (!bind_params(&e, &o->arg))
         return false;
     run_items(&e, p->recipe, 1);

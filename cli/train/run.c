@@ -99,6 +99,7 @@ static bool run_all(Run *r, Err *err)
         if (trains && r->o->gradients)
             return true;
     }
+    evals_table(r);
     return !r->o->gradients || err_set(err, "--gradients: the recipe trains "
                                             "nothing");
 }

@@ -111,6 +111,8 @@ bool eval_open(Opened *o, Fed *f, Run *r, const Action *act, bool planned,
                Err *err);
 /* Measures action i, if it was not yet, and prints it. */
 bool eval_run(Run *r, const Action *act, int i, Err *err);
+/* All that was measured, where it is more than one. */
+void evals_table(Run *r);
 cJSON *eval_result(Run *r, int i); /* NULL: not measured yet */
 
 int64_t memory_free(void); /* bytes that this process may still take */

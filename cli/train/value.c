@@ -242,7 +242,7 @@ static Value apply(Eval *e, const Ast *def, const Ast *call)
 static Value eval_call(Eval *e, const Ast *a)
 {
     const char *name = value_called(a);
-    const Ast *def = spec_find(e->p->spec, AST_transform, name);
+    const Ast *def = recipe_transform(e->p->spec, a);
     if (def)
         return apply(e, def, a);
     if (!strcmp(name, "load"))

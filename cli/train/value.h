@@ -30,6 +30,7 @@ typedef struct {
         const char *name;
         Value value;
     }) known;
+    const char *loops; /* ", rate 0.25": the loops' values at hand, or "" */
     Err *err;
     bool failed; /* err says why, and the place was reported */
 } Eval;

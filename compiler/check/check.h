@@ -23,6 +23,9 @@ void spec_check_transform(Spec *s, const Ast *def, Claims *claims);
 /* Of one recipe that is about to run: its folders will say what they have.
  * False: mistakes were reported. */
 bool spec_check_recipe(Spec *s, const Ast *def);
+/* The transform that a recipe's call applies, or NULL: `split` of data is the
+ * function, of a model the library's transform. */
+const Ast *recipe_transform(const Spec *s, const Ast *call);
 /* Reports what became of a claim at its place: refuted is a mistake, open a
  * warning. True: it was refuted. */
 bool claim_report(const Claim *c);

@@ -282,10 +282,18 @@ static RVal apply(Recipe *r, const Ast *def, const Ast *call)
     return (RVal){R_model, made, false};
 }
 
+const Ast *recipe_transform(const Spec *s, const Ast *call)
+{
+    const char *name = call->kid[0]->kind == AST_name ? call->kid[0]->text : "";
+    bool halves = !strcmp(name, "split") && call->nkid > 2 &&
+                  call->kid[2]->kind != AST_named;
+    return halves ? NULL : spec_find(s, AST_transform, name);
+}
+
 static RVal call_value(Recipe *r, const Ast *e)
 {
     const char *name = e->kid[0]->kind == AST_name ? e->kid[0]->text : "";
-    const Ast *def = spec_find(r->spec, AST_transform, name);
+    const Ast *def = recipe_transform(r->spec, e);
     if (def)
         return apply(r, def, e);
     for (size_t i = 0; i < COUNT(functions); i++)

@@ -614,6 +614,64 @@ def saved(work):
            [line["loss"] for line in log])
 
 
+# ---- the library's recipes ----
+
+def pairs(path, n=40):
+    with open(path, "w") as f:
+        for i in range(n):
+            f.write(json.dumps({"instruction": f"Add {i % 5} to x.",
+                                "output": f"x + {i % 5}"}) + "\n")
+    return path
+
+
+FEW = ["batch=8", "epochs=1", "warmup=1"]
+EXPERTS = [*FEW, "experts=3", "active=2", "held=0.2"]
+MIXING = [*EXPERTS, "mix_warmup=1"]
+LIBRARY = {  # arguments, how many evals
+    "sft": ([*FEW, "held=0.2"], 1),
+    "sparse": (EXPERTS, 1),
+    "xft": (["mix_warmup=1", *EXPERTS[:-1]], 0),
+    "xft_paper": (MIXING, 2),
+    "xft_without_norm": (EXPERTS, 1),
+    "xft_without_shared": (EXPERTS, 1),
+    "xft_init": (EXPERTS, 1),
+    "xft_free": (MIXING, 1),
+    "xft_soup": (EXPERTS, 1),
+    "xft_rates": (EXPERTS, 5),
+    "xft_table": ([*EXPERTS, "dense_epochs=2"], 9),
+    "pesc_lora": ([*EXPERTS, "rank=2"], 1),
+}
+DENSE = {"sft", "xft", "xft_paper", "xft_init", "xft_free", "xft_soup",
+         "xft_rates", "xft_table"}
+
+
+def recipes(work):
+    """Each runs by its name, learns, and gives what it says."""
+    base = tiny(work)
+    data = pairs(os.path.join(work, "pairs.jsonl"))
+    p = graft("list", "--json")
+    there = {r["name"] for r in json.loads(p.stdout)["recipes"]}
+    ok("graft list has them", set(LIBRARY) <= there, there)
+    for name, (args, evals) in LIBRARY.items():
+        out = os.path.join(work, name)
+        p = graft("run", name, f"base={base}", f"data={data}", f"out={out}",
+                  "--quiet", *args, *([] if ALL else ["--target", "interp"]))
+        if not ok(f"{name} runs", p.returncode == 0, p.stderr):
+            continue
+        found = [f for f in os.listdir(out + ".run") if
+                 f.startswith("eval-")]
+        ok(f"{name}: what is measured", len(found) == evals and all(
+            math.isfinite(load(out + ".run", f)["nll"]) for f in found) and
+           ("\nmodel " in p.stdout) == (evals > 1), p.stdout)
+        names = set(tensors(out))
+        ok(f"{name}: what is saved", (names == set(tensors(base))) ==
+           (name in DENSE), sorted(names)[:9])
+    with open(os.path.join(HERE, "..", "stdlib", "recipes.graft")) as f:
+        long = [r for r in f.read().split("\nrecipe ")[1:]
+                if r[:r.index("\n}")].count("\n") > 24]
+    ok("each has under 25 lines", not long, long)
+
+
 # ---- the log, the report ----
 
 def logged(work):
@@ -763,7 +821,7 @@ def draws(work):
 
 
 PARTS = {"golden": golden, "draws": draws, "stop": stop, "saved": saved,
-         "ahead": ahead, "logged": logged}
+         "ahead": ahead, "logged": logged, "recipes": recipes}
 with tempfile.TemporaryDirectory() as folder:
     PARTS[PART](folder)
 print(f"1..{count}")
